@@ -1,0 +1,77 @@
+"""The Celery app, the hand-offs by name, and the whole timetable. Reasons for the settings: docs/runbook.md."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+from core import nudge
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+
+from django.conf import settings  # noqa: E402
+
+HANDOFFS = {
+    "copy came free": "lending.tasks.allocate",
+    "reservation allocated": "pickup.tasks.assemble",
+    "order ready": "pickup.tasks.offer",
+    "message queued": "notifications.tasks.deliver",
+    "inbound stored": "notifications.tasks.apply_inbound",
+}
+
+# Two beats may run: every task claims its rows, so a second ringing finds nothing to do.
+TIMETABLE = {
+    "notifications.tasks.deliver": 5.0,
+    "notifications.tasks.apply_inbound": 10.0,
+    "notifications.tasks.resolve_doubts": 15.0,
+    "notifications.tasks.fetch_missing": 120.0,
+    "lending.tasks.allocate": 15.0,
+    "pickup.tasks.assemble": 10.0,
+    "pickup.tasks.offer": 10.0,
+    "pickup.tasks.deadlines": 20.0,
+    "pickup.tasks.make_slots": 600.0,
+    "config.tasks.forget": 3600.0,
+}
+if settings.SANDBOX:
+    TIMETABLE["notifications.sandbox.tasks.post"] = 1.0
+
+app = Celery("lending")
+nudge.connect(HANDOFFS)
+
+BROKER_PATIENCE = 300  # seconds until an unacknowledged task goes to another worker; above the task time limit
+app.conf.update(
+    broker_url=settings.REDIS_URL,
+    broker_transport_options={
+        "visibility_timeout": BROKER_PATIENCE,
+        "unacked_restore_interval": 5,
+        "socket_timeout": 10,
+        "socket_connect_timeout": 1,
+        "global_keyprefix": f"{settings.LIVE_PREFIX}:",
+    },
+    visibility_timeout=BROKER_PATIENCE,
+    broker_connection_retry_on_startup=True,
+    broker_connection_max_retries=None,
+    broker_pool_acquire_timeout=2,
+    task_publish_retry_policy={"max_retries": 0},
+    task_acks_late=True,
+    task_acks_on_failure=True,
+    task_acks_on_timeout=True,
+    task_reject_on_worker_lost=True,
+    task_ignore_result=True,
+    task_time_limit=60,
+    task_soft_time_limit=45,
+    worker_prefetch_multiplier=1,
+    worker_concurrency=2,
+    worker_soft_shutdown_timeout=5.0,
+    worker_enable_soft_shutdown_on_idle=True,
+    worker_cancel_long_running_tasks_on_connection_loss=True,
+    worker_max_tasks_per_child=1000,
+    worker_max_memory_per_child=300_000,
+    worker_send_task_events=False,
+    worker_enable_remote_control=False,
+    worker_hijack_root_logger=False,
+    timezone="UTC",
+    beat_schedule={name: {"task": name, "schedule": every, "options": {"expires": every * 2}} for name, every in TIMETABLE.items()},
+)
+app.autodiscover_tasks(["lending", "pickup", "notifications", "config", "notifications.sandbox"])

@@ -1,0 +1,1 @@
+"""Mechanisms that every room needs, and not one library word."""

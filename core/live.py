@@ -1,0 +1,70 @@
+"""Tell open pages that something changed: a row in the transaction, a doorbell after it."""
+
+from __future__ import annotations
+
+import functools
+import time
+from typing import TYPE_CHECKING
+
+import redis
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Count, Max
+
+from core.models import Happening
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+log = structlog.get_logger()
+
+PAUSE = 2.0  # seconds without a further try after Redis failed; readers look into PostgreSQL every two seconds anyway
+
+_broken_until = 0.0
+
+
+def publish(topics: Iterable[str], *, now: datetime) -> None:
+    """Give each topic a new version within this transaction and ring its watchers after the commit."""
+    names = sorted(set(topics))
+    Happening.objects.bulk_create(Happening(topic=name, at=now) for name in names)
+    transaction.on_commit(lambda: _ring(names))
+
+
+def versions(topics: Iterable[str]) -> dict[str, str]:
+    """The version of each topic, read from PostgreSQL: a text that changes whenever the topic does.
+
+    It joins the newest id and the count, since a row with a lower id may commit after one with a higher.
+    """
+    names = sorted(set(topics))
+    found = Happening.objects.filter(topic__in=names).values("topic").annotate(newest=Max("id"), count=Count("id"))
+    known = {row["topic"]: f"{row['newest']}.{row['count']}" for row in found}
+    return {name: known.get(name, "0.0") for name in names}
+
+
+def channel(topic: str) -> str:
+    """The Redis channel of a topic. Channels know no database numbers, so a prefix parts installations."""
+    return f"{settings.LIVE_PREFIX}:{topic}"
+
+
+def forget(*, before: datetime) -> int:
+    """Drop old happenings; a watcher merely refetches once more."""
+    return Happening.objects.filter(at__lt=before).delete()[0]
+
+
+@functools.cache
+def _doorbell() -> redis.Redis:
+    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+
+
+def _ring(topics: list[str]) -> None:
+    global _broken_until  # noqa: PLW0603
+    if time.monotonic() < _broken_until:
+        return
+    try:
+        for topic in topics:
+            _doorbell().publish(channel(topic), "1")
+    except redis.RedisError as error:
+        _broken_until = time.monotonic() + PAUSE
+        log.warning("live.doorbell_lost", topics=topics, error=type(error).__name__)

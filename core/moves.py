@@ -1,0 +1,143 @@
+"""States move along a table, in one place, with a journal row in the same transaction."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+from core.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Mapping
+    from datetime import datetime
+
+    from core.actor import Actor
+
+    Moves: TypeAlias = "Mapping[str, Collection[str]]"
+
+
+class MoveRefused(Refusal):
+    """The table of moves has no such pair."""
+
+    code = "not_in_this_state"
+    sentence = _("This cannot be done any more: it is already “%(state)s”.")
+
+
+class MovedMeanwhile(Refusal):
+    """Somebody else moved the row first; says who and when."""
+
+    code = "moved_meanwhile"
+    sentence = _("Somebody was faster: it has been “%(state)s” since %(at)s. Please look again.")
+
+
+class Journal(models.Model):
+    """One move of one row. Append-only: a trigger refuses UPDATE and DELETE. Holds nothing personal."""
+
+    noun = models.CharField(max_length=60)
+    row = models.BigIntegerField()
+    was = models.CharField(max_length=20, blank=True)
+    became = models.CharField(max_length=20)
+    at = models.DateTimeField()
+    principal = models.CharField(max_length=40)
+    channel = models.CharField(max_length=10)
+
+    class Meta:
+        app_label = "core"
+        indexes: ClassVar = [models.Index(fields=["noun", "row", "id"], name="core_journal_of_row")]
+
+    def __str__(self) -> str:
+        return f"{self.noun} {self.row}: {self.was} > {self.became}"
+
+
+class Moving(models.Model):
+    """A row with a state. `begin` and `move` (and their bulk forms) are the only writers of that state."""
+
+    MOVES: ClassVar[Moves]
+    FIRST: ClassVar[str]
+
+    state = models.CharField(max_length=20)
+    moved_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Save named columns; a state is moved, never saved."""
+        fields = kwargs.get("update_fields")
+        if fields is None or not {"state", "moved_at"}.isdisjoint(fields):
+            raise TypeError("begin or move a row that has a state; save other columns with update_fields")
+        super().save(*args, **kwargs)
+
+    @classmethod
+    def noun(cls) -> str:
+        return cls._meta.label_lower
+
+    @classmethod
+    def begin(cls, *, at: datetime, by: Actor, **columns: Any) -> Self:
+        """Insert a row in its first state, with its journal."""
+        return cls.begin_many([columns], at=at, by=by)[0]
+
+    @classmethod
+    def begin_many(cls, rows: Iterable[Mapping[str, Any]], *, at: datetime, by: Actor) -> list[Self]:
+        """Insert many rows in their first state, with their journal; two statements however many rows."""
+        made = cls._default_manager.bulk_create([cls(state=cls.FIRST, moved_at=at, **columns) for columns in rows])
+        _write(made, "", cls.FIRST, at=at, by=by)
+        return made
+
+    def move(self, to: str, *, at: datetime, by: Actor, **columns: Any) -> None:
+        """Move this row to the state `to`, and set `columns` in the same statement.
+
+        Refuses a pair that is not in the table (`not_in_this_state`) and a row that somebody else has moved since
+        it was read (`moved_meanwhile`).
+        """
+        was = self.state
+        if to not in self.MOVES.get(was, ()):
+            raise MoveRefused(noun=self.noun(), state=was, asked=to)
+        rows = type(self)._default_manager.filter(pk=self.pk, state=was)
+        if not rows.update(state=to, moved_at=at, **columns):
+            raise self._moved_meanwhile()
+        for name, value in {**columns, "state": to, "moved_at": at}.items():
+            setattr(self, name, value)
+        _write([self], was, to, at=at, by=by)
+
+    @classmethod
+    def move_many(cls, rows: Iterable[Self], to: str, *, at: datetime, by: Actor, **columns: Any) -> list[Self]:
+        """Move those rows that are still in the state they were read in; gives back the ones that moved."""
+        moved: list[Self] = []
+        of_state: dict[str, list[Self]] = {}
+        for row in rows:
+            of_state.setdefault(row.state, []).append(row)
+        for was, group in of_state.items():
+            if to not in cls.MOVES.get(was, ()):
+                raise MoveRefused(noun=cls.noun(), state=was, asked=to)
+            by_key = {row.pk: row for row in sorted(group, key=lambda row: row.pk)}
+            locked = cls._default_manager.select_for_update(no_key=True).order_by("pk").filter(pk__in=by_key, state=was)
+            keys = list(locked.values_list("pk", flat=True))
+            cls._default_manager.filter(pk__in=keys).update(state=to, moved_at=at, **columns)
+            for key in keys:
+                for name, value in {**columns, "state": to, "moved_at": at}.items():
+                    setattr(by_key[key], name, value)
+            changed = [by_key[key] for key in keys]
+            _write(changed, was, to, at=at, by=by)
+            moved += changed
+        return moved
+
+    def _moved_meanwhile(self) -> Refusal:
+        last = Journal.objects.filter(noun=self.noun(), row=self.pk).order_by("-id").first()
+        if last is None:
+            return MoveRefused(noun=self.noun(), state="", asked="")
+        return MovedMeanwhile(noun=self.noun(), state=last.became, at=last.at.isoformat(timespec="seconds"), by=last.principal)
+
+
+def _write(rows: Iterable[Moving], was: str, became: str, *, at: datetime, by: Actor) -> None:
+    Journal.objects.bulk_create(
+        Journal(noun=row.noun(), row=row.pk, was=was, became=became, at=at, principal=by.principal, channel=by.channel)
+        for row in rows
+    )
+
+
+def state_law(name: str, moves: Moves) -> models.CheckConstraint:
+    """The law that a state is one of the table's."""
+    return models.CheckConstraint(condition=models.Q(state__in=sorted(moves)), name=name)

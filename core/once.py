@@ -1,0 +1,128 @@
+"""A request that is repeated has one effect and the same answer (`Idempotency-Key`)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import IntegrityError, connection, transaction
+from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.utils.translation import gettext_lazy as _
+
+from core import clock
+from core.models import Answer
+from core.refusal import Refusal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from django.http import HttpRequest
+
+    from core.actor import Actor
+
+LONGEST_KEY = 255
+
+
+class KeyRequired(Refusal):
+    code = "idempotency_key_required"
+    status = 400
+    sentence = _("Please send an Idempotency-Key header of 1 to 255 characters with this request.")
+
+
+class KeyReused(Refusal):
+    code = "idempotency_mismatch"
+    status = 422
+    sentence = _("This Idempotency-Key was used for another request. Please send a new one.")
+
+
+class InFlight(Refusal):
+    code = "in_flight"
+    sentence = _("The same request is being worked on. Please ask again in a second.")
+
+
+class Replay(Exception):
+    """The request was answered before; carries the stored answer. Raised by `once`, rendered at the edge."""
+
+    def __init__(self, status: int, body: Any) -> None:
+        super().__init__(status)
+        self.status = status
+        self.body = body
+
+    def response(self) -> HttpResponse:
+        """The answer as it was given the first time."""
+        return _respond(self.status, self.body)
+
+
+class Once:
+    """Turns what a use case gave into the response, and remembers it for the key row."""
+
+    def __init__(self) -> None:
+        self.status = 200
+        self.body: Any = None
+
+    def __call__(self, body: Any, *, status: int = 200) -> HttpResponse:
+        """Answer with JSON."""
+        self.status, self.body = status, json.loads(json.dumps(body, cls=DjangoJSONEncoder))
+        return _respond(self.status, self.body)
+
+    def redirect(self, to: str) -> HttpResponse:
+        """Answer with a page to go to."""
+        self.status, self.body = 303, {"location": to}
+        return _respond(self.status, self.body)
+
+
+def _respond(status: int, body: Any) -> HttpResponse:
+    if status == 303:  # noqa: PLR2004
+        response = HttpResponseRedirect(body["location"])
+        response.status_code = 303
+        return response
+    return JsonResponse(body, status=status, safe=False, json_dumps_params={"ensure_ascii": False})
+
+
+@contextmanager
+def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator[Once]:
+    """Open the one transaction of an edge around its one use case.
+
+    `key` is the request's `Idempotency-Key` unless given. Raises `Replay` for a request answered before, and
+    refuses a missing key (400), a key used for another request (422) and one still in flight (409). A refusal
+    inside the block rolls back and is not stored, so it may be tried again with the same key.
+    """
+    if key is None:
+        key = request.headers.get("Idempotency-Key", "")
+    if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
+        raise KeyRequired(field="Idempotency-Key")
+    fingerprint = hashlib.sha256(b"\0".join([request.method.encode(), request.path.encode(), request.body])).hexdigest()
+    try:
+        with transaction.atomic(durable=True):
+            _take_or_refuse(by.key, key)
+            _replay_if_answered(by.key, key, fingerprint)
+            answer = Once()
+            yield answer
+            Answer.objects.create(
+                principal=by.key, key=key, fingerprint=fingerprint, status=answer.status, body=answer.body, at=clock.now()
+            )
+    except IntegrityError as error:
+        if "core_answer_given_once" not in str(error):
+            raise
+        _replay_if_answered(by.key, key, fingerprint)
+        raise
+
+
+def _take_or_refuse(principal: str, key: str) -> None:
+    number = int.from_bytes(hashlib.sha256(f"{principal}\0{key}".encode()).digest()[:8], signed=True)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
+        if not cursor.fetchone()[0]:
+            raise InFlight(retry_after=1)
+
+
+def _replay_if_answered(principal: str, key: str, fingerprint: str) -> None:
+    stored = Answer.objects.filter(principal=principal, key=key).first()
+    if stored is None:
+        return
+    if stored.fingerprint != fingerprint:
+        raise KeyReused(field="Idempotency-Key")
+    raise Replay(stored.status, stored.body)

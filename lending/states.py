@@ -1,0 +1,63 @@
+"""The tables of moves of this room; every pair that is not here is refused."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class ReservationState(TextChoices):
+    WAITING = "waiting", _("waiting for a copy")
+    SUSPENDED = "suspended", _("paused")
+    ALLOCATED = "allocated", _("a copy is set aside")
+    BAGGED = "bagged", _("in the bag")
+    FULFILLED = "fulfilled", _("collected")
+    CANCELLED = "cancelled", _("cancelled")
+    EXPIRED = "expired", _("not collected in time")
+
+
+class LoanState(TextChoices):
+    OUT = "out", _("on loan")
+    RETURNED = "returned", _("returned")
+    VOIDED = "voided", _("undone")
+
+
+class CopyState(TextChoices):
+    SHELF = "shelf", _("on the shelf")
+    TRANSIT = "transit", _("on its way between libraries")
+    BAG = "bag", _("in a bag")
+    LOAN = "loan", _("on loan")
+    TO_SHELVE = "to_shelve", _("on the return cart")
+    MISSING = "missing", _("not on the shelf")
+    DAMAGED = "damaged", _("damaged")
+    LOST = "lost", _("lost")
+    WITHDRAWN = "withdrawn", _("withdrawn")
+
+
+R, L, C = ReservationState, LoanState, CopyState
+
+RESERVATION_MOVES = {
+    R.WAITING: {R.ALLOCATED, R.SUSPENDED, R.CANCELLED, R.EXPIRED},
+    R.SUSPENDED: {R.WAITING, R.CANCELLED, R.EXPIRED},
+    R.ALLOCATED: {R.BAGGED, R.WAITING, R.FULFILLED, R.CANCELLED, R.EXPIRED},
+    R.BAGGED: {R.FULFILLED, R.ALLOCATED, R.WAITING, R.CANCELLED, R.EXPIRED},
+    R.FULFILLED: {R.BAGGED},
+    R.CANCELLED: set(),
+    R.EXPIRED: set(),
+}
+LOAN_MOVES = {L.OUT: {L.RETURNED, L.VOIDED}, L.RETURNED: {L.OUT}, L.VOIDED: set()}
+COPY_MOVES = {
+    C.SHELF: {C.BAG, C.LOAN, C.TRANSIT, C.TO_SHELVE, C.MISSING, C.DAMAGED, C.WITHDRAWN},
+    C.TRANSIT: {C.TO_SHELVE, C.SHELF, C.BAG, C.LOST},
+    C.BAG: {C.LOAN, C.TO_SHELVE, C.MISSING, C.DAMAGED},
+    C.LOAN: {C.TO_SHELVE, C.BAG, C.LOST, C.DAMAGED},
+    C.TO_SHELVE: {C.SHELF, C.BAG, C.LOAN, C.TRANSIT, C.MISSING, C.DAMAGED, C.WITHDRAWN},
+    C.MISSING: {C.SHELF, C.TO_SHELVE, C.BAG, C.LOST},
+    C.DAMAGED: {C.TO_SHELVE, C.WITHDRAWN},
+    C.LOST: {C.TO_SHELVE, C.WITHDRAWN},
+    C.WITHDRAWN: set(),
+}
+
+OPEN = (R.WAITING, R.SUSPENDED, R.ALLOCATED, R.BAGGED)  # a reservation that still wants its book
+HOLDING = (R.ALLOCATED, R.BAGGED)  # a reservation that has a copy to itself
+ON_HAND = (C.SHELF, C.TO_SHELVE)  # where a free copy can be fetched from

@@ -1,0 +1,84 @@
+"""The tables of moves of this room; every pair that is not here is refused."""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class OrderState(TextChoices):
+    PICKING = "picking", _("being packed")
+    READY = "ready", _("ready")
+    HANDED_OVER = "handed_over", _("handed over")
+    CANCELLED = "cancelled", _("cancelled")
+    EXPIRED = "expired", _("not collected in time")
+
+
+class LineState(TextChoices):
+    TO_PICK = "to_pick", _("to fetch")
+    PACKED = "packed", _("packed")
+    GIVEN = "given", _("given")
+    MISSING = "missing", _("not on the shelf")
+    DROPPED = "dropped", _("left for the next bag")
+    WITHHELD = "withheld", _("kept back")
+    TO_UNPACK = "to_unpack", _("to unpack")
+    UNPACKED = "unpacked", _("unpacked")
+
+
+class AppointmentState(TextChoices):
+    OFFERED = "offered", _("offered")
+    CONFIRMED = "confirmed", _("confirmed")
+    KEPT = "kept", _("kept")
+    MISSED = "missed", _("missed")
+    LAPSED = "lapsed", _("lapsed")
+    CANCELLED = "cancelled", _("cancelled")
+    CHANGED = "changed", _("changed")
+
+
+class VisitState(TextChoices):
+    WAITING = "waiting", _("waiting")
+    CALLED = "called", _("called")
+    SERVED = "served", _("served")
+    LEFT = "left", _("left")
+
+
+O, L, A, V = OrderState, LineState, AppointmentState, VisitState
+
+ORDER_MOVES = {
+    O.PICKING: {O.READY, O.CANCELLED},
+    O.READY: {O.HANDED_OVER, O.CANCELLED, O.EXPIRED},
+    O.HANDED_OVER: {O.READY},
+    O.CANCELLED: set(),
+    O.EXPIRED: set(),
+}
+LINE_MOVES = {
+    L.TO_PICK: {L.PACKED, L.MISSING, L.DROPPED},
+    L.PACKED: {L.GIVEN, L.WITHHELD, L.TO_UNPACK},
+    L.GIVEN: {L.PACKED},
+    L.WITHHELD: {L.TO_UNPACK},
+    L.TO_UNPACK: {L.UNPACKED},
+    L.MISSING: set(),
+    L.DROPPED: set(),
+    L.UNPACKED: set(),
+}
+APPOINTMENT_MOVES = {
+    A.OFFERED: {A.CONFIRMED, A.KEPT, A.LAPSED, A.CANCELLED, A.CHANGED},
+    A.CONFIRMED: {A.KEPT, A.MISSED, A.CANCELLED, A.CHANGED},
+    A.KEPT: {A.CONFIRMED},
+    A.MISSED: set(),
+    A.LAPSED: set(),
+    A.CANCELLED: set(),
+    A.CHANGED: set(),
+}
+VISIT_MOVES = {
+    V.WAITING: {V.CALLED, V.LEFT},
+    V.CALLED: {V.SERVED, V.WAITING, V.LEFT},
+    V.SERVED: {V.WAITING},
+    V.LEFT: {V.WAITING},
+}
+
+OPEN_ORDER = (O.PICKING, O.READY)
+IN_BAG = (L.TO_PICK, L.PACKED)  # a line that is still meant for this bag
+PROMISED = (A.OFFERED, A.CONFIRMED)  # a promise still ahead
+COUNTED = (A.OFFERED, A.CONFIRMED, A.KEPT, A.MISSED)  # takes a place of its slot
+HERE = (V.WAITING, V.CALLED)  # a live visit

@@ -1,0 +1,100 @@
+"""Closed days and the days that lending counts."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+import holidays
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lending.calendar import Calendar, NeverOpen, rolling, week_of
+
+MONDAYS = Calendar(weekly_closed=frozenset({0}))
+DAYS = st.dates(date(2020, 1, 1), date(2035, 12, 31))
+
+
+def test_closed_every_monday():
+    assert not MONDAYS.is_open(date(2020, 3, 9))
+    assert MONDAYS.is_open(date(2020, 3, 10))
+    assert MONDAYS.next_open(date(2020, 3, 9)) == date(2020, 3, 10)
+    assert MONDAYS.next_open(date(2020, 3, 10)) == date(2020, 3, 10)
+
+
+def test_closed_on_the_first_and_third_tuesday():
+    library = Calendar(nth_weekday_closed=frozenset({(1, 1), (3, 1)}))
+    closed = [day for day in range(1, 32) if not library.is_open(date(2026, 12, day))]
+    assert closed == [1, 15]
+
+
+def test_public_holidays_with_one_exception():
+    library = Calendar(holidays=holidays.country_holidays("KR"), open_dates=frozenset({date(2026, 5, 5)}))
+    assert not library.is_open(date(2026, 3, 1))
+    assert not library.is_open(date(2026, 3, 2))  # in its place, the 1st being a Sunday
+    assert library.is_open(date(2026, 5, 5))
+
+
+def test_one_closed_day_beats_everything():
+    day = date(2026, 11, 25)
+    assert not Calendar(closed_dates=frozenset({day}), open_dates=frozenset({day})).is_open(day)
+
+
+def test_open_days_are_counted_around_closed_ones():
+    weekdays = Calendar(weekly_closed=frozenset({5, 6}))
+    friday, monday = date(2026, 11, 27), date(2026, 11, 30)
+    assert weekdays.open_days_before(monday, 1) == friday
+    assert weekdays.open_days_after(friday, 1) == monday
+    assert weekdays.open_days_before(date(2026, 11, 29), 0) == date(2026, 11, 29)
+
+
+@pytest.mark.parametrize(
+    ("first_day_counts", "skip_closed", "due"),
+    [(True, False, date(2026, 11, 15)), (False, False, date(2026, 11, 17)), (True, True, date(2026, 11, 18))],
+)
+def test_fifteen_days_are_counted_as_the_library_counts(first_day_counts, skip_closed, due):
+    # lent on a Sunday; fifteen days from the next one end on Monday the 16th, which is closed
+    assert MONDAYS.due_date(date(2026, 11, 1), 15, first_day_counts=first_day_counts, skip_closed=skip_closed) == due
+
+
+def test_a_due_date_may_stay_on_a_closed_day():
+    due = MONDAYS.due_date(date(2026, 11, 1), 15, first_day_counts=False, due_when_open=False)
+    assert due == date(2026, 11, 16)
+
+
+def test_impossible_questions_are_refused():
+    shut = Calendar(weekly_closed=frozenset(range(7)))
+    with pytest.raises(NeverOpen):
+        shut.next_open(date(2026, 1, 1))
+    with pytest.raises(NeverOpen):
+        shut.open_days_before(date(2026, 1, 1), 1)
+    with pytest.raises(ValueError, match="at least one day"):
+        MONDAYS.due_date(date(2026, 1, 1), 0, first_day_counts=True)
+    with pytest.raises(ValueError, match="from 0"):
+        MONDAYS.open_days_after(date(2026, 1, 1), -1)
+    with pytest.raises(ValueError, match="at least one day"):
+        rolling(date(2026, 1, 1), 0)
+
+
+@given(DAYS, st.integers(1, 40), st.booleans(), st.booleans())
+def test_a_book_is_due_on_an_open_day_and_not_before_its_time(lent_on, days, first, skip):
+    due = MONDAYS.due_date(lent_on, days, first_day_counts=first, skip_closed=skip)
+    assert MONDAYS.is_open(due)
+    assert due >= lent_on + timedelta(days=days - first)
+
+
+@given(DAYS, st.integers(0, 30))
+def test_counting_back_undoes_counting_on(day, n):
+    start = MONDAYS.next_open(day)
+    assert MONDAYS.open_days_before(MONDAYS.open_days_after(start, n), n) == start
+
+
+@given(DAYS)
+def test_weeks_begin_on_monday_or_roll(day):
+    week = week_of(day)
+    assert week.first.weekday() == 0
+    assert (week.last - week.first).days == (rolling(day).last - rolling(day).first).days == 6
+    assert day in week
+    assert day in rolling(day)
+    assert rolling(day).last == day
+    assert week.last + timedelta(days=1) not in week
