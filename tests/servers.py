@@ -1,0 +1,1 @@
+"""Starts the servers that the tests need, before pytest-django reads the settings (placeholder of the frame)."""
