@@ -10,7 +10,7 @@ from core import nudge
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-from django.conf import settings  # noqa: E402
+from django.conf import settings
 
 HANDOFFS = {
     "copy came free": "lending.tasks.allocate",
@@ -72,6 +72,8 @@ app.conf.update(
     worker_enable_remote_control=False,
     worker_hijack_root_logger=False,
     timezone="UTC",
-    beat_schedule={name: {"task": name, "schedule": every, "options": {"expires": every * 2}} for name, every in TIMETABLE.items()},
+    beat_schedule={
+        name: {"task": name, "schedule": every, "options": {"expires": every * 2}} for name, every in TIMETABLE.items()
+    },
 )
 app.autodiscover_tasks(["lending", "pickup", "notifications", "config", "notifications.sandbox"])

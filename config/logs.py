@@ -29,7 +29,8 @@ def configure(*, debug: bool) -> None:
         structlog.processors.format_exc_info,
         mask,
     ]
-    renderer: structlog.typing.Processor = structlog.dev.ConsoleRenderer() if debug else structlog.processors.JSONRenderer()
+    line = structlog.dev.ConsoleRenderer() if debug else structlog.processors.JSONRenderer()
+    renderer: structlog.typing.Processor = line
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

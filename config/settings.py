@@ -27,15 +27,15 @@ def address(name: str, *, default: str | None = None, path: bool = False) -> str
     parts = urlsplit(value)
     if parts.scheme not in {"http", "https"} or not parts.netloc or (parts.path.strip("/") and not path):
         raise ImproperlyConfigured(f"{name} must be an address such as https://pickup.example.org, not {value!r}")
-    return value.rstrip("/")
+    return str(value).rstrip("/")
 
 
 def secret(name: str) -> str:
     """A secret of at least 32 characters."""
     value = env.str(name)
-    if len(value) < 32:  # noqa: PLR2004
+    if len(value) < 32:
         raise ImproperlyConfigured(f"{name} must have at least 32 characters")
-    return value
+    return str(value)
 
 
 DEBUG = env.bool("DEBUG", default=False)
@@ -151,6 +151,7 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = SANDBOX
 
+CSRF_FAILURE_VIEW = "config.refusals.csrf_failed"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
@@ -180,7 +181,7 @@ REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["lending.auth.TokenAuthentication", "lending.auth.SessionAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
-    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "DEFAULT_PARSER_CLASSES": ["config.strict_json.StrictJSONParser"],
     "DEFAULT_PAGINATION_CLASS": "lending.api.Pages",
     "PAGE_SIZE": 25,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",

@@ -128,7 +128,8 @@ class Moving(models.Model):
         last = Journal.objects.filter(noun=self.noun(), row=self.pk).order_by("-id").first()
         if last is None:
             return MoveRefused(noun=self.noun(), state="", asked="")
-        return MovedMeanwhile(noun=self.noun(), state=last.became, at=last.at.isoformat(timespec="seconds"), by=last.principal)
+        at = last.at.isoformat(timespec="seconds")
+        return MovedMeanwhile(noun=self.noun(), state=last.became, at=at, by=last.principal)
 
 
 def _write(rows: Iterable[Moving], was: str, became: str, *, at: datetime, by: Actor) -> None:

@@ -75,7 +75,7 @@ class Once:
 
 
 def _respond(status: int, body: Any) -> HttpResponse:
-    if status == 303:  # noqa: PLR2004
+    if status == 303:
         response = HttpResponseRedirect(body["location"])
         response.status_code = 303
         return response
@@ -94,7 +94,8 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
         key = request.headers.get("Idempotency-Key", "")
     if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
         raise KeyRequired(field="Idempotency-Key")
-    fingerprint = hashlib.sha256(b"\0".join([request.method.encode(), request.path.encode(), request.body])).hexdigest()
+    said = b"\0".join([(request.method or "").encode(), request.path.encode(), request.body])
+    fingerprint = hashlib.sha256(said).hexdigest()
     try:
         with transaction.atomic(durable=True):
             _take_or_refuse(by.key, key)
@@ -102,7 +103,12 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
             answer = Once()
             yield answer
             Answer.objects.create(
-                principal=by.key, key=key, fingerprint=fingerprint, status=answer.status, body=answer.body, at=clock.now()
+                principal=by.key,
+                key=key,
+                fingerprint=fingerprint,
+                status=answer.status,
+                body=answer.body,
+                at=clock.now(),
             )
     except IntegrityError as error:
         if "core_answer_given_once" not in str(error):

@@ -27,6 +27,7 @@ from lending.states import (
 )
 
 E164 = r"^\+[1-9][0-9]{6,14}$"
+CARD_NUMBER = r"^[0-9A-Z-]{4,20}$"
 
 
 class Language(models.TextChoices):
@@ -229,7 +230,7 @@ class Patron(models.Model):
     """Somebody who borrows. May have no account: the telephone and the desk are doors too."""
 
     account = models.OneToOneField(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="patron")
-    card_number = models.CharField(max_length=20, unique=True, validators=[RegexValidator(r"^[0-9A-Z-]{4,20}$")])
+    card_number = models.CharField(max_length=20, unique=True, validators=[RegexValidator(CARD_NUMBER)])
     name = models.CharField(max_length=80)
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
     household = models.ForeignKey(Household, null=True, blank=True, on_delete=models.SET_NULL, related_name="patrons")
@@ -240,7 +241,7 @@ class Patron(models.Model):
 
     class Meta:
         constraints: ClassVar = [
-            models.CheckConstraint(condition=Q(card_number__regex=r"^[0-9A-Z-]{4,20}$"), name="lending_card_number_form"),
+            models.CheckConstraint(condition=Q(card_number__regex=CARD_NUMBER), name="lending_card_number_form"),
         ]
 
     def __str__(self) -> str:
@@ -339,7 +340,7 @@ class Reservation(Moving):
     pickup_point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="reservations")
     programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="reservations")
     request = models.UUIDField(help_text=_("the one asking that it was part of"))
-    collector = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="reservations")
+    collector = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, blank=True, related_name="reserved")
     placed_at = models.DateTimeField()
     placed_on = models.DateField(help_text=_("local day; weeks are counted by it"))
     channel = models.CharField(max_length=10)

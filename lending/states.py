@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from core.moves import Moves
 
 
 class ReservationState(TextChoices):
@@ -36,7 +41,7 @@ class CopyState(TextChoices):
 
 R, L, C = ReservationState, LoanState, CopyState
 
-RESERVATION_MOVES = {
+RESERVATION_MOVES: Moves = {
     R.WAITING: {R.ALLOCATED, R.SUSPENDED, R.CANCELLED, R.EXPIRED},
     R.SUSPENDED: {R.WAITING, R.CANCELLED, R.EXPIRED},
     R.ALLOCATED: {R.BAGGED, R.WAITING, R.FULFILLED, R.CANCELLED, R.EXPIRED},
@@ -45,8 +50,8 @@ RESERVATION_MOVES = {
     R.CANCELLED: set(),
     R.EXPIRED: set(),
 }
-LOAN_MOVES = {L.OUT: {L.RETURNED, L.VOIDED}, L.RETURNED: {L.OUT}, L.VOIDED: set()}
-COPY_MOVES = {
+LOAN_MOVES: Moves = {L.OUT: {L.RETURNED, L.VOIDED}, L.RETURNED: {L.OUT}, L.VOIDED: set()}
+COPY_MOVES: Moves = {
     C.SHELF: {C.BAG, C.LOAN, C.TRANSIT, C.TO_SHELVE, C.MISSING, C.DAMAGED, C.WITHDRAWN},
     C.TRANSIT: {C.TO_SHELVE, C.SHELF, C.BAG, C.LOST},
     C.BAG: {C.LOAN, C.TO_SHELVE, C.MISSING, C.DAMAGED},

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from core.moves import Moves
 
 
 class MessageState(TextChoices):
@@ -32,7 +37,7 @@ class CallState(TextChoices):
 
 M, N, C = MessageState, InboundState, CallState
 
-MESSAGE_MOVES = {
+MESSAGE_MOVES: Moves = {
     M.QUEUED: {M.SENDING, M.SUPPRESSED, M.EXPIRED, M.FAILED},
     M.SENDING: {M.ACCEPTED, M.DELIVERED, M.QUEUED, M.FAILED, M.SUPPRESSED, M.IN_DOUBT},
     M.ACCEPTED: {M.DELIVERED, M.FAILED},
@@ -42,5 +47,10 @@ MESSAGE_MOVES = {
     M.SUPPRESSED: set(),
     M.EXPIRED: set(),
 }
-INBOUND_MOVES = {N.STORED: {N.APPLIED, N.PARKED}, N.APPLIED: set(), N.PARKED: {N.APPLIED}}
-CALL_MOVES = {C.DUE: {C.REACHED, C.UNREACHED, C.DROPPED}, C.UNREACHED: {C.DUE}, C.REACHED: set(), C.DROPPED: set()}
+INBOUND_MOVES: Moves = {N.STORED: {N.APPLIED, N.PARKED}, N.APPLIED: set(), N.PARKED: {N.APPLIED}}
+CALL_MOVES: Moves = {
+    C.DUE: {C.REACHED, C.UNREACHED, C.DROPPED},
+    C.UNREACHED: {C.DUE},
+    C.REACHED: set(),
+    C.DROPPED: set(),
+}

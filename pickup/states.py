@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from core.moves import Moves
 
 
 class OrderState(TextChoices):
@@ -42,16 +47,16 @@ class VisitState(TextChoices):
     LEFT = "left", _("left")
 
 
-O, L, A, V = OrderState, LineState, AppointmentState, VisitState
+B, L, A, V = OrderState, LineState, AppointmentState, VisitState
 
-ORDER_MOVES = {
-    O.PICKING: {O.READY, O.CANCELLED},
-    O.READY: {O.HANDED_OVER, O.CANCELLED, O.EXPIRED},
-    O.HANDED_OVER: {O.READY},
-    O.CANCELLED: set(),
-    O.EXPIRED: set(),
+ORDER_MOVES: Moves = {
+    B.PICKING: {B.READY, B.CANCELLED},
+    B.READY: {B.HANDED_OVER, B.CANCELLED, B.EXPIRED},
+    B.HANDED_OVER: {B.READY},
+    B.CANCELLED: set(),
+    B.EXPIRED: set(),
 }
-LINE_MOVES = {
+LINE_MOVES: Moves = {
     L.TO_PICK: {L.PACKED, L.MISSING, L.DROPPED},
     L.PACKED: {L.GIVEN, L.WITHHELD, L.TO_UNPACK},
     L.GIVEN: {L.PACKED},
@@ -61,7 +66,7 @@ LINE_MOVES = {
     L.DROPPED: set(),
     L.UNPACKED: set(),
 }
-APPOINTMENT_MOVES = {
+APPOINTMENT_MOVES: Moves = {
     A.OFFERED: {A.CONFIRMED, A.KEPT, A.LAPSED, A.CANCELLED, A.CHANGED},
     A.CONFIRMED: {A.KEPT, A.MISSED, A.CANCELLED, A.CHANGED},
     A.KEPT: {A.CONFIRMED},
@@ -70,14 +75,14 @@ APPOINTMENT_MOVES = {
     A.CANCELLED: set(),
     A.CHANGED: set(),
 }
-VISIT_MOVES = {
+VISIT_MOVES: Moves = {
     V.WAITING: {V.CALLED, V.LEFT},
     V.CALLED: {V.SERVED, V.WAITING, V.LEFT},
     V.SERVED: {V.WAITING},
     V.LEFT: {V.WAITING},
 }
 
-OPEN_ORDER = (O.PICKING, O.READY)
+OPEN_ORDER = (B.PICKING, B.READY)
 IN_BAG = (L.TO_PICK, L.PACKED)  # a line that is still meant for this bag
 PROMISED = (A.OFFERED, A.CONFIRMED)  # a promise still ahead
 COUNTED = (A.OFFERED, A.CONFIRMED, A.KEPT, A.MISSED)  # takes a place of its slot

@@ -4,89 +4,94 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('sweep', models.CharField(max_length=60, primary_key=True, serialize=False)),
-                ('at', models.DateTimeField()),
-                ('moved', models.PositiveIntegerField(default=0)),
+                ("sweep", models.CharField(max_length=60, primary_key=True, serialize=False)),
+                ("at", models.DateTimeField()),
+                ("moved", models.PositiveIntegerField(default=0)),
             ],
         ),
         migrations.CreateModel(
-            name='Access',
+            name="Access",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('principal', models.CharField(max_length=40)),
-                ('about', models.CharField(max_length=40)),
-                ('purpose', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
-                ('keep_until', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("principal", models.CharField(max_length=40)),
+                ("about", models.CharField(max_length=40)),
+                ("purpose", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
+                ("keep_until", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['about', 'at'], name='core_access_about')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('keep_until__gt', models.F('at'))), name='core_access_kept_a_while')],
+                "indexes": [models.Index(fields=["about", "at"], name="core_access_about")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("keep_until__gt", models.F("at"))), name="core_access_kept_a_while"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Answer',
+            name="Answer",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('principal', models.CharField(max_length=60)),
-                ('key', models.CharField(max_length=255)),
-                ('fingerprint', models.CharField(max_length=64)),
-                ('status', models.PositiveSmallIntegerField()),
-                ('body', models.JSONField()),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("principal", models.CharField(max_length=60)),
+                ("key", models.CharField(max_length=255)),
+                ("fingerprint", models.CharField(max_length=64)),
+                ("status", models.PositiveSmallIntegerField()),
+                ("body", models.JSONField()),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['at'], name='core_answer_age')],
-                'constraints': [models.UniqueConstraint(fields=('principal', 'key'), name='core_answer_given_once')],
+                "indexes": [models.Index(fields=["at"], name="core_answer_age")],
+                "constraints": [models.UniqueConstraint(fields=("principal", "key"), name="core_answer_given_once")],
             },
         ),
         migrations.CreateModel(
-            name='Counter',
+            name="Counter",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=120)),
-                ('since', models.DateTimeField()),
-                ('count', models.PositiveIntegerField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=120)),
+                ("since", models.DateTimeField()),
+                ("count", models.PositiveIntegerField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('key', 'since'), name='core_counter_one_per_window')],
+                "constraints": [models.UniqueConstraint(fields=("key", "since"), name="core_counter_one_per_window")],
             },
         ),
         migrations.CreateModel(
-            name='Happening',
+            name="Happening",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('topic', models.CharField(max_length=60)),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("topic", models.CharField(max_length=60)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['topic', 'id'], name='core_happening_topic'), models.Index(fields=['at'], name='core_happening_age')],
+                "indexes": [
+                    models.Index(fields=["topic", "id"], name="core_happening_topic"),
+                    models.Index(fields=["at"], name="core_happening_age"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Journal',
+            name="Journal",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('noun', models.CharField(max_length=60)),
-                ('row', models.BigIntegerField()),
-                ('was', models.CharField(blank=True, max_length=20)),
-                ('became', models.CharField(max_length=20)),
-                ('at', models.DateTimeField()),
-                ('principal', models.CharField(max_length=40)),
-                ('channel', models.CharField(max_length=10)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("noun", models.CharField(max_length=60)),
+                ("row", models.BigIntegerField()),
+                ("was", models.CharField(blank=True, max_length=20)),
+                ("became", models.CharField(max_length=20)),
+                ("at", models.DateTimeField()),
+                ("principal", models.CharField(max_length=40)),
+                ("channel", models.CharField(max_length=10)),
             ],
             options={
-                'indexes': [models.Index(fields=['noun', 'row', 'id'], name='core_journal_of_row')],
+                "indexes": [models.Index(fields=["noun", "row", "id"], name="core_journal_of_row")],
             },
         ),
     ]

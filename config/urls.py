@@ -1,0 +1,31 @@
+"""Every public address. Clients, signs on walls and carriers depend on them: they are added, never changed."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib import admin
+from django.urls import include, path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
+
+from config import health
+from lending import urls as lending_urls
+from pickup import urls as pickup_urls
+
+urlpatterns = [
+    path("healthz", health.alive, name="healthz"),
+    path("readyz", health.ready, name="readyz"),
+    path("metrics", health.metrics, name="metrics"),
+    path("api/v1/", include([*lending_urls.api, *pickup_urls.api])),
+    path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
+    path("api/docs/", SpectacularSwaggerSplitView.as_view(url_name="schema"), name="docs"),
+    path("admin/", admin.site.urls),
+    path("i18n/", include("django.conf.urls.i18n")),
+    path("", include("notifications.urls")),
+    *([path("", include("notifications.sandbox.urls"))] if settings.SANDBOX else []),
+    path("", include([*pickup_urls.pages, *lending_urls.pages])),
+]
+
+handler400 = "config.refusals.bad_request"
+handler403 = "config.refusals.forbidden"
+handler404 = "config.refusals.not_found"
+handler500 = "config.refusals.broken"

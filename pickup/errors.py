@@ -1,0 +1,119 @@
+"""What this room refuses, and the way on."""
+
+from __future__ import annotations
+
+from django.utils.translation import gettext_lazy as _
+
+from core.refusal import BadInput, Forbidden, NotFound, Refusal
+
+
+class OrderNotFound(NotFound):
+    code = "unknown_order"
+    sentence = _("We could not find this order. Please check the number, or call the library.")
+
+
+class VisitNotFound(NotFound):
+    code = "unknown_visit"
+    sentence = _("We could not find this visit. Please look at the list again.")
+
+
+class NotInOrder(Refusal):
+    """The scanned copy is not to be packed here; `belongs_to` is the number of the bag it is meant for, or null."""
+
+    code = "not_in_this_order"
+    sentence = _("The book %(barcode)s is not in this order. Please put it aside and scan the next one.")
+
+
+class AlreadyPacked(Refusal):
+    code = "already_packed"
+    sentence = _("The book %(barcode)s is already in this bag.")
+
+
+class SlotUnavailable(Refusal):
+    """`why` is full, closed, past, cutoff, other_point or no_accessible_place; `next` lists free slots of the point."""
+
+    code = "slot_unavailable"
+    sentence = _("This time cannot be booked any more. Please choose another one.")
+
+
+class NoSuchSlot(NotFound):
+    code = "unknown_slot"
+    sentence = _("We could not find this time. Please choose one from the list.")
+
+
+class SlotNotChosenHere(BadInput):
+    """The point promises no times: people come when they like."""
+
+    code = "no_times_here"
+    sentence = _("This pickup place needs no time. Come whenever it is open.")
+
+
+class NoAppointment(Refusal):
+    code = "no_appointment"
+    sentence = _("There is no time to confirm for this order.")
+
+
+class NothingReady(Refusal):
+    code = "nothing_ready"
+    sentence = _("Nothing is ready for this visit yet.")
+
+
+class NoOpenOrder(Refusal):
+    code = "no_open_order"
+    sentence = _("There is no order to collect here.")
+
+
+class StillToPack(Refusal):
+    """`barcodes` are the copies that nobody has packed or reported missing."""
+
+    code = "still_to_pack"
+    sentence = _("Some books are not in the bag yet: %(barcodes)s.")
+
+
+class NothingInBag(Refusal):
+    code = "nothing_in_bag"
+    sentence = _("There is no book in this bag.")
+
+
+class AlreadyHandedOver(Refusal):
+    """`at` is when."""
+
+    code = "already_handed_over"
+    sentence = _("This order was already handed over at %(at)s.")
+
+
+class UndoTooLate(Refusal):
+    code = "undo_too_late"
+    sentence = _("This can be undone for ten minutes only. Please take the books back as a return.")
+
+
+class NewerOrder(Refusal):
+    code = "newer_order"
+    sentence = _("This cannot be undone: the same person already has a newer order or is here again.")
+
+
+class LaneClosed(Refusal):
+    code = "lane_closed"
+    sentence = _("This lane is closed. Please open it first.")
+
+
+class LaneBusy(Refusal):
+    """`visit` is the one being served there."""
+
+    code = "lane_busy"
+    sentence = _("Somebody is still being served in this lane.")
+
+
+class NobodyWaiting(Refusal):
+    code = "nobody_waiting"
+    sentence = _("Nobody is waiting whose bag is ready.")
+
+
+class LinkOver(NotFound):
+    code = "link_over"
+    sentence = _("This address is no longer valid. Please call the library if you need help.")
+
+
+class NotYours(Forbidden):
+    code = "not_your_order"
+    sentence = _("This is somebody else's order.")

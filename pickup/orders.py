@@ -1,0 +1,330 @@
+"""The bag: asked for, put together, packed, ready, handed over; or cancelled, expired and unpacked."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime, time, timedelta
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from core import live, nudge
+from core.actor import RULE, Actor
+from lending import copies, reservations
+from lending import queries as lending_queries
+from pickup import appointments, queries, slots, texts
+from pickup.errors import (
+    AlreadyPacked,
+    NothingInBag,
+    NotInOrder,
+    OrderNotFound,
+    StillToPack,
+)
+from pickup.models import Order, OrderLine, PointRules, Visit
+from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
+
+if TYPE_CHECKING:
+    from lending.models import Reservation
+
+BATCH = 500
+NUMBERS = range(1000, 10000)
+NUMBER_HELD = timedelta(days=1)
+"""An order number rests for a day after the bag is gone, so that yesterday's text cannot open today's bag."""
+
+
+@dataclass(frozen=True, slots=True)
+class Requested:
+    """What an asking led to: the bag it went into (None: nothing is on the shelf) and every reservation of it."""
+
+    order: Order | None
+    reservations: list[Reservation]
+    why: str = ""
+
+
+@transaction.atomic
+def request(
+    *,
+    patron_id: int,
+    point_id: int,
+    items: Sequence[reservations.Item],
+    by: Actor,
+    now: datetime,
+    slot_id: int | None = None,
+    collector_id: int | None = None,
+) -> Requested:
+    """Ask for books to be collected at a point, at a time if the point promises one while ordering.
+
+    All or nothing: a refused title, quota or slot refuses the whole asking. With no copy allocated no time is taken
+    and `why` is `waiting`; the books join a bag when they come free.
+    """
+    rules = queries.rules_of(point_id)
+    placed = reservations.place(
+        patron_id=patron_id, items=items, point_id=point_id, by=by, now=now, collector_id=collector_id
+    )
+    bags = _bag(placed, opening=True, collector_id=collector_id, by=by, now=now)
+    if not bags:
+        return Requested(None, placed, "waiting")
+    order = bags[0]
+    if slot_id is not None:
+        appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
+    elif rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER and order.appointment_id is None:
+        needs = order.patron is not None and order.patron.accessible_place
+        rooms = slots.free(point_id=point_id, now=now, accessible=needs, limit=1)
+        if rooms:
+            appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
+    for reservation in placed:
+        reservation.refresh_from_db()
+    return Requested(queries.orders(pk=order.pk).get(), placed)
+
+
+@transaction.atomic
+def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
+    """Put allocated reservations into bags: the patron's open bag at the point, else a new one.
+
+    For ten minutes after a hand-over no new bag is opened for that patron and point, so that it can be undone.
+    """
+    found = lending_queries.allocated(reservation_ids=reservation_ids)[:BATCH]
+    return _bag(list(found), opening=False, collector_id=None, by=by, now=now)
+
+
+def _bag(
+    found: Sequence[Reservation], *, opening: bool, collector_id: int | None, by: Actor, now: datetime
+) -> list[Order]:
+    of_bag: dict[tuple[int, int], list[Reservation]] = {}
+    for reservation in found:
+        if reservation.state == "allocated" and reservation.patron_id is not None:
+            of_bag.setdefault((reservation.patron_id, reservation.pickup_point_id), []).append(reservation)
+    bags: list[Order] = []
+    for (patron_id, point_id), group in sorted(of_bag.items()):
+        order = _open_order(patron_id, point_id)
+        if order is None and not opening and _just_handed_over(patron_id, point_id, now=now):
+            continue
+        if order is None:
+            order = _begin(group[0], patron_id, point_id, by=by, now=now)
+        elif collector_id is not None and order.collector_id != collector_id and order.state == OrderState.PICKING:
+            order.collector_id = collector_id
+            order.save(update_fields=["collector"])
+        bagged = reservations.bag(reservation_ids=sorted(row.pk for row in group), by=by, now=now)
+        late = order.state == OrderState.READY
+        OrderLine.begin_many(
+            [{"order": order, "reservation": row, "copy_id": row.copy_id, "late": late} for row in bagged],
+            at=now,
+            by=by,
+        )
+        if order.visit_id is None:
+            visit = Visit.objects.filter(point_id=point_id, patron_id=patron_id, state__in=HERE).first()
+            if visit is not None:
+                Order.objects.filter(pk=order.pk).update(visit=visit)
+        bags.append(order)
+    if bags:
+        live.publish({f"point:{order.point_id}" for order in bags}, now=now)
+    return bags
+
+
+def _open_order(patron_id: int, point_id: int) -> Order | None:
+    found = Order.objects.filter(patron_id=patron_id, point_id=point_id, state__in=OPEN_ORDER)
+    return found.select_for_update(of=("self",), no_key=True).select_related("patron", "collector").first()
+
+
+def _just_handed_over(patron_id: int, point_id: int, *, now: datetime) -> bool:
+    recently = Order.objects.filter(patron_id=patron_id, point_id=point_id, state=OrderState.HANDED_OVER)
+    return recently.filter(handed_over_at__gt=now - texts.UNDO).exists()
+
+
+def _begin(reservation: Reservation, patron_id: int, point_id: int, *, by: Actor, now: datetime) -> Order:
+    point = queries.point(point_id)
+    collector = reservation.collector
+    patron = reservation.patron
+    language = collector.language if collector is not None else patron.language if patron is not None else "ko"
+    for _attempt in range(8):
+        try:
+            with transaction.atomic():
+                return Order.begin(
+                    at=now,
+                    by=by,
+                    library_id=point.library_id,
+                    point_id=point_id,
+                    number=_free_number(point.library_id),
+                    patron_id=patron_id,
+                    collector=collector,
+                    language=language,
+                    opened_at=now,
+                )
+        except IntegrityError as error:
+            if "pickup_one_open_order" in str(error):
+                order = _open_order(patron_id, point_id)
+                if order is not None:
+                    return order
+            elif "pickup_order_number_held_once" not in str(error):
+                raise
+    raise RuntimeError(f"no free order number at library {point.library_id}")
+
+
+def _free_number(library_id: int) -> str:
+    held = Order.objects.filter(library_id=library_id, number_released_at__isnull=True)
+    taken = set(held.values_list("number", flat=True))
+    return secrets.choice([shown for number in NUMBERS if (shown := f"{number:04}") not in taken])
+
+
+@transaction.atomic
+def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
+    """Put the scanned copy into this bag; refuses a copy that is not meant for it, and says for which it is."""
+    order = locked(order_id)
+    copy = copies.by_barcode(barcode)
+    line = order.lines.filter(copy=copy).select_related("copy").order_by("-id").first()
+    if line is None or line.state not in {LineState.TO_PICK, LineState.PACKED}:
+        meant = OrderLine.objects.filter(copy=copy, state__in=IN_BAG).select_related("order").first()
+        raise NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
+    if line.state == LineState.PACKED:
+        raise AlreadyPacked(field="barcode", barcode=barcode)
+    line.move(LineState.PACKED, at=now, by=by)
+    copies.to_bag(copy_id=copy.pk, by=by, now=now)
+    live.publish([f"point:{order.point_id}"], now=now)
+    return line
+
+
+@transaction.atomic
+def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
+    """The copy could not be found: its reservation waits again in its old place, for another copy.
+
+    A bag for which nothing is left is closed, and the patron is told that we keep looking.
+    """
+    found = OrderLine.objects.filter(pk=line_id).values_list("order_id", flat=True).first()
+    if found is None:
+        raise OrderNotFound(line=line_id)
+    order = locked(found)
+    line = order.lines.select_related("copy").get(pk=line_id)
+    line.move(LineState.MISSING, at=now, by=by, reason="not_on_shelf")
+    reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
+    if not order.lines.filter(state__in=IN_BAG).exists():
+        _close(order, OrderState.CANCELLED, why="nothing_found", by=by, now=now)
+        texts.about_order("not_found", order, now=now)
+    live.publish([f"point:{order.point_id}"], now=now)
+    return line
+
+
+@transaction.atomic
+def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
+    """The bag is packed: fix until when it is kept, confirm a time promised before, or have one offered, and tell."""
+    order = locked(order_id)
+    if order.state == OrderState.PICKING:
+        left = list(order.lines.filter(state=LineState.TO_PICK).values_list("copy__barcode", flat=True))
+        if left:
+            raise StillToPack(barcodes=", ".join(left), count=len(left))
+        if not order.lines.filter(state=LineState.PACKED).exists():
+            raise NothingInBag()
+    order.move(OrderState.READY, at=now, by=by, ready_at=now, keep_until=keep_until(order, now=now))
+    promised = queries.live_appointment(order)
+    if promised is not None:
+        appointments.confirm(appointment_id=promised.pk, by=RULE, now=now)
+        together = list(queries.orders(appointment_id=promised.pk, state=OrderState.READY).order_by("id"))
+        texts.ready(together, now=now)
+    elif queries.is_here(order):
+        texts.about_order("next", order, now=now, kind="answer")
+    elif not queries.rules_of(order.point_id).by_appointment:
+        texts.ready([order], now=now)
+    else:
+        nudge.ring("order ready", [order.pk])
+    live.publish([f"point:{order.point_id}"], now=now)
+    return order
+
+
+def keep_until(order: Order, *, now: datetime) -> datetime:
+    """Until when a bag that is ready now is kept: the end of the keep day, counted in open days, UTC.
+
+    Never before the end of the time that was promised for it.
+    """
+    library = order.library
+    zone = ZoneInfo(library.zone)
+    rules = queries.rules_of(order.point_id)
+    last = lending_queries.calendar_of(library).open_days_after(now.astimezone(zone).date(), rules.keep_days)
+    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
+    promised = queries.live_appointment(order)
+    return max(end, promised.miss_after) if promised is not None else end
+
+
+@transaction.atomic
+def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
+    """Nobody wants the bag any more: books go back, the place of its time is free again."""
+    order = locked(order_id)
+    _close(order, OrderState.CANCELLED, why=f"by_{by.kind}", by=by, now=now)
+    if by.kind not in {"patron", "collector", "anyone"}:
+        texts.about_order("cancelled", order, now=now)
+    return order
+
+
+def expire_due(*, now: datetime) -> int:
+    """Close bags whose keep day is over, unless somebody is here for them."""
+    due = Order.objects.filter(state=OrderState.READY, keep_until__lte=now)
+    return sum(_expire(pk, now=now) for pk in due.order_by("id").values_list("pk", flat=True)[:BATCH])
+
+
+@transaction.atomic
+def _expire(order_id: int, *, now: datetime) -> int:
+    order = locked(order_id)
+    if order.state != OrderState.READY or order.keep_until is None or order.keep_until > now or queries.is_here(order):
+        return 0
+    _close(order, OrderState.EXPIRED, why="not_collected", by=RULE, now=now)
+    texts.about_order("expired", order, now=now)
+    return 1
+
+
+def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
+    """End an open order: its lines, its reservations, its promise, what was not said yet."""
+    order.move(to, at=now, by=by, why=why)
+    texts.hush(orders=[order], why=why, now=now, by=by)
+    lines = list(queries.lines_of_bag(order.pk, IN_BAG))
+    to_fetch = [line for line in lines if line.state == LineState.TO_PICK]
+    OrderLine.move_many(to_fetch, LineState.DROPPED, at=now, by=by)
+    OrderLine.move_many([line for line in lines if line not in to_fetch], LineState.TO_UNPACK, at=now, by=by)
+    ended = "expired" if to == OrderState.EXPIRED else "cancelled"
+    reservations.end_bagged(reservation_ids=[line.reservation_id for line in lines], to=ended, by=by, now=now)
+    nudge.ring("copy came free", {line.copy.title_id for line in to_fetch})
+    appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)
+    live.publish([f"point:{order.point_id}"], now=now)
+
+
+@transaction.atomic
+def unpack(*, barcode: str, by: Actor, now: datetime) -> OrderLine:
+    """Take a copy out of a dead bag and onto the return cart, where the next in line may get it."""
+    copy = copies.by_barcode(barcode)
+    to_do = Q(state__in=[LineState.TO_UNPACK, LineState.WITHHELD])
+    line = OrderLine.objects.filter(to_do, copy=copy).select_related("copy", "order").order_by("-id").first()
+    if line is None:
+        meant = OrderLine.objects.filter(copy=copy, state__in=IN_BAG).select_related("order").first()
+        raise NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
+    locked(line.order_id)
+    if line.state == LineState.WITHHELD:
+        line.move(LineState.TO_UNPACK, at=now, by=by)
+    line.move(LineState.UNPACKED, at=now, by=by)
+    copies.to_return_cart(copy_ids=[copy.pk], by=by, now=now)
+    live.publish([f"point:{line.order.point_id}"], now=now)
+    return line
+
+
+@transaction.atomic
+def release_numbers(*, now: datetime) -> int:
+    """Free the numbers of bags that have been gone for a day."""
+    over = Order.objects.filter(number_released_at__isnull=True, moved_at__lt=now - NUMBER_HELD)
+    over = over.exclude(state__in=OPEN_ORDER).exclude(
+        lines__state__in=[LineState.TO_PICK, LineState.PACKED, LineState.WITHHELD, LineState.TO_UNPACK]
+    )
+    over = over.exclude(lines__moved_at__gte=now - NUMBER_HELD)
+    return Order.objects.filter(pk__in=list(over.values_list("pk", flat=True)[:BATCH])).update(number_released_at=now)
+
+
+def locked(order_id: int) -> Order:
+    """The order with its lock and all that is told of it; refuses an unknown one."""
+    order = (
+        Order.objects.select_for_update(of=("self",), no_key=True)
+        .select_related("library", "point__library", "patron", "collector", "appointment__slot", "visit")
+        .filter(pk=order_id)
+        .first()
+    )
+    if order is None:
+        raise OrderNotFound(order=order_id)
+    return order

@@ -1,0 +1,186 @@
+"""What this room reads, across its own rows and lending's; querysets and plain facts, no locks, no writes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import Count, F, Prefetch, Q, QuerySet
+
+from lending.models import Contact, Copy, Library, Loan, PickupPoint
+from pickup.models import Appointment, Order, OrderLine, PointRules, Slot, Visit, Window
+from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, LineState, OrderState
+
+LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
+
+
+def slot_facts(slot: Slot) -> dict[str, Any]:
+    """A slot as programs and refusals show it: id, start, end (RFC 3339 in the library's zone), places free."""
+    zone = ZoneInfo(slot.point.library.zone)
+    return {
+        "id": slot.pk,
+        "starts_at": slot.starts_at.astimezone(zone).isoformat(),
+        "ends_at": slot.ends_at.astimezone(zone).isoformat(),
+        "free": slot.capacity - slot.booked,
+    }
+
+
+def rules_of(point_id: int) -> PointRules:
+    """The rules of a point; those of a point that nobody configured are the defaults, without appointments."""
+    found = PointRules.objects.select_related("point__library").filter(point_id=point_id).first()
+    if found is None:
+        found = PointRules(point=point(point_id), by_appointment=False)
+    return found
+
+
+def point(point_id: int) -> PickupPoint:
+    """The pickup point with its library."""
+    return PickupPoint.objects.select_related("library__programme").get(pk=point_id)
+
+
+def orders(**narrow: Any) -> QuerySet[Order]:
+    """Orders with all that a page or the API shows of them."""
+    return (
+        Order.objects.filter(**narrow)
+        .select_related("library", "point__library", "patron", "collector", "appointment__slot", "visit__lane")
+        .prefetch_related(LINES)
+    )
+
+
+def open_orders(point_id: int) -> QuerySet[Order]:
+    """The bags being packed or waiting at a point, those promised soonest first."""
+    return orders(point_id=point_id, state__in=OPEN_ORDER).order_by(
+        F("appointment__slot__starts_at").asc(nulls_last=True), "opened_at", "id"
+    )
+
+
+def orders_of(patron_id: int) -> QuerySet[Order]:
+    """All orders of a patron, newest first."""
+    return orders(patron_id=patron_id).order_by("-id")
+
+
+def to_fetch(library_id: int) -> QuerySet[OrderLine]:
+    """The pull list of a library in shelf order: lines whose copy has to be fetched, with order and appointment."""
+    return (
+        OrderLine.objects.filter(state=LineState.TO_PICK, order__library_id=library_id)
+        .select_related("copy__title", "order__point", "order__appointment__slot")
+        .order_by("copy__shelf_key", "copy__barcode")
+    )
+
+
+def to_unpack(library_id: int) -> QuerySet[OrderLine]:
+    """Dead bags: lines whose copy goes back to the shelves."""
+    return (
+        OrderLine.objects.filter(state__in=[LineState.TO_UNPACK, LineState.WITHHELD], order__library_id=library_id)
+        .select_related("copy__title", "order")
+        .order_by("order__number", "copy__shelf_key")
+    )
+
+
+def where_is(copy: Copy) -> str:
+    """The number of the bag a copy lies in, or "" when it lies in none."""
+    line = (
+        OrderLine.objects.filter(copy=copy, state__in=[LineState.PACKED, LineState.TO_UNPACK, LineState.WITHHELD])
+        .select_related("order")
+        .order_by("-id")
+        .first()
+    )
+    return line.order.shown if line else ""
+
+
+def collector_of(order: Order) -> Contact | None:
+    """Who is told about an order and may collect it: the named collector, else the patron's first number."""
+    if order.collector_id is not None:
+        return order.collector
+    if order.patron_id is None:
+        return None
+    return Contact.objects.filter(patron_id=order.patron_id, own=True).order_by("position", "id").first()
+
+
+def party_of(order: Order) -> QuerySet[Order]:
+    """The open orders at the same point that come in one car with this one, itself among them.
+
+    One car is one collector named for several patrons, or a household whose members all agreed to be served together.
+    Two patrons who merely share a telephone are not a party: a shared line is no consent.
+    """
+    same = Q(pk=order.pk)
+    patron = order.patron
+    if patron is not None and patron.household_id is not None:
+        same |= Q(patron__household_id=patron.household_id, patron__household__together=True)
+    collector = order.collector
+    if collector is not None:
+        same_number = Q(collector__number=collector.number)
+        same |= same_number if not collector.own else same_number & Q(collector__own=False)
+    return orders(point_id=order.point_id, state__in=OPEN_ORDER).filter(same).order_by("id")
+
+
+def live_appointment(order: Order) -> Appointment | None:
+    """The promise still ahead of an order."""
+    appointment = order.appointment
+    return appointment if appointment is not None and appointment.state in PROMISED else None
+
+
+def is_here(order: Order) -> bool:
+    """Whether somebody has come for this order and not left yet."""
+    return order.visit_id is not None and Visit.objects.filter(pk=order.visit_id, state__in=HERE).exists()
+
+
+def to_offer(*, point_ids: Collection[int] | None = None, order_ids: Collection[int] | None = None) -> QuerySet[Order]:
+    """Ready orders that need a time: none promised yet, or the last offer lapsed and another one is allowed.
+
+    A point without appointments, a party that is already here, and a person who gave the time back get none.
+    """
+    waiting = Order.objects.filter(state=OrderState.READY, point__rules__by_appointment=True).filter(
+        Q(appointment__isnull=True)
+        | Q(appointment__state=AppointmentState.LAPSED, appointment__offer__lt=F("point__rules__offers"))
+    )
+    if point_ids is not None:
+        waiting = waiting.filter(point_id__in=point_ids)
+    if order_ids is not None:
+        waiting = waiting.filter(pk__in=order_ids)
+    return waiting.exclude(visit__state__in=HERE).order_by("ready_at", "id")
+
+
+def lines_of_bag(order_id: int, states: Iterable[str]) -> QuerySet[OrderLine]:
+    """The lines of one order in some states."""
+    return (
+        OrderLine.objects.filter(order_id=order_id, state__in=list(states))
+        .select_related("copy", "reservation")
+        .order_by("id")
+    )
+
+
+def points_with_windows() -> QuerySet[PickupPoint]:
+    """Open points that promise times, for whom slots are made."""
+    return PickupPoint.objects.filter(open=True, pk__in=Window.objects.values("point_id"))
+
+
+def count_books(order_ids: Collection[int]) -> int:
+    """How many books lie packed for these orders."""
+    return OrderLine.objects.filter(order_id__in=order_ids, state=LineState.PACKED).count()
+
+
+def free_slots(point_id: int, start: datetime, end: datetime) -> QuerySet[Slot]:
+    """The slots of a point that start within [start, end), full ones too, in time order."""
+    return (
+        Slot.objects.filter(point_id=point_id, starts_at__gte=start, starts_at__lt=end)
+        .select_related("point__library")
+        .order_by("starts_at")
+    )
+
+
+def staff_counts(library: Library) -> dict[str, int]:
+    """What is to be done at a library: books to fetch, bags ready, books to unpack."""
+    found = OrderLine.objects.filter(order__library=library).aggregate(
+        to_fetch=Count("id", filter=Q(state=LineState.TO_PICK)),
+        to_unpack=Count("id", filter=Q(state__in=[LineState.TO_UNPACK, LineState.WITHHELD])),
+    )
+    ready = Order.objects.filter(library=library, state=OrderState.READY).count()
+    return {"to_fetch": found["to_fetch"], "to_unpack": found["to_unpack"], "ready": ready}
+
+
+def loan_of(reservation_id: int) -> int | None:
+    """The open loan that fulfilled a reservation."""
+    return Loan.objects.filter(reservation_id=reservation_id, state="out").values_list("pk", flat=True).first()

@@ -1,0 +1,37 @@
+"""Doorbells of this room: each reads the database's clock and makes one call; ringing twice is harmless."""
+
+from __future__ import annotations
+
+from celery import shared_task
+
+from core import clock
+from pickup import appointments, orders, slots
+
+
+@shared_task
+def assemble(*, ids: list[int] | None = None, **_: object) -> None:
+    """Put allocated reservations into bags."""
+    orders.assemble(reservation_ids=ids, now=clock.database_now())
+
+
+@shared_task
+def offer(*, ids: list[int] | None = None, **_: object) -> None:
+    """Promise a time to ready orders and tell them."""
+    appointments.offer_ready(order_ids=ids, now=clock.database_now())
+
+
+@shared_task
+def deadlines(**_: object) -> None:
+    """Everything of this room whose time has come."""
+    now = clock.database_now()
+    appointments.answers_due(now=now)
+    appointments.not_ready_in_time(now=now)
+    appointments.misses_due(now=now)
+    orders.expire_due(now=now)
+    orders.release_numbers(now=now)
+
+
+@shared_task
+def make_slots(**_: object) -> None:
+    """Keep every point's slots made up to its horizon."""
+    slots.make(now=clock.database_now())
