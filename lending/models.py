@@ -340,7 +340,9 @@ class Reservation(Moving):
     pickup_point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="reservations")
     programme = models.ForeignKey(Programme, on_delete=models.PROTECT, related_name="reservations")
     request = models.UUIDField(help_text=_("the one asking that it was part of"))
-    collector = models.ForeignKey(Contact, null=True, on_delete=models.SET_NULL, blank=True, related_name="reserved")
+    collector = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="reservations"
+    )
     placed_at = models.DateTimeField()
     placed_on = models.DateField(help_text=_("local day; weeks are counted by it"))
     channel = models.CharField(max_length=10)
