@@ -146,7 +146,9 @@ class Slot(models.Model):
                 condition=Q(booked_accessible__gte=0, booked_accessible__lte=F("accessible")),
                 name="pickup_accessible_places_never_oversold",
             ),
-            models.CheckConstraint(condition=Q(accessible__lte=F("capacity")), name="pickup_accessible_within_capacity"),
+            models.CheckConstraint(
+                condition=Q(accessible__lte=F("capacity")), name="pickup_accessible_within_capacity"
+            ),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="pickup_slot_starts_before_it_ends"),
         ]
 
@@ -402,7 +404,9 @@ class Question(models.Model):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["number", "-asked_at"], condition=Q(closed_at__isnull=True), name="pickup_question_open"),
+            models.Index(
+                fields=["number", "-asked_at"], condition=Q(closed_at__isnull=True), name="pickup_question_open"
+            ),
         ]
 
     def __str__(self) -> str:

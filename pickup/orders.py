@@ -62,6 +62,7 @@ def request(
     and `why` is `waiting`; the books join a bag when they come free.
     """
     rules = queries.rules_of(point_id)
+    _open_order(patron_id, point_id)  # locked before the titles that `place` locks, as everywhere
     placed = reservations.place(
         patron_id=patron_id, items=items, point_id=point_id, by=by, now=now, collector_id=collector_id
     )
@@ -201,7 +202,7 @@ def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
     line.move(LineState.MISSING, at=now, by=by, reason="not_on_shelf")
     reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
     if not order.lines.filter(state__in=IN_BAG).exists():
-        _close(order, OrderState.CANCELLED, why="nothing_found", by=by, now=now)
+        close_empty(order=order, why="nothing_found", by=by, now=now)
         texts.about_order("not_found", order, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
     return line
@@ -271,6 +272,11 @@ def _expire(order_id: int, *, now: datetime) -> int:
     _close(order, OrderState.EXPIRED, why="not_collected", by=RULE, now=now)
     texts.about_order("expired", order, now=now)
     return 1
+
+
+def close_empty(*, order: Order, why: str, by: Actor, now: datetime) -> None:
+    """Close a bag for which no book is left. The caller has locked it."""
+    _close(order, OrderState.CANCELLED, why=why, by=by, now=now)
 
 
 def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:

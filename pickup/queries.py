@@ -184,3 +184,13 @@ def staff_counts(library: Library) -> dict[str, int]:
 def loan_of(reservation_id: int) -> int | None:
     """The open loan that fulfilled a reservation."""
     return Loan.objects.filter(reservation_id=reservation_id, state="out").values_list("pk", flat=True).first()
+
+
+def copy_of_loan(loan_id: int) -> int | None:
+    """The copy that a loan is about."""
+    return Loan.objects.filter(pk=loan_id).values_list("copy_id", flat=True).first()
+
+
+def line_to_fetch(copy_id: int | None) -> OrderLine | None:
+    """The line that wants this copy fetched from the shelf or the return cart."""
+    return OrderLine.objects.filter(copy_id=copy_id, state=LineState.TO_PICK).first()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import appointments, orders, slots
+from pickup import appointments, lane, orders, slots
 
 
 @shared_task
@@ -29,6 +29,7 @@ def deadlines(**_: object) -> None:
     appointments.misses_due(now=now)
     orders.expire_due(now=now)
     orders.release_numbers(now=now)
+    lane.forget_stale(now=now)
 
 
 @shared_task

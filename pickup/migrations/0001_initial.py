@@ -5,370 +5,742 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('lending', '0001_initial'),
+        ("lending", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Appointment',
+            name="Appointment",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('accessible', models.BooleanField(default=False, help_text='takes an accessible place')),
-                ('offered_at', models.DateTimeField()),
-                ('answer_by', models.DateTimeField()),
-                ('miss_after', models.DateTimeField()),
-                ('offer', models.PositiveSmallIntegerField(default=1, help_text='the how-manieth offer it is')),
-                ('instead_of', models.OneToOneField(blank=True, help_text='what it replaces', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='became', to='pickup.appointment')),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("accessible", models.BooleanField(default=False, help_text="takes an accessible place")),
+                ("offered_at", models.DateTimeField()),
+                ("answer_by", models.DateTimeField()),
+                ("miss_after", models.DateTimeField()),
+                ("offer", models.PositiveSmallIntegerField(default=1, help_text="the how-manieth offer it is")),
+                (
+                    "instead_of",
+                    models.OneToOneField(
+                        blank=True,
+                        help_text="what it replaces",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="became",
+                        to="pickup.appointment",
+                    ),
+                ),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="appointments",
+                        to="lending.pickuppoint",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Lane',
+            name="Lane",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=20)),
-                ('open', models.BooleanField(default=False)),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='lanes', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=20)),
+                ("open", models.BooleanField(default=False)),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="lanes", to="lending.pickuppoint"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Order',
+            name="Order",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('number', models.CharField(max_length=4)),
-                ('number_released_at', models.DateTimeField(blank=True, null=True)),
-                ('language', models.CharField(choices=[('ko', '한국어'), ('en', 'English')], default='ko', max_length=5)),
-                ('opened_at', models.DateTimeField()),
-                ('ready_at', models.DateTimeField(blank=True, null=True)),
-                ('handed_over_at', models.DateTimeField(blank=True, null=True)),
-                ('keep_until', models.DateTimeField(blank=True, help_text='then a ready bag is unpacked', null=True)),
-                ('note', models.CharField(blank=True, help_text='what the patron wrote to the library', max_length=300)),
-                ('why', models.CharField(blank=True, help_text='why nobody was told, or why it ended', max_length=40)),
-                ('appointment', models.ForeignKey(blank=True, help_text='the newest', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='pickup.appointment')),
-                ('collector', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='orders', to='lending.contact')),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='lending.library')),
-                ('patron', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='orders', to='lending.patron')),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("number", models.CharField(max_length=4)),
+                ("number_released_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "language",
+                    models.CharField(choices=[("ko", "한국어"), ("en", "English")], default="ko", max_length=5),
+                ),
+                ("opened_at", models.DateTimeField()),
+                ("ready_at", models.DateTimeField(blank=True, null=True)),
+                ("handed_over_at", models.DateTimeField(blank=True, null=True)),
+                ("keep_until", models.DateTimeField(blank=True, help_text="then a ready bag is unpacked", null=True)),
+                (
+                    "note",
+                    models.CharField(blank=True, help_text="what the patron wrote to the library", max_length=300),
+                ),
+                ("why", models.CharField(blank=True, help_text="why nobody was told, or why it ended", max_length=40)),
+                (
+                    "appointment",
+                    models.ForeignKey(
+                        blank=True,
+                        help_text="the newest",
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="orders",
+                        to="pickup.appointment",
+                    ),
+                ),
+                (
+                    "collector",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="orders",
+                        to="lending.contact",
+                    ),
+                ),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="lending.library"
+                    ),
+                ),
+                (
+                    "patron",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="orders",
+                        to="lending.patron",
+                    ),
+                ),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="orders", to="lending.pickuppoint"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Link',
+            name="Link",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('generation', models.PositiveSmallIntegerField(default=1)),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('made_at', models.DateTimeField()),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='links', to='pickup.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("generation", models.PositiveSmallIntegerField(default=1)),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                ("made_at", models.DateTimeField()),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="links", to="pickup.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='OrderLine',
+            name="OrderLine",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('late', models.BooleanField(default=False, help_text='joined after the bag was ready')),
-                ('reason', models.CharField(blank=True, help_text='why it was not given', max_length=40)),
-                ('copy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='lending.copy')),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='pickup.order')),
-                ('reservation', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='lines', to='lending.reservation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("late", models.BooleanField(default=False, help_text="joined after the bag was ready")),
+                ("reason", models.CharField(blank=True, help_text="why it was not given", max_length=40)),
+                (
+                    "copy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="lending.copy"
+                    ),
+                ),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="pickup.order"
+                    ),
+                ),
+                (
+                    "reservation",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="lines", to="lending.reservation"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='PointRules',
+            name="PointRules",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('promise', models.CharField(choices=[('at_order', 'the time is chosen while ordering'), ('when_ready', 'a time is offered when the bag is ready')], default='when_ready', max_length=10)),
-                ('by_appointment', models.BooleanField(default=True)),
-                ('silence', models.CharField(choices=[('consent', 'no answer means yes'), ('lapse', 'no answer gives the place back')], default='consent', max_length=10)),
-                ('lend_at', models.CharField(choices=[('packing', 'when packed'), ('hand_over', 'when handed over')], default='hand_over', max_length=10)),
-                ('answer_minutes', models.PositiveIntegerField(default=720, help_text='time to answer an offer')),
-                ('lead_minutes', models.PositiveIntegerField(default=20, help_text='from ready to the earliest slot')),
-                ('grace_minutes', models.PositiveIntegerField(default=30, help_text="from the slot's end until it is missed")),
-                ('keep_days', models.PositiveSmallIntegerField(default=3, help_text='open days a ready bag is kept')),
-                ('horizon_days', models.PositiveSmallIntegerField(default=14, help_text='how far ahead slots are made')),
-                ('offers', models.PositiveSmallIntegerField(default=2, help_text='how often a time is offered in all')),
-                ('service_seconds', models.PositiveIntegerField(default=90, help_text="one car, until the point's own are known")),
-                ('point', models.OneToOneField(on_delete=django.db.models.deletion.CASCADE, related_name='rules', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "promise",
+                    models.CharField(
+                        choices=[
+                            ("at_order", "the time is chosen while ordering"),
+                            ("when_ready", "a time is offered when the bag is ready"),
+                        ],
+                        default="when_ready",
+                        max_length=10,
+                    ),
+                ),
+                ("by_appointment", models.BooleanField(default=True)),
+                (
+                    "silence",
+                    models.CharField(
+                        choices=[("consent", "no answer means yes"), ("lapse", "no answer gives the place back")],
+                        default="consent",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "lend_at",
+                    models.CharField(
+                        choices=[("packing", "when packed"), ("hand_over", "when handed over")],
+                        default="hand_over",
+                        max_length=10,
+                    ),
+                ),
+                ("answer_minutes", models.PositiveIntegerField(default=720, help_text="time to answer an offer")),
+                ("lead_minutes", models.PositiveIntegerField(default=20, help_text="from ready to the earliest slot")),
+                (
+                    "grace_minutes",
+                    models.PositiveIntegerField(default=30, help_text="from the slot's end until it is missed"),
+                ),
+                ("keep_days", models.PositiveSmallIntegerField(default=3, help_text="open days a ready bag is kept")),
+                (
+                    "horizon_days",
+                    models.PositiveSmallIntegerField(default=14, help_text="how far ahead slots are made"),
+                ),
+                ("offers", models.PositiveSmallIntegerField(default=2, help_text="how often a time is offered in all")),
+                (
+                    "service_seconds",
+                    models.PositiveIntegerField(default=90, help_text="one car, until the point's own are known"),
+                ),
+                (
+                    "point",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="rules", to="lending.pickuppoint"
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'point rules',
+                "verbose_name_plural": "point rules",
             },
         ),
         migrations.CreateModel(
-            name='Question',
+            name="Question",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=16)),
-                ('kind', models.CharField(choices=[('offer', 'does the time suit'), ('times', 'which other time'), ('orders', 'which of several orders')], max_length=10)),
-                ('options', models.JSONField(blank=True, default=list, help_text='slot or order ids, the first is choice 5')),
-                ('asked_at', models.DateTimeField()),
-                ('closed_at', models.DateTimeField(blank=True, null=True)),
-                ('order', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='questions', to='pickup.order')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=16)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("offer", "does the time suit"),
+                            ("times", "which other time"),
+                            ("orders", "which of several orders"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "options",
+                    models.JSONField(blank=True, default=list, help_text="slot or order ids, the first is choice 5"),
+                ),
+                ("asked_at", models.DateTimeField()),
+                ("closed_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "order",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="questions", to="pickup.order"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Slot',
+            name="Slot",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('starts_at', models.DateTimeField()),
-                ('ends_at', models.DateTimeField()),
-                ('orders_until', models.DateTimeField(help_text='orders after this moment come too late for it')),
-                ('capacity', models.PositiveSmallIntegerField()),
-                ('capacity_wanted', models.PositiveSmallIntegerField(help_text='what it shall come down to')),
-                ('booked', models.PositiveSmallIntegerField(default=0)),
-                ('accessible', models.PositiveSmallIntegerField(default=0)),
-                ('booked_accessible', models.PositiveSmallIntegerField(default=0)),
-                ('open', models.BooleanField(default=True)),
-                ('session_ko', models.CharField(blank=True, max_length=30)),
-                ('session_en', models.CharField(blank=True, max_length=40)),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='slots', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("starts_at", models.DateTimeField()),
+                ("ends_at", models.DateTimeField()),
+                ("orders_until", models.DateTimeField(help_text="orders after this moment come too late for it")),
+                ("capacity", models.PositiveSmallIntegerField()),
+                ("capacity_wanted", models.PositiveSmallIntegerField(help_text="what it shall come down to")),
+                ("booked", models.PositiveSmallIntegerField(default=0)),
+                ("accessible", models.PositiveSmallIntegerField(default=0)),
+                ("booked_accessible", models.PositiveSmallIntegerField(default=0)),
+                ("open", models.BooleanField(default=True)),
+                ("session_ko", models.CharField(blank=True, max_length=30)),
+                ("session_en", models.CharField(blank=True, max_length=40)),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="slots", to="lending.pickuppoint"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='appointment',
-            name='slot',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='appointments', to='pickup.slot'),
+            model_name="appointment",
+            name="slot",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="appointments", to="pickup.slot"
+            ),
         ),
         migrations.CreateModel(
-            name='Visit',
+            name="Visit",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('purpose', models.CharField(choices=[('collect', 'to collect'), ('return', 'to return'), ('ask', 'to ask')], default='collect', max_length=10)),
-                ('plate', models.CharField(blank=True, max_length=20)),
-                ('bay', models.CharField(blank=True, max_length=10)),
-                ('door', models.CharField(help_text='the channel of the arrival', max_length=10)),
-                ('arrived_at', models.DateTimeField()),
-                ('first', models.BooleanField(default=False, help_text='goes before all others: an undone hand-over')),
-                ('called_at', models.DateTimeField(blank=True, null=True)),
-                ('called_by', models.CharField(blank=True, max_length=40)),
-                ('ended_at', models.DateTimeField(blank=True, null=True)),
-                ('lane', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='pickup.lane')),
-                ('patron', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='visits', to='lending.patron')),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='visits', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                (
+                    "purpose",
+                    models.CharField(
+                        choices=[("collect", "to collect"), ("return", "to return"), ("ask", "to ask")],
+                        default="collect",
+                        max_length=10,
+                    ),
+                ),
+                ("plate", models.CharField(blank=True, max_length=20)),
+                ("bay", models.CharField(blank=True, max_length=10)),
+                ("door", models.CharField(help_text="the channel of the arrival", max_length=10)),
+                ("arrived_at", models.DateTimeField()),
+                ("first", models.BooleanField(default=False, help_text="goes before all others: an undone hand-over")),
+                ("called_at", models.DateTimeField(blank=True, null=True)),
+                ("called_by", models.CharField(blank=True, max_length=40)),
+                ("ended_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "lane",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="visits",
+                        to="pickup.lane",
+                    ),
+                ),
+                (
+                    "patron",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="visits",
+                        to="lending.patron",
+                    ),
+                ),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="visits", to="lending.pickuppoint"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='order',
-            name='visit',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='orders', to='pickup.visit'),
+            model_name="order",
+            name="visit",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="orders",
+                to="pickup.visit",
+            ),
         ),
         migrations.CreateModel(
-            name='Window',
+            name="Window",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('weekday', models.PositiveSmallIntegerField(blank=True, help_text='Monday is 0', null=True)),
-                ('date', models.DateField(blank=True, null=True)),
-                ('opens', models.TimeField()),
-                ('closes', models.TimeField()),
-                ('slot_minutes', models.PositiveSmallIntegerField()),
-                ('capacity', models.PositiveSmallIntegerField()),
-                ('accessible', models.PositiveSmallIntegerField(default=0, help_text='places for people who leave the car')),
-                ('cutoff_days', models.PositiveSmallIntegerField(default=0, help_text='open days before')),
-                ('cutoff_time', models.TimeField(blank=True, null=True)),
-                ('regime', models.CharField(choices=[('normal', 'normal days'), ('surge', 'building closed, lending goes on'), ('both', 'always')], default='both', max_length=10)),
-                ('session_ko', models.CharField(blank=True, max_length=30)),
-                ('session_en', models.CharField(blank=True, max_length=40)),
-                ('point', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='windows', to='lending.pickuppoint')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("weekday", models.PositiveSmallIntegerField(blank=True, help_text="Monday is 0", null=True)),
+                ("date", models.DateField(blank=True, null=True)),
+                ("opens", models.TimeField()),
+                ("closes", models.TimeField()),
+                ("slot_minutes", models.PositiveSmallIntegerField()),
+                ("capacity", models.PositiveSmallIntegerField()),
+                (
+                    "accessible",
+                    models.PositiveSmallIntegerField(default=0, help_text="places for people who leave the car"),
+                ),
+                ("cutoff_days", models.PositiveSmallIntegerField(default=0, help_text="open days before")),
+                ("cutoff_time", models.TimeField(blank=True, null=True)),
+                (
+                    "regime",
+                    models.CharField(
+                        choices=[
+                            ("normal", "normal days"),
+                            ("surge", "building closed, lending goes on"),
+                            ("both", "always"),
+                        ],
+                        default="both",
+                        max_length=10,
+                    ),
+                ),
+                ("session_ko", models.CharField(blank=True, max_length=30)),
+                ("session_en", models.CharField(blank=True, max_length=40)),
+                (
+                    "point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="windows", to="lending.pickuppoint"
+                    ),
+                ),
             ],
         ),
         migrations.AddField(
-            model_name='slot',
-            name='window',
-            field=models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='slots', to='pickup.window'),
+            model_name="slot",
+            name="window",
+            field=models.ForeignKey(
+                blank=True,
+                null=True,
+                on_delete=django.db.models.deletion.SET_NULL,
+                related_name="slots",
+                to="pickup.window",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='lane',
-            constraint=models.UniqueConstraint(fields=('point', 'name'), name='pickup_lane_named_once'),
+            model_name="lane",
+            constraint=models.UniqueConstraint(fields=("point", "name"), name="pickup_lane_named_once"),
         ),
         migrations.AddConstraint(
-            model_name='link',
-            constraint=models.UniqueConstraint(fields=('order', 'generation'), name='pickup_link_made_once'),
+            model_name="link",
+            constraint=models.UniqueConstraint(fields=("order", "generation"), name="pickup_link_made_once"),
         ),
         migrations.AddIndex(
-            model_name='orderline',
-            index=models.Index(fields=['order', 'state'], name='pickup_line_of_order'),
+            model_name="orderline",
+            index=models.Index(fields=["order", "state"], name="pickup_line_of_order"),
         ),
         migrations.AddIndex(
-            model_name='orderline',
-            index=models.Index(condition=models.Q(('state__in', ['to_pick', 'to_unpack', 'withheld'])), fields=['state'], name='pickup_line_to_do'),
+            model_name="orderline",
+            index=models.Index(
+                condition=models.Q(("state__in", ["to_pick", "to_unpack", "withheld"])),
+                fields=["state"],
+                name="pickup_line_to_do",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderline',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['dropped', 'given', 'missing', 'packed', 'to_pick', 'to_unpack', 'unpacked', 'withheld'])), name='pickup_line_state_known'),
+            model_name="orderline",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["dropped", "given", "missing", "packed", "to_pick", "to_unpack", "unpacked", "withheld"],
+                    )
+                ),
+                name="pickup_line_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderline',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['to_pick', 'packed', 'given'])), fields=('reservation',), name='pickup_reservation_in_one_bag'),
+            model_name="orderline",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["to_pick", "packed", "given"])),
+                fields=("reservation",),
+                name="pickup_reservation_in_one_bag",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='orderline',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ['to_pick', 'packed'])), fields=('copy',), name='pickup_copy_in_one_bag'),
+            model_name="orderline",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ["to_pick", "packed"])),
+                fields=("copy",),
+                name="pickup_copy_in_one_bag",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pointrules',
-            constraint=models.CheckConstraint(condition=models.Q(('lend_at__in', ['packing', 'hand_over']), ('promise__in', ['at_order', 'when_ready']), ('silence__in', ['consent', 'lapse'])), name='pickup_point_rule_known'),
+            model_name="pointrules",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("lend_at__in", ["packing", "hand_over"]),
+                    ("promise__in", ["at_order", "when_ready"]),
+                    ("silence__in", ["consent", "lapse"]),
+                ),
+                name="pickup_point_rule_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pointrules',
-            constraint=models.CheckConstraint(condition=models.Q(('horizon_days__gte', 1), ('keep_days__gte', 1), ('offers__gte', 1)), name='pickup_point_rules_possible'),
+            model_name="pointrules",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("horizon_days__gte", 1), ("keep_days__gte", 1), ("offers__gte", 1)),
+                name="pickup_point_rules_possible",
+            ),
         ),
         migrations.AddIndex(
-            model_name='question',
-            index=models.Index(condition=models.Q(('closed_at__isnull', True)), fields=['number', '-asked_at'], name='pickup_question_open'),
+            model_name="question",
+            index=models.Index(
+                condition=models.Q(("closed_at__isnull", True)),
+                fields=["number", "-asked_at"],
+                name="pickup_question_open",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='question',
-            constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^\\+[1-9][0-9]{6,14}$')), name='pickup_question_number_e164'),
+            model_name="question",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__regex", "^\\+[1-9][0-9]{6,14}$")), name="pickup_question_number_e164"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='question',
-            constraint=models.CheckConstraint(condition=models.Q(('kind__in', ['offer', 'times', 'orders'])), name='pickup_question_known'),
+            model_name="question",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("kind__in", ["offer", "times", "orders"])), name="pickup_question_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='question',
-            constraint=models.CheckConstraint(condition=models.Q(('closed_at__isnull', True), ('closed_at__gte', models.F('asked_at')), _connector='OR'), name='pickup_asked_before_closed'),
+            model_name="question",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("closed_at__isnull", True), ("closed_at__gte", models.F("asked_at")), _connector="OR"
+                ),
+                name="pickup_asked_before_closed",
+            ),
         ),
         migrations.AddIndex(
-            model_name='appointment',
-            index=models.Index(condition=models.Q(('state__in', ('offered', 'confirmed', 'kept', 'missed'))), fields=['slot'], name='pickup_appointment_in_slot'),
+            model_name="appointment",
+            index=models.Index(
+                condition=models.Q(("state__in", ("offered", "confirmed", "kept", "missed"))),
+                fields=["slot"],
+                name="pickup_appointment_in_slot",
+            ),
         ),
         migrations.AddIndex(
-            model_name='appointment',
-            index=models.Index(condition=models.Q(('state', 'offered')), fields=['answer_by'], name='pickup_appointment_to_answer'),
+            model_name="appointment",
+            index=models.Index(
+                condition=models.Q(("state", "offered")), fields=["answer_by"], name="pickup_appointment_to_answer"
+            ),
         ),
         migrations.AddIndex(
-            model_name='appointment',
-            index=models.Index(condition=models.Q(('state__in', ('offered', 'confirmed'))), fields=['miss_after'], name='pickup_appointment_to_miss'),
+            model_name="appointment",
+            index=models.Index(
+                condition=models.Q(("state__in", ("offered", "confirmed"))),
+                fields=["miss_after"],
+                name="pickup_appointment_to_miss",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='appointment',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['cancelled', 'changed', 'confirmed', 'kept', 'lapsed', 'missed', 'offered'])), name='pickup_appointment_state_known'),
+            model_name="appointment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["cancelled", "changed", "confirmed", "kept", "lapsed", "missed", "offered"])
+                ),
+                name="pickup_appointment_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='appointment',
-            constraint=models.CheckConstraint(condition=models.Q(('answer_by__gte', models.F('offered_at'))), name='pickup_offer_leaves_time_to_answer'),
+            model_name="appointment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("answer_by__gte", models.F("offered_at"))),
+                name="pickup_offer_leaves_time_to_answer",
+            ),
         ),
         migrations.AddIndex(
-            model_name='visit',
-            index=models.Index(condition=models.Q(('state__in', ('waiting', 'called'))), fields=['point', 'arrived_at'], name='pickup_visit_queue'),
+            model_name="visit",
+            index=models.Index(
+                condition=models.Q(("state__in", ("waiting", "called"))),
+                fields=["point", "arrived_at"],
+                name="pickup_visit_queue",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['called', 'left', 'served', 'waiting'])), name='pickup_visit_state_known'),
+            model_name="visit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["called", "left", "served", "waiting"])),
+                name="pickup_visit_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.CheckConstraint(condition=models.Q(('purpose__in', ['collect', 'return', 'ask'])), name='pickup_visit_purpose_known'),
+            model_name="visit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("purpose__in", ["collect", "return", "ask"])), name="pickup_visit_purpose_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('waiting', 'called'))), fields=('point', 'patron'), name='pickup_patron_here_once'),
+            model_name="visit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("waiting", "called"))),
+                fields=("point", "patron"),
+                name="pickup_patron_here_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('waiting', 'called')), models.Q(('plate', ''), _negated=True)), fields=('point', 'plate'), name='pickup_plate_here_once'),
+            model_name="visit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("waiting", "called")), models.Q(("plate", ""), _negated=True)),
+                fields=("point", "plate"),
+                name="pickup_plate_here_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'called')), fields=('lane',), name='pickup_one_called_per_lane'),
+            model_name="visit",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "called")), fields=("lane",), name="pickup_one_called_per_lane"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'called'), _negated=True), ('called_at__isnull', False), _connector='OR'), name='pickup_called_has_its_time'),
+            model_name="visit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "called"), _negated=True), ("called_at__isnull", False), _connector="OR"
+                ),
+                name="pickup_called_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='visit',
-            constraint=models.CheckConstraint(condition=models.Q(('called_at__isnull', True), ('called_at__gte', models.F('arrived_at')), _connector='OR'), name='pickup_arrived_before_called'),
+            model_name="visit",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("called_at__isnull", True), ("called_at__gte", models.F("arrived_at")), _connector="OR"
+                ),
+                name="pickup_arrived_before_called",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('state__in', ('picking', 'ready'))), fields=['point', 'state'], name='pickup_order_open'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("state__in", ("picking", "ready"))),
+                fields=["point", "state"],
+                name="pickup_order_open",
+            ),
         ),
         migrations.AddIndex(
-            model_name='order',
-            index=models.Index(condition=models.Q(('state', 'ready')), fields=['keep_until'], name='pickup_order_to_expire'),
+            model_name="order",
+            index=models.Index(
+                condition=models.Q(("state", "ready")), fields=["keep_until"], name="pickup_order_to_expire"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['cancelled', 'expired', 'handed_over', 'picking', 'ready'])), name='pickup_order_state_known'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["cancelled", "expired", "handed_over", "picking", "ready"])),
+                name="pickup_order_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^[0-9]{4}$')), name='pickup_order_number_form'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__regex", "^[0-9]{4}$")), name="pickup_order_number_form"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('number_released_at__isnull', True)), fields=('library', 'number'), name='pickup_order_number_held_once'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("number_released_at__isnull", True)),
+                fields=("library", "number"),
+                name="pickup_order_number_held_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('picking', 'ready'))), fields=('patron', 'point'), name='pickup_one_open_order'),
+            model_name="order",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("picking", "ready"))),
+                fields=("patron", "point"),
+                name="pickup_one_open_order",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('picking', 'ready')), _negated=True), ('patron__isnull', False), _connector='OR'), name='pickup_open_order_has_patron'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ("picking", "ready")), _negated=True),
+                    ("patron__isnull", False),
+                    _connector="OR",
+                ),
+                name="pickup_open_order_has_patron",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['ready', 'handed_over', 'expired']), _negated=True), ('ready_at__isnull', False), _connector='OR'), name='pickup_ready_order_has_its_time'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ["ready", "handed_over", "expired"]), _negated=True),
+                    ("ready_at__isnull", False),
+                    _connector="OR",
+                ),
+                name="pickup_ready_order_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'ready'), _negated=True), ('keep_until__isnull', False), _connector='OR'), name='pickup_ready_order_is_kept'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "ready"), _negated=True), ("keep_until__isnull", False), _connector="OR"
+                ),
+                name="pickup_ready_order_is_kept",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='order',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('handed_over_at__isnull', False), ('state', 'handed_over')), models.Q(models.Q(('state', 'handed_over'), _negated=True), ('handed_over_at__isnull', True)), _connector='OR'), name='pickup_handed_over_has_its_time'),
+            model_name="order",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("handed_over_at__isnull", False), ("state", "handed_over")),
+                    models.Q(models.Q(("state", "handed_over"), _negated=True), ("handed_over_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="pickup_handed_over_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('date__isnull', True), ('weekday__isnull', False)), models.Q(('date__isnull', False), ('weekday__isnull', True)), _connector='OR'), name='pickup_window_on_weekday_or_date'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("date__isnull", True), ("weekday__isnull", False)),
+                    models.Q(("date__isnull", False), ("weekday__isnull", True)),
+                    _connector="OR",
+                ),
+                name="pickup_window_on_weekday_or_date",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(('weekday__isnull', True), ('weekday__lte', 6), _connector='OR'), name='pickup_window_weekday'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("weekday__isnull", True), ("weekday__lte", 6), _connector="OR"),
+                name="pickup_window_weekday",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(('closes__gt', models.F('opens'))), name='pickup_window_opens_before_it_closes'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("closes__gt", models.F("opens"))), name="pickup_window_opens_before_it_closes"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(('accessible__lte', models.F('capacity')), ('capacity__gte', 1), ('slot_minutes__gte', 5)), name='pickup_window_has_places'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("accessible__lte", models.F("capacity")), ("capacity__gte", 1), ("slot_minutes__gte", 5)
+                ),
+                name="pickup_window_has_places",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='window',
-            constraint=models.CheckConstraint(condition=models.Q(('regime__in', ['normal', 'surge', 'both'])), name='pickup_window_regime_known'),
+            model_name="window",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("regime__in", ["normal", "surge", "both"])), name="pickup_window_regime_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='slot',
-            constraint=models.UniqueConstraint(fields=('point', 'starts_at'), name='pickup_slot_starts_once'),
+            model_name="slot",
+            constraint=models.UniqueConstraint(fields=("point", "starts_at"), name="pickup_slot_starts_once"),
         ),
         migrations.AddConstraint(
-            model_name='slot',
-            constraint=models.CheckConstraint(condition=models.Q(('booked__gte', 0), ('booked__lte', models.F('capacity'))), name='pickup_slot_never_oversold'),
+            model_name="slot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("booked__gte", 0), ("booked__lte", models.F("capacity"))),
+                name="pickup_slot_never_oversold",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='slot',
-            constraint=models.CheckConstraint(condition=models.Q(('booked_accessible__gte', 0), ('booked_accessible__lte', models.F('accessible'))), name='pickup_accessible_places_never_oversold'),
+            model_name="slot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("booked_accessible__gte", 0), ("booked_accessible__lte", models.F("accessible"))),
+                name="pickup_accessible_places_never_oversold",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='slot',
-            constraint=models.CheckConstraint(condition=models.Q(('accessible__lte', models.F('capacity'))), name='pickup_accessible_within_capacity'),
+            model_name="slot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("accessible__lte", models.F("capacity"))), name="pickup_accessible_within_capacity"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='slot',
-            constraint=models.CheckConstraint(condition=models.Q(('ends_at__gt', models.F('starts_at'))), name='pickup_slot_starts_before_it_ends'),
+            model_name="slot",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ends_at__gt", models.F("starts_at"))), name="pickup_slot_starts_before_it_ends"
+            ),
         ),
     ]

@@ -1,0 +1,210 @@
+"""Somebody is here: one live visit for each car, whatever door they told us by and however often.
+
+The visit is locked before its orders. Two arrivals of one car at the same moment meet at the laws `_here_once` or at
+the lock of their common order, and end in one visit.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from datetime import datetime
+from zoneinfo import ZoneInfo
+
+from django.db import IntegrityError, transaction
+from django.db.models import Q
+
+from core import live
+from core.actor import Actor
+from core.refusal import BadInput
+from pickup import queries
+from pickup.errors import AlreadyHandedOver, NoOpenOrder, OrderNotFound, PointNotFound
+from pickup.models import Order, Visit
+from pickup.states import HERE, OPEN_ORDER, OrderState
+
+FOR_THEMSELVES = frozenset({"patron", "collector", "anyone"})
+_LIVE = Q(state__in=HERE)
+
+
+@transaction.atomic
+def arrive(
+    *,
+    point_id: int,
+    by: Actor,
+    now: datetime,
+    order_id: int | None = None,
+    patron_id: int | None = None,
+    purpose: str = "collect",
+    plate: str = "",
+    bay: str = "",
+) -> Visit:
+    """Somebody is at a pickup point, by whatever door they told us; early is fine.
+
+    Saying it again gives back the same visit, with a new bay or plate noted. Every open order that comes in the same
+    car (see `queries.party_of`) is tied to the visit, packed or not.
+    A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
+    stranger's car gets a visit of their own, without the plate.
+    Staff and devices may note a car without any order. Refuses people who come to collect and have no open order
+    (`no_open_order`), an order that was handed over (`already_handed_over`, with when), one of another point or of
+    somebody else (`unknown_order`), and what cannot be read (`invalid`, with the field).
+    """
+    if purpose not in Visit.Purpose.values:
+        raise BadInput(field="purpose", known=Visit.Purpose.values)
+    plate, bay = written(plate, field="plate", longest=20).replace(" ", ""), written(bay, field="bay", longest=10)
+    if not queries.points().filter(pk=point_id).exists():
+        raise PointNotFound(field="pickup_point")
+    if by.kind == "collector" and order_id is None:
+        order_id = by.id
+    order = _asked_for(order_id, point_id, by) if order_id is not None else None
+    if by.kind == "patron":
+        patron_id = by.id
+    elif order is not None:
+        patron_id = order.patron_id
+    bags = queries.bags_of_car(point_id=point_id, patron_id=patron_id, order=order)
+    if not bags:
+        _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
+    visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, by=by, now=now)
+    live.publish([f"point:{point_id}"], now=now)
+    return visit
+
+
+def written(text: str, *, field: str, longest: int) -> str:
+    """What was typed on a plate or bay field: one form of each letter, no control characters, upper case."""
+    folded = " ".join(unicodedata.normalize("NFKC", text).upper().split())
+    if len(folded) > longest or any(unicodedata.category(ch).startswith("C") for ch in folded):
+        raise BadInput(field=field)
+    return folded
+
+
+def already_handed_over(order: Order) -> AlreadyHandedOver:
+    """The refusal for a bag that has been given, with the local time at which it was."""
+    at = order.handed_over_at
+    local = at.astimezone(ZoneInfo(order.library.zone)) if at else None
+    return AlreadyHandedOver(number=order.shown, at=f"{local:%H:%M}" if local else "")
+
+
+def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
+    """The open order that somebody says they come for, if it is of this point and theirs to collect."""
+    order = queries.orders(pk=order_id, point_id=point_id).first()
+    if order is None or by.kind == "anyone":
+        raise OrderNotFound(field="order")
+    if by.kind == "patron" and by.id != order.patron_id:
+        if not queries.party_of(order).filter(patron_id=by.id).exists():
+            raise OrderNotFound(field="order")
+    if by.kind == "collector" and by.id != order.pk:
+        if not queries.party_of(order).filter(pk=by.id).exists():
+            raise OrderNotFound(field="order")
+    if order.state == OrderState.HANDED_OVER:
+        raise already_handed_over(order)
+    if order.state not in OPEN_ORDER:
+        raise NoOpenOrder(order=order.pk, state=order.state)
+    return order
+
+
+def _check_without_bag(
+    point_id: int, patron_id: int | None, purpose: str, *, named: bool, by: Actor, now: datetime
+) -> None:
+    """Whether a car may wait that has nothing to collect."""
+    if by.kind in FOR_THEMSELVES:
+        if purpose == Visit.Purpose.COLLECT or patron_id is None:
+            last = queries.handed_over_lately(point_id=point_id, patron_id=patron_id, now=now)
+            raise already_handed_over(last) if last is not None else NoOpenOrder()
+    elif purpose == Visit.Purpose.COLLECT and patron_id is None and not named:
+        raise BadInput(field="order")
+
+
+def _one_visit(
+    point_id: int,
+    patron_id: int | None,
+    bags: Sequence[Order],
+    *,
+    purpose: str,
+    plate: str,
+    bay: str,
+    by: Actor,
+    now: datetime,
+) -> Visit:
+    """The live visit of this car: found and freshened, or begun."""
+    while True:
+        found = _live_visit(point_id, patron_id, bags, plate, by=by)
+        if found is not None:
+            _freshen(found, patron_id, plate=plate, bay=bay)
+            _tie(bags, found)
+            return found
+        if plate and Visit.objects.filter(_LIVE, point_id=point_id, plate=plate).exists():
+            plate = ""  # a stranger's car
+        try:
+            with transaction.atomic():
+                visit = Visit.begin(
+                    at=now,
+                    by=by,
+                    point_id=point_id,
+                    patron_id=patron_id,
+                    purpose=purpose,
+                    plate=plate,
+                    bay=bay,
+                    door=by.channel,
+                    arrived_at=now,
+                )
+                if not _tie(bags, visit):
+                    raise _OtherVisit
+        except _OtherVisit:
+            continue
+        except IntegrityError as error:
+            if "_here_once" not in str(error):
+                raise
+            continue
+        return visit
+
+
+class _OtherVisit(Exception):
+    """Another member of the party has arrived since we looked: theirs is the visit."""
+
+
+def _live_visit(
+    point_id: int, patron_id: int | None, bags: Sequence[Order], plate: str, *, by: Actor
+) -> Visit | None:
+    same = Q(orders__in=[order.pk for order in bags])
+    if patron_id is not None:
+        same |= Q(patron_id=patron_id)
+    if plate:
+        seen_first = Q() if by.kind not in FOR_THEMSELVES else Q(patron__isnull=True)  # a camera saw the car
+        same |= Q(plate=plate) & seen_first
+    ids = set(Visit.objects.filter(_LIVE, same, point_id=point_id).values_list("pk", flat=True))
+    found = list(Visit.objects.select_for_update(no_key=True).filter(_LIVE, pk__in=ids).order_by("pk"))
+    own = [visit for visit in found if visit.patron_id is not None and visit.patron_id == patron_id]
+    return next(iter(own or found), None)
+
+
+def _freshen(visit: Visit, patron_id: int | None, *, plate: str, bay: str) -> None:
+    """Note what is known better now: whose visit it is, where the car stands, its plate."""
+    better: dict[str, object] = {}
+    if visit.patron_id is None and patron_id is not None:
+        better["patron_id"] = patron_id
+    if plate and plate != visit.plate:
+        better["plate"] = plate
+    if bay and bay != visit.bay:
+        better["bay"] = bay
+    for column, value in better.items():
+        try:
+            with transaction.atomic():
+                Visit.objects.filter(pk=visit.pk).update(**{column: value})
+        except IntegrityError as error:
+            if "_here_once" not in str(error):
+                raise
+            continue  # the plate, or the patron, stands in another visit: the queue keeps both as they are
+        setattr(visit, column, value)
+
+
+def _tie(bags: Sequence[Order], visit: Visit) -> bool:
+    """Tie open orders to a visit. Leaves alone, and says False for, one that another live visit here has."""
+    wanted = Order.objects.select_for_update(of=("self",), no_key=True).select_related("visit")
+    locked = list(wanted.filter(pk__in=[order.pk for order in bags], state__in=OPEN_ORDER).order_by("pk"))
+    others = [
+        order.pk
+        for order in locked
+        if order.visit is not None and order.visit_id != visit.pk and order.visit.state in HERE
+    ]
+    free = [order.pk for order in locked if order.pk not in others]
+    Order.objects.filter(pk__in=free).exclude(visit=visit).update(visit=visit)
+    return not others
