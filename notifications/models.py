@@ -9,9 +9,8 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
+from notifications.phone import E164
 from notifications.states import CALL_MOVES, INBOUND_MOVES, MESSAGE_MOVES, CallState, InboundState, MessageState
-
-E164 = r"^\+[1-9][0-9]{6,14}$"
 
 
 class Gateway(models.TextChoices):

@@ -19,6 +19,9 @@ from collections.abc import Iterable
 import phonenumbers
 from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, PhoneNumberType
 
+E164 = r"^\+[1-9][0-9]{6,14}$"
+"""The form in which a number is stored; a law of every table that holds one."""
+
 MAX_TYPED = 30
 """The longest text that is looked at: the longest number is 15 digits, the rest are spaces and dashes."""
 

@@ -1,0 +1,133 @@
+"""Who signs in, who works where, who borrows, and how to reach them."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.core.validators import RegexValidator
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from lending.models.libraries import Library
+from notifications.phone import E164
+
+CARD_NUMBER = r"^[0-9A-Z-]{4,20}$"
+
+
+class Language(models.TextChoices):
+    KO = "ko", "한국어"
+    EN = "en", "English"
+
+
+class Account(AbstractUser):
+    """Somebody who signs in: staff by name and password, a patron by card number and PIN."""
+
+    language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
+    email = models.EmailField(blank=True)
+
+
+class Membership(models.Model):
+    """What an account may do in a library."""
+
+    class Role(models.TextChoices):
+        LIBRARIAN = "librarian", _("librarian")
+        MANAGER = "manager", _("manager")
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    library = models.ForeignKey(Library, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=10, choices=Role.choices, default=Role.LIBRARIAN)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "library"], name="lending_one_role_per_library"),
+            models.CheckConstraint(condition=Q(role__in=["librarian", "manager"]), name="lending_role_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.account_id} {self.role} of {self.library_id}"
+
+
+class Token(models.Model):
+    """A key to the API, of an account or of a device; only its digest is kept."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    device = models.CharField(max_length=60, blank=True, help_text=_("name of the device, such as the plate camera"))
+    library = models.ForeignKey(Library, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
+    scopes = ArrayField(models.CharField(max_length=20), default=list, blank=True)
+    created_at = models.DateTimeField()
+    expires_at = models.DateTimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(account__isnull=False, device="") | (Q(account__isnull=True) & ~Q(device="")),
+                name="lending_token_of_account_or_device",
+            ),
+            models.CheckConstraint(
+                condition=Q(device="") | Q(library__isnull=False), name="lending_device_belongs_to_a_library"
+            ),
+            models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="lending_token_lives_a_while"),
+        ]
+
+    def __str__(self) -> str:
+        return self.device or f"account {self.account_id}"
+
+
+class Household(models.Model):
+    """Patrons who live together; quotas may count per household, and by consent they are served as one party."""
+
+    key = models.CharField(max_length=40, unique=True)
+    together = models.BooleanField(default=False, help_text=_("all agreed to be served as one party"))
+
+    def __str__(self) -> str:
+        return self.key
+
+
+class Patron(models.Model):
+    """Somebody who borrows. May have no account: the telephone and the desk are doors too."""
+
+    account = models.OneToOneField(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="patron")
+    card_number = models.CharField(max_length=20, unique=True, validators=[RegexValidator(CARD_NUMBER)])
+    name = models.CharField(max_length=80)
+    language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
+    household = models.ForeignKey(Household, null=True, blank=True, on_delete=models.SET_NULL, related_name="patrons")
+    home = models.ForeignKey(Library, on_delete=models.PROTECT, related_name="patrons")
+    accessible_place = models.BooleanField(default=False, help_text=_("leaves the car and needs an accessible place"))
+    needs = models.CharField(max_length=200, blank=True, help_text=_("what to do, never why"))
+    blocked_until = models.DateField(null=True, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(card_number__regex=CARD_NUMBER), name="lending_card_number_form"),
+        ]
+
+    def __str__(self) -> str:
+        return self.card_number
+
+
+class Contact(models.Model):
+    """A number, whose it is, and what may be done with it. The collector of an order is a contact."""
+
+    patron = models.ForeignKey(Patron, null=True, blank=True, on_delete=models.CASCADE, related_name="contacts")
+    name = models.CharField(max_length=80, help_text=_("of the person, if not the patron"), blank=True)
+    number = models.CharField(max_length=16)
+    language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
+    may_text = models.BooleanField(default=True)
+    may_call = models.BooleanField(default=True)
+    own = models.BooleanField(default=True, help_text=_("the patron's own number"))
+    position = models.PositiveSmallIntegerField(default=0)
+
+    class Meta:
+        ordering: ClassVar = ["position", "id"]
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(number__regex=E164), name="lending_contact_number_e164"),
+            models.UniqueConstraint(fields=["patron", "number", "name"], name="lending_contact_listed_once"),
+        ]
+        indexes: ClassVar = [models.Index(fields=["number"], name="lending_contact_by_number")]
+
+    def __str__(self) -> str:
+        return f"contact {self.pk}"

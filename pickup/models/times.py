@@ -1,0 +1,182 @@
+"""When a point hands over, in which slots, and what was promised."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from core.moves import Moving, state_law
+from lending.models import PickupPoint
+from pickup.states import (
+    APPOINTMENT_MOVES,
+    COUNTED,
+    PROMISED,
+    AppointmentState,
+)
+
+
+class PointRules(models.Model):
+    """How a pickup point promises, waits and lends."""
+
+    class Promise(models.TextChoices):
+        AT_ORDER = "at_order", _("the time is chosen while ordering")
+        WHEN_READY = "when_ready", _("a time is offered when the bag is ready")
+
+    class Silence(models.TextChoices):
+        CONSENT = "consent", _("no answer means yes")
+        LAPSE = "lapse", _("no answer gives the place back")
+
+    class LendAt(models.TextChoices):
+        PACKING = "packing", _("when packed")
+        HAND_OVER = "hand_over", _("when handed over")
+
+    point = models.OneToOneField(PickupPoint, on_delete=models.CASCADE, related_name="rules")
+    promise = models.CharField(max_length=10, choices=Promise.choices, default=Promise.WHEN_READY)
+    by_appointment = models.BooleanField(default=True)
+    silence = models.CharField(max_length=10, choices=Silence.choices, default=Silence.CONSENT)
+    lend_at = models.CharField(max_length=10, choices=LendAt.choices, default=LendAt.HAND_OVER)
+    answer_minutes = models.PositiveIntegerField(default=720, help_text=_("time to answer an offer"))
+    lead_minutes = models.PositiveIntegerField(default=20, help_text=_("from ready to the earliest slot"))
+    grace_minutes = models.PositiveIntegerField(default=30, help_text=_("from the slot's end until it is missed"))
+    keep_days = models.PositiveSmallIntegerField(default=3, help_text=_("open days a ready bag is kept"))
+    horizon_days = models.PositiveSmallIntegerField(default=14, help_text=_("how far ahead slots are made"))
+    offers = models.PositiveSmallIntegerField(default=2, help_text=_("how often a time is offered in all"))
+    service_seconds = models.PositiveIntegerField(default=90, help_text=_("one car, until the point's own are known"))
+
+    class Meta:
+        verbose_name_plural = "point rules"
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(
+                    promise__in=["at_order", "when_ready"],
+                    silence__in=["consent", "lapse"],
+                    lend_at__in=["packing", "hand_over"],
+                ),
+                name="pickup_point_rule_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(keep_days__gte=1, offers__gte=1, horizon_days__gte=1), name="pickup_point_rules_possible"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"rules of {self.point_id}"
+
+
+class Window(models.Model):
+    """When a point hands over: on a weekday or on one date, cut into slots. A date's windows replace the weekday's."""
+
+    class Regime(models.TextChoices):
+        NORMAL = "normal", _("normal days")
+        SURGE = "surge", _("building closed, lending goes on")
+        BOTH = "both", _("always")
+
+    point = models.ForeignKey(PickupPoint, on_delete=models.CASCADE, related_name="windows")
+    weekday = models.PositiveSmallIntegerField(null=True, blank=True, help_text=_("Monday is 0"))
+    date = models.DateField(null=True, blank=True)
+    opens = models.TimeField()
+    closes = models.TimeField()
+    slot_minutes = models.PositiveSmallIntegerField()
+    capacity = models.PositiveSmallIntegerField()
+    accessible = models.PositiveSmallIntegerField(default=0, help_text=_("places for people who leave the car"))
+    cutoff_days = models.PositiveSmallIntegerField(default=0, help_text=_("open days before"))
+    cutoff_time = models.TimeField(null=True, blank=True)
+    regime = models.CharField(max_length=10, choices=Regime.choices, default=Regime.BOTH)
+    session_ko = models.CharField(max_length=30, blank=True)
+    session_en = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(weekday__isnull=False, date__isnull=True) | Q(weekday__isnull=True, date__isnull=False),
+                name="pickup_window_on_weekday_or_date",
+            ),
+            models.CheckConstraint(condition=Q(weekday__isnull=True) | Q(weekday__lte=6), name="pickup_window_weekday"),
+            models.CheckConstraint(condition=Q(closes__gt=F("opens")), name="pickup_window_opens_before_it_closes"),
+            models.CheckConstraint(
+                condition=Q(slot_minutes__gte=5, capacity__gte=1, accessible__lte=F("capacity")),
+                name="pickup_window_has_places",
+            ),
+            models.CheckConstraint(
+                condition=Q(regime__in=["normal", "surge", "both"]), name="pickup_window_regime_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"window {self.pk}"
+
+
+class Slot(models.Model):
+    """A stretch of time at a point with room for so many appointments. `booked` is a counter under a law."""
+
+    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="slots")
+    window = models.ForeignKey(Window, null=True, blank=True, on_delete=models.SET_NULL, related_name="slots")
+    starts_at = models.DateTimeField()
+    ends_at = models.DateTimeField()
+    orders_until = models.DateTimeField(help_text=_("orders after this moment come too late for it"))
+    capacity = models.PositiveSmallIntegerField()
+    capacity_wanted = models.PositiveSmallIntegerField(help_text=_("what it shall come down to"))
+    booked = models.PositiveSmallIntegerField(default=0)
+    accessible = models.PositiveSmallIntegerField(default=0)
+    booked_accessible = models.PositiveSmallIntegerField(default=0)
+    open = models.BooleanField(default=True)
+    session_ko = models.CharField(max_length=30, blank=True)
+    session_en = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["point", "starts_at"], name="pickup_slot_starts_once"),
+            models.CheckConstraint(
+                condition=Q(booked__gte=0, booked__lte=F("capacity")), name="pickup_slot_never_oversold"
+            ),
+            models.CheckConstraint(
+                condition=Q(booked_accessible__gte=0, booked_accessible__lte=F("accessible")),
+                name="pickup_accessible_places_never_oversold",
+            ),
+            models.CheckConstraint(
+                condition=Q(accessible__lte=F("capacity")), name="pickup_accessible_within_capacity"
+            ),
+            models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="pickup_slot_starts_before_it_ends"),
+        ]
+
+    def __str__(self) -> str:
+        return f"slot {self.pk}"
+
+
+class Appointment(Moving):
+    """The promise to a party that it is served in a slot. Counts one place, however many orders it has."""
+
+    MOVES = APPOINTMENT_MOVES
+    FIRST = AppointmentState.OFFERED
+
+    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="appointments")
+    slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="appointments")
+    accessible = models.BooleanField(default=False, help_text=_("takes an accessible place"))
+    offered_at = models.DateTimeField()
+    answer_by = models.DateTimeField()
+    miss_after = models.DateTimeField()
+    instead_of = models.OneToOneField(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="became", help_text=_("what it replaces")
+    )
+    offer = models.PositiveSmallIntegerField(default=1, help_text=_("the how-manieth offer it is"))
+
+    class Meta:
+        constraints: ClassVar = [
+            state_law("pickup_appointment_state_known", APPOINTMENT_MOVES),
+            models.CheckConstraint(
+                condition=Q(answer_by__gte=F("offered_at")), name="pickup_offer_leaves_time_to_answer"
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["slot"], condition=Q(state__in=COUNTED), name="pickup_appointment_in_slot"),
+            models.Index(
+                fields=["answer_by"], condition=Q(state=AppointmentState.OFFERED), name="pickup_appointment_to_answer"
+            ),
+            models.Index(fields=["miss_after"], condition=Q(state__in=PROMISED), name="pickup_appointment_to_miss"),
+        ]
+
+    def __str__(self) -> str:
+        return f"appointment {self.pk} ({self.state})"
