@@ -1,0 +1,142 @@
+"""A repeated request has one effect and the same answer."""
+
+from __future__ import annotations
+
+import json
+import threading
+
+import pytest
+from django.db import connection
+from django.http import HttpRequest
+from django.test import RequestFactory
+
+from core.actor import Actor
+from core.models import Answer, Counter
+from core.once import InFlight, KeyRequired, KeyReused, Replay, once
+from core.refusal import Refusal
+from tests.house.conftest import NOW
+
+pytestmark = pytest.mark.django_db(transaction=True)
+PATRON = Actor("patron", 1, "api")
+
+
+def asked(body: object = None, *, key: str | None = "k1", path: str = "/api/v1/orders") -> HttpRequest:
+    headers = {} if key is None else {"Idempotency-Key": key}
+    return RequestFactory().post(path, json.dumps(body), content_type="application/json", headers=headers)
+
+
+def act(request: HttpRequest, *, by: Actor = PATRON, effect: str = "effect") -> object:
+    """A use case that leaves a row behind, so that effects can be counted."""
+    with once(by, request) as answer:
+        Counter.objects.create(key=f"{effect} {Counter.objects.count()}", since=NOW, count=1)
+        return answer({"made": effect}, status=201)
+
+
+def test_a_repeated_request_gets_the_first_answer_and_has_no_second_effect() -> None:
+    act(asked({"title": 1}))
+    for _ in range(3):
+        with pytest.raises(Replay) as replay:
+            act(asked({"title": 1}))
+        assert (replay.value.status, replay.value.body) == (201, {"made": "effect"})
+        assert json.loads(replay.value.response().content) == {"made": "effect"}
+    assert Counter.objects.count() == 1
+
+
+def test_the_same_key_with_another_body_is_refused() -> None:
+    act(asked({"title": 1}))
+    with pytest.raises(KeyReused) as refused:
+        act(asked({"title": 2}))
+    assert (refused.value.status, refused.value.code) == (422, "idempotency_mismatch")
+    with pytest.raises(KeyReused):
+        act(asked({"title": 1}, path="/api/v1/returns"))
+    assert Counter.objects.count() == 1
+
+
+@pytest.mark.parametrize("key", [None, "", "k" * 256, "a\x00b"])
+def test_a_request_without_a_usable_key_is_refused(key: str | None) -> None:
+    with pytest.raises(KeyRequired) as refused:
+        act(asked(key=key))
+    assert refused.value.status == 400
+    assert not Counter.objects.exists()
+
+
+def test_another_person_may_use_the_same_key() -> None:
+    act(asked())
+    act(asked(), by=Actor("patron", 2, "api"))
+    act(asked(), by=Actor("staff", 1, "api"))
+    assert Counter.objects.count() == 3
+
+
+def test_a_refusal_is_undone_and_not_remembered() -> None:
+    with pytest.raises(Refusal), once(PATRON, asked()):
+        Counter.objects.create(key="half done", since=NOW, count=1)
+        raise Refusal
+    assert not Counter.objects.exists()
+    assert not Answer.objects.exists()
+    act(asked())
+    assert Counter.objects.count() == 1
+
+
+def test_a_redirect_is_given_again_too() -> None:
+    with once(PATRON, asked()) as answer:
+        assert answer.redirect("/my/").status_code == 303
+    with pytest.raises(Replay) as replay, once(PATRON, asked()):
+        pass
+    assert replay.value.response().headers["Location"] == "/my/"
+
+
+def test_a_form_may_bring_its_key_in_a_field() -> None:
+    with once(PATRON, asked(key=None), key="hidden") as answer:
+        answer({"ok": True})
+    assert Answer.objects.get().key == "hidden"
+
+
+def test_while_the_first_is_at_work_the_second_is_told_to_ask_again() -> None:
+    at_work, may_go_on = threading.Event(), threading.Event()
+
+    def first() -> None:
+        try:
+            with once(PATRON, asked()) as answer:
+                at_work.set()
+                may_go_on.wait(10)
+                answer({"ok": True})
+        finally:
+            connection.close()
+
+    thread = threading.Thread(target=first)
+    thread.start()
+    try:
+        assert at_work.wait(10)
+        with pytest.raises(InFlight) as refused:
+            act(asked())
+        assert (refused.value.status, refused.value.retry_after) == (409, 1)
+    finally:
+        may_go_on.set()
+        thread.join()
+    with pytest.raises(Replay) as replay:
+        act(asked())
+    assert replay.value.body == {"ok": True}
+
+
+def test_ten_at_once_have_one_effect() -> None:
+    outcomes: list[str] = []
+    start = threading.Barrier(10)
+
+    def ask() -> None:
+        try:
+            start.wait(10)
+            act(asked())
+            outcomes.append("acted")
+        except (InFlight, Replay) as told:
+            outcomes.append(type(told).__name__)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=ask) for _ in range(10)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert outcomes.count("acted") == 1
+    assert len(outcomes) == 10
+    assert Counter.objects.count() == 1

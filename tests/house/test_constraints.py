@@ -1,0 +1,146 @@
+"""Every law of every table is broken once, by hand, and the database refuses; none is forgotten."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.db import IntegrityError, models, transaction
+
+from tests.house.conftest import HOUR, NOW
+
+ROOMS = ("core", "notifications", "lending", "pickup")
+
+# name of the law: (row, "change" it or write it "again", with these columns)
+BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
+    # core
+    "core_answer_given_once": ("answer", "again", {}),
+    "core_access_kept_a_while": ("access", "again", {"keep_until": NOW}),
+    "core_counter_one_per_window": ("counter", "again", {}),
+    # notifications
+    "notifications_sender_number_e164": ("sender", "change", {"number": "02-2204-6440"}),
+    "notifications_message_state_known": ("message", "change", {"state": "lost"}),
+    "notifications_message_said_once": ("message", "again", {"provider_id": "SM2"}),
+    "notifications_provider_id_on_one_message": ("message", "again", {"dedup_key": "other"}),
+    "notifications_message_to_e164": ("message", "change", {"to": "01000000001"}),
+    "notifications_message_kind_known": ("message", "change", {"kind": "advert"}),
+    "notifications_sending_has_lease": ("message", "change", {"state": "sending", "lease_until": None}),
+    "notifications_accepted_has_provider_id": ("message", "change", {"state": "accepted", "provider_id": ""}),
+    "notifications_resent_at_most_once": ("message", "change", {"resends": 2}),
+    "notifications_message_of_use_for_a_while": ("message", "change", {"not_after": NOW}),
+    "notifications_inbound_state_known": ("inbound", "change", {"state": "lost"}),
+    "notifications_inbound_stored_once": ("inbound", "again", {}),
+    "notifications_opted_out_once": ("opt_out", "again", {}),
+    "notifications_opt_out_e164": ("opt_out", "change", {"number": "010"}),
+    "notifications_call_state_known": ("call", "change", {"state": "lost"}),
+    "notifications_call_listed_once": ("call", "again", {}),
+    "notifications_call_number_e164": ("call", "change", {"number": "02"}),
+    # lending
+    "lending_programme_lends_something": ("programme", "change", {"volumes": 0}),
+    "lending_programme_lends_for_a_day": ("programme", "change", {"loan_days": 0}),
+    "lending_programme_rule_known": ("programme", "change", {"volumes_per": "street"}),
+    "lending_library_circulation_known": ("library", "change", {"circulation": "paper"}),
+    "lending_library_weekdays_known": ("library", "change", {"weekly_closed": [7]}),
+    "lending_day_closed_once": ("closed_day", "again", {}),
+    "lending_point_layout_known": ("point", "change", {"layout": "roof"}),
+    "lending_one_role_per_library": ("membership", "again", {}),
+    "lending_role_known": ("membership", "change", {"role": "king"}),
+    "lending_token_of_account_or_device": ("token", "change", {"device": "camera", "library": 1}),
+    "lending_device_belongs_to_a_library": ("token", "change", {"account": None, "device": "camera", "library": None}),
+    "lending_token_lives_a_while": ("token", "change", {"expires_at": NOW}),
+    "lending_card_number_form": ("patron", "change", {"card_number": "card 1"}),
+    "lending_contact_number_e164": ("contact", "change", {"number": "010-0000-0001"}),
+    "lending_contact_listed_once": ("contact", "again", {}),
+    "lending_title_recorded_once": ("title", "again", {}),
+    "lending_copy_state_known": ("copy", "change", {"state": "eaten"}),
+    "lending_reservation_state_known": ("reservation", "change", {"state": "lost"}),
+    "lending_title_reserved_once_per_patron": ("reservation", "again", {"state": "waiting", "copy": None}),
+    "lending_copy_set_aside_once": ("reservation", "again", {"patron": "other_patron", "volume": "2"}),
+    "lending_held_reservation_has_copy": ("reservation", "change", {"copy": None}),
+    "lending_waiting_reservation_has_no_copy": ("reservation", "change", {"state": "waiting"}),
+    "lending_open_reservation_has_patron": ("reservation", "change", {"patron": None}),
+    "lending_loan_state_known": ("loan", "change", {"state": "lost"}),
+    "lending_copy_lent_once": ("loan", "again", {}),
+    "lending_open_loan_has_patron": ("loan", "change", {"patron": None}),
+    "lending_returned_loan_has_its_time": ("loan", "change", {"state": "returned"}),
+    "lending_lent_before_returned": ("loan", "change", {"state": "returned", "returned_at": NOW - HOUR}),
+    # pickup
+    "pickup_point_rule_known": ("rules", "change", {"promise": "never"}),
+    "pickup_point_rules_possible": ("rules", "change", {"keep_days": 0}),
+    "pickup_window_on_weekday_or_date": ("window", "change", {"date": date(2026, 11, 24)}),
+    "pickup_window_weekday": ("window", "change", {"weekday": 7}),
+    "pickup_window_opens_before_it_closes": ("window", "change", {"closes": time(9)}),
+    "pickup_window_has_places": ("window", "change", {"capacity": 0}),
+    "pickup_window_regime_known": ("window", "change", {"regime": "holiday"}),
+    "pickup_slot_starts_once": ("slot", "again", {}),
+    "pickup_slot_never_oversold": ("slot", "change", {"booked": 3}),
+    "pickup_accessible_places_never_oversold": ("slot", "change", {"booked_accessible": 2}),
+    "pickup_accessible_within_capacity": ("slot", "change", {"accessible": 3}),
+    "pickup_slot_starts_before_it_ends": ("slot", "change", {"ends_at": NOW}),
+    "pickup_appointment_state_known": ("appointment", "change", {"state": "lost"}),
+    "pickup_offer_leaves_time_to_answer": ("appointment", "change", {"answer_by": NOW - HOUR}),
+    "pickup_lane_named_once": ("lane", "again", {}),
+    "pickup_visit_state_known": ("visit", "change", {"state": "lost"}),
+    "pickup_visit_purpose_known": ("visit", "change", {"purpose": "chat"}),
+    "pickup_patron_here_once": ("visit", "again", {"plate": "", "lane": None}),
+    "pickup_plate_here_once": ("visit", "again", {"patron": None, "lane": None}),
+    "pickup_one_called_per_lane": ("visit", "again", {"patron": None, "plate": ""}),
+    "pickup_called_has_its_time": ("visit", "change", {"called_at": None}),
+    "pickup_arrived_before_called": ("visit", "change", {"called_at": NOW - HOUR}),
+    "pickup_order_state_known": ("order", "change", {"state": "lost"}),
+    "pickup_order_number_form": ("order", "change", {"number": "12a4"}),
+    "pickup_order_number_held_once": ("order", "again", {"patron": "other_patron"}),
+    "pickup_one_open_order": ("order", "again", {"number": "4722"}),
+    "pickup_open_order_has_patron": ("order", "change", {"patron": None}),
+    "pickup_ready_order_has_its_time": ("order", "change", {"ready_at": None}),
+    "pickup_ready_order_is_kept": ("order", "change", {"keep_until": None}),
+    "pickup_handed_over_has_its_time": ("order", "change", {"handed_over_at": NOW}),
+    "pickup_line_state_known": ("line", "change", {"state": "lost"}),
+    "pickup_reservation_in_one_bag": ("line", "again", {"copy": "other_copy"}),
+    "pickup_copy_in_one_bag": ("line", "again", {"reservation": "other_reservation"}),
+    "pickup_link_made_once": ("link", "again", {"digest": "d" * 64}),
+    "pickup_question_number_e164": ("question", "change", {"number": "010"}),
+    "pickup_question_known": ("question", "change", {"kind": "weather"}),
+    "pickup_asked_before_closed": ("question", "change", {"closed_at": NOW - HOUR}),
+}
+
+
+def laws_of_the_tables() -> Iterator[tuple[str, type[models.Model]]]:
+    for room in ROOMS:
+        for model in apps.get_app_config(room).get_models():
+            for law in model._meta.constraints:
+                yield law.name, model
+
+
+@pytest.mark.parametrize("law", sorted(BREACHES))
+def test_the_database_refuses_what_breaks_a_law(law: str, rows: SimpleNamespace) -> None:
+    name, how, columns = BREACHES[law]
+    row = getattr(rows, name)
+    table = type(row)._default_manager
+    values = {column: _value(rows, column, value) for column, value in columns.items()}
+    with pytest.raises(IntegrityError) as refused, transaction.atomic():
+        if how == "change":
+            table.filter(pk=row.pk).update(**values)
+        else:
+            same = {field.name: getattr(row, field.name) for field in row._meta.concrete_fields if not field.primary_key}
+            table.bulk_create([type(row)(**{**same, **values})])
+    assert refused.value.__cause__.diag.constraint_name == law  # type: ignore[union-attr]
+
+
+def _value(rows: SimpleNamespace, column: str, value: Any) -> Any:
+    if column in {"patron", "copy", "reservation"} and value is not None:
+        return getattr(rows, value)
+    return rows.library if column == "library" and value is not None else value
+
+
+def test_no_law_is_forgotten() -> None:
+    assert {name for name, _model in laws_of_the_tables()} == set(BREACHES)
+
+
+def test_every_law_is_named_after_its_room() -> None:
+    for name, model in laws_of_the_tables():
+        assert name.startswith(f"{model._meta.app_label}_"), name

@@ -1,0 +1,58 @@
+"""Steps of the main job, done with the verbs themselves, for tests that begin in the middle of it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from core.actor import Actor
+from lending.models import Patron, PickupPoint
+from lending.reservations import Item
+from pickup import handovers, orders, queries
+from pickup.models import Order
+from tests import rows
+
+DESK = Actor("staff", 1, "desk")
+
+
+def asked(who: Patron, at: PickupPoint, *, books: int = 1, now: datetime = rows.NOW, **more: Any) -> Order:
+    """An order of some books that stand on the point's shelves."""
+    titles = [rows.copy(at=at.library).title for _ in range(books)]
+    requested = orders.request(
+        patron_id=who.pk,
+        point_id=at.pk,
+        items=[Item(title.pk) for title in titles],
+        by=rows.patron_actor(who),
+        now=now,
+        **more,
+    )
+    assert requested.order is not None
+    return requested.order
+
+
+def packed(order: Order, *, now: datetime = rows.NOW) -> Order:
+    """Every book of the order in its bag."""
+    for line in order.lines.select_related("copy").filter(state="to_pick"):
+        orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=now)
+    return again(order)
+
+
+def ready(order: Order, *, now: datetime = rows.NOW) -> Order:
+    """The bag packed and marked ready."""
+    packed(order, now=now)
+    orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+    return again(order)
+
+
+def handed_over(order: Order, *, now: datetime = rows.NOW, not_given: dict[str, str] | None = None) -> Order:
+    """The bag given, without a car."""
+    from django.db import transaction
+
+    with transaction.atomic():
+        handovers.give(order=orders.locked(order.pk), not_given=not_given or {}, by=DESK, now=now)
+    return again(order)
+
+
+def again(order: Order) -> Order:
+    """The order as it is now."""
+    return queries.orders(pk=order.pk).get()

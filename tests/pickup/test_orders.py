@@ -1,0 +1,245 @@
+"""The bag, from asking to the return cart."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.moves import MoveRefused
+from lending import copies
+from lending.errors import QuotaExceeded, UnknownBarcode
+from lending.models import Copy, Reservation
+from lending.reservations import Item
+from pickup import errors, orders, returns
+from pickup.models import Order
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lane():
+    return rows.point()
+
+
+@pytest.fixture
+def reader(lane):
+    return rows.patron(lane.library)
+
+
+def states(order: Order) -> list[str]:
+    return sorted(order.lines.values_list("state", flat=True))
+
+
+def test_books_on_the_shelf_become_a_bag_with_a_number_at_once(lane, reader, now):
+    order = steps.asked(reader, lane, books=3)
+    assert (order.state, len(order.number), order.shown[2]) == ("picking", 4, "-")
+    assert states(order) == ["to_pick"] * 3
+    assert set(Reservation.objects.values_list("state", flat=True)) == {"bagged"}
+
+
+def test_a_lent_book_makes_no_bag_and_says_that_it_waits(lane, reader, now):
+    copy = rows.copy(at=lane.library)
+    first = orders.request(
+        patron_id=rows.patron(lane.library).pk, point_id=lane.pk, items=[Item(copy.title_id)], by=DESK, now=now
+    )
+    second = orders.request(patron_id=reader.pk, point_id=lane.pk, items=[Item(copy.title_id)], by=DESK, now=now)
+    assert first.order is not None
+    assert (second.order, second.why, second.reservations[0].state) == (None, "waiting", "waiting")
+
+
+def test_a_second_asking_joins_the_open_bag(lane, reader, now):
+    first = steps.asked(reader, lane)
+    second = steps.asked(reader, lane)
+    assert first.pk == second.pk
+    assert second.lines.count() == 2
+
+
+def test_two_patrons_have_two_bags_with_different_numbers(lane, now):
+    bags = [steps.asked(rows.patron(lane.library), lane) for _ in range(5)]
+    assert len({bag.number for bag in bags}) == 5
+
+
+def test_the_sixth_volume_of_a_household_refuses_the_whole_asking(lane, now):
+    household = rows.household()
+    one, other = (rows.patron(lane.library, household=household) for _ in range(2))
+    steps.asked(one, lane, books=4)
+    with pytest.raises(QuotaExceeded):
+        steps.asked(other, lane, books=2)
+    assert Order.objects.filter(patron=other).count() == 0
+
+
+def test_the_scanned_book_goes_into_the_bag(lane, reader, now):
+    order = steps.asked(reader, lane)
+    barcode = order.lines.get().copy.barcode
+    line = orders.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
+    assert (line.state, Copy.objects.get(barcode=barcode).state) == ("packed", "bag")
+    with pytest.raises(errors.AlreadyPacked):
+        orders.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
+
+
+def test_a_book_of_another_bag_is_refused_and_says_whose_it_is(lane, reader, now):
+    mine = steps.asked(reader, lane)
+    other = steps.asked(rows.patron(lane.library), lane)
+    with pytest.raises(errors.NotInOrder) as refused:
+        orders.pack(order_id=mine.pk, barcode=other.lines.get().copy.barcode, by=DESK, now=now)
+    assert refused.value.facts["belongs_to"] == other.shown
+
+
+def test_an_unknown_barcode_and_one_that_nobody_ordered_are_told_apart(lane, reader, now):
+    order = steps.asked(reader, lane)
+    with pytest.raises(UnknownBarcode):
+        orders.pack(order_id=order.pk, barcode="NOWHERE", by=DESK, now=now)
+    with pytest.raises(errors.NotInOrder):
+        orders.pack(order_id=order.pk, barcode=rows.copy(at=lane.library).barcode, by=DESK, now=now)
+
+
+def test_a_bag_with_a_book_still_to_fetch_is_not_ready_and_says_which(lane, reader, now):
+    order = steps.asked(reader, lane, books=2)
+    one, other = order.lines.select_related("copy")
+    orders.pack(order_id=order.pk, barcode=one.copy.barcode, by=DESK, now=now)
+    with pytest.raises(errors.StillToPack) as refused:
+        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+    assert other.copy.barcode in refused.value.facts["barcodes"]
+
+
+def test_a_book_that_is_not_on_its_shelf_waits_for_another_copy_and_the_rest_is_packed(lane, reader, now):
+    order = steps.asked(reader, lane, books=2)
+    missing, found = order.lines.select_related("copy", "reservation")
+    orders.not_on_shelf(line_id=missing.pk, by=DESK, now=now)
+    missing.reservation.refresh_from_db()
+    missing.copy.refresh_from_db()
+    assert (missing.reservation.state, missing.copy.state) == ("waiting", "missing")
+    orders.pack(order_id=order.pk, barcode=found.copy.barcode, by=DESK, now=now)
+    assert orders.mark_ready(order_id=order.pk, by=DESK, now=now).state == "ready"
+
+
+def test_a_bag_of_which_nothing_is_found_is_closed_and_nobody_forgets_the_patron(lane, reader, now):
+    order = steps.asked(reader, lane)
+    orders.not_on_shelf(line_id=order.lines.get().pk, by=DESK, now=now)
+    order = steps.again(order)
+    assert (order.state, order.why) == ("cancelled", "nothing_found")
+    assert Reservation.objects.get(patron=reader).state == "waiting"
+
+
+def test_a_ready_bag_is_kept_for_three_open_days(now):
+    library = rows.library(weekly_closed=[3])  # closed on Thursdays
+    lane = rows.point(library)
+    order = steps.ready(steps.asked(rows.patron(library), lane))
+    assert order.keep_until is not None
+    assert order.keep_until.astimezone(rows.SEOUL).isoformat() == "2026-11-29T00:00:00+09:00"  # Wed, Fri, Sat
+
+
+def test_ready_twice_is_refused(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane))
+    with pytest.raises(MoveRefused):
+        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+
+
+def test_a_late_book_joins_the_ready_bag_and_is_given_with_it_when_packed(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane))
+    same = steps.asked(reader, lane)
+    assert (same.pk, same.state) == (order.pk, "ready")
+    assert [line.late for line in same.lines.order_by("pk")] == [False, True]
+    steps.packed(same)
+    assert states(steps.handed_over(same)) == ["given", "given"]
+
+
+def test_a_late_book_nobody_has_packed_goes_into_the_next_bag(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane))
+    steps.asked(reader, lane)
+    assert states(steps.handed_over(order)) == ["dropped", "given"]
+    assert orders.assemble(now=now) == []  # the hand-over may still be undone
+    [following] = orders.assemble(now=now + timedelta(minutes=11))
+    assert following.pk != order.pk
+    assert states(following) == ["to_pick"]
+
+
+def test_cancelling_frees_what_is_on_the_shelf_and_lists_the_rest_to_unpack(lane, reader, now):
+    order = steps.asked(reader, lane, books=2)
+    packed, fetched = order.lines.select_related("copy")
+    orders.pack(order_id=order.pk, barcode=packed.copy.barcode, by=DESK, now=now)
+    orders.cancel(order_id=order.pk, by=rows.patron_actor(reader), now=now)
+    assert states(order) == ["dropped", "to_unpack"]
+    orders.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
+    assert copies.by_barcode(packed.copy.barcode).state == "to_shelve"
+    assert copies.by_barcode(fetched.copy.barcode).state == "shelf"
+    with pytest.raises(errors.NotInOrder):
+        orders.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
+
+
+def test_nobody_cancels_a_bag_that_was_handed_over(lane, reader, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
+    with pytest.raises(MoveRefused):
+        orders.cancel(order_id=order.pk, by=DESK, now=now)
+
+
+def test_a_bag_nobody_collects_expires_after_its_keep_day_and_not_before(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane))
+    assert orders.expire_due(now=order.keep_until - timedelta(seconds=1)) == 0
+    assert orders.expire_due(now=order.keep_until) == 1
+    assert steps.again(order).state == "expired"
+    assert Reservation.objects.get(patron=reader).state == "expired"
+
+
+def test_a_number_rests_for_a_day_after_the_bag_is_gone(lane, reader, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
+    assert orders.release_numbers(now=now + timedelta(hours=23)) == 0
+    assert orders.release_numbers(now=now + timedelta(hours=25)) == 1
+    assert steps.again(order).number_released_at is not None
+
+
+def test_a_number_is_not_released_while_the_bag_is_still_to_unpack(lane, reader, now):
+    order = steps.packed(steps.asked(reader, lane))
+    orders.cancel(order_id=order.pk, by=DESK, now=now)
+    assert orders.release_numbers(now=now + timedelta(days=9)) == 0
+
+
+def test_a_handed_over_book_is_lent_until_its_due_date(lane, reader, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
+    loan = reader.loans.get()
+    assert (order.state, loan.state, loan.due_on.isoformat()) == ("handed_over", "out", "2026-12-08")
+
+
+def test_each_reason_for_a_book_that_stays_behind_has_its_consequence(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane, books=4))
+    given, unwanted, broken, gone = (line.copy for line in order.lines.order_by("pk"))
+    reasons = {unwanted.barcode: "not_wanted", broken.barcode: "damaged", gone.barcode: "missing"}
+    steps.handed_over(order, not_given=reasons)
+    ends = {line.copy_id: line.state for line in order.lines.all()}
+    assert [ends[copy.pk] for copy in (given, unwanted, broken, gone)] == ["given", "to_unpack", "unpacked", "unpacked"]
+    assert [copies.by_barcode(copy.barcode).state for copy in (given, unwanted, broken, gone)] == [
+        "loan",
+        "bag",
+        "damaged",
+        "missing",
+    ]
+    assert sorted(Reservation.objects.filter(patron=reader).values_list("state", flat=True)) == [
+        "cancelled",
+        "fulfilled",
+        "waiting",
+        "waiting",
+    ]
+
+
+def test_an_undone_return_takes_the_book_out_of_the_next_readers_pull_list(lane, reader, now):
+    from lending import loans
+
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
+    copy = order.lines.get().copy
+    following = rows.patron(lane.library)
+    waiting = orders.request(patron_id=following.pk, point_id=lane.pk, items=[Item(copy.title_id)], by=DESK, now=now)
+    returned = loans.take_back(barcode=copy.barcode, library_id=lane.library_id, by=DESK, now=now)
+    [bag] = orders.assemble(now=now)
+    assert states(bag) == ["to_pick"]
+    returns.undo(loan_id=returned.loan.pk, by=DESK, now=now)
+    waiting.reservations[0].refresh_from_db()
+    returned.loan.refresh_from_db()
+    assert (waiting.reservations[0].state, returned.loan.state, steps.again(bag).state) == (
+        "waiting",
+        "out",
+        "cancelled",
+    )
