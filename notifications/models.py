@@ -73,6 +73,7 @@ class Message(Moving):
     not_after = models.DateTimeField(help_text=_("of no use any more from then on"))
     attempts = models.PositiveSmallIntegerField(default=0)
     resends = models.PositiveSmallIntegerField(default=0)
+    may_call = models.BooleanField(default=True, help_text=_("staff may phone instead when the text cannot reach"))
     lease_until = models.DateTimeField(null=True, blank=True)
     provider_id = models.CharField(max_length=64, blank=True)
     accepted_at = models.DateTimeField(null=True, blank=True)

@@ -86,19 +86,24 @@ def already_handed_over(order: Order) -> AlreadyHandedOver:
 def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
     """The open order that somebody says they come for, if it is of this point and theirs to collect."""
     order = queries.orders(pk=order_id, point_id=point_id).first()
-    if order is None or by.kind == "anyone":
+    if order is None or not may_collect(order, by):
         raise OrderNotFound(field="order")
-    if by.kind == "patron" and by.id != order.patron_id:
-        if not queries.party_of(order).filter(patron_id=by.id).exists():
-            raise OrderNotFound(field="order")
-    if by.kind == "collector" and by.id != order.pk:
-        if not queries.party_of(order).filter(pk=by.id).exists():
-            raise OrderNotFound(field="order")
     if order.state == OrderState.HANDED_OVER:
         raise already_handed_over(order)
     if order.state not in OPEN_ORDER:
         raise NoOpenOrder(order=order.pk, state=order.state)
     return order
+
+
+def may_collect(order: Order, by: Actor) -> bool:
+    """Whether somebody may come for an order: its own people, their party, and whoever serves them."""
+    if by.id is None:
+        return by.kind not in FOR_THEMSELVES
+    if by.kind == "patron":
+        return order.patron_id == by.id or queries.party_of(order).filter(patron_id=by.id).exists()
+    if by.kind == "collector":
+        return order.pk == by.id or queries.party_of(order).filter(pk=by.id).exists()
+    return by.kind != "anyone"
 
 
 def _check_without_bag(
@@ -161,9 +166,7 @@ class _OtherVisit(Exception):
     """Another member of the party has arrived since we looked: theirs is the visit."""
 
 
-def _live_visit(
-    point_id: int, patron_id: int | None, bags: Sequence[Order], plate: str, *, by: Actor
-) -> Visit | None:
+def _live_visit(point_id: int, patron_id: int | None, bags: Sequence[Order], plate: str, *, by: Actor) -> Visit | None:
     same = Q(orders__in=[order.pk for order in bags])
     if patron_id is not None:
         same |= Q(patron_id=patron_id)

@@ -117,3 +117,20 @@ class LinkOver(NotFound):
 class NotYours(Forbidden):
     code = "not_your_order"
     sentence = _("This is somebody else's order.")
+
+
+class PointNotFound(NotFound):
+    code = "unknown_pickup_point"
+    sentence = _("We could not find this pickup place.")
+
+
+class LaneNotFound(NotFound):
+    code = "unknown_lane"
+    sentence = _("We could not find this lane. Please look at the list again.")
+
+
+class AtAnotherPoint(Refusal):
+    """`point` is the name of the place where the bag waits, `pickup_point` its id."""
+
+    code = "at_another_point"
+    sentence = _("This bag waits at another pickup place: %(point)s.")

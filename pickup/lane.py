@@ -6,9 +6,12 @@ whoever holds a visit takes a lane only with SKIP LOCKED, so that neither waits 
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
@@ -39,7 +42,21 @@ from pickup.models import Lane, Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState, VisitState
 from pickup.texts import UNDO
 
-__all__ = ["HandOver", "HandedOver", "arrive", "call_next", "hand_over", "serve"]
+__all__ = [
+    "HandOver",
+    "HandedOver",
+    "arrive",
+    "call_next",
+    "close_lane",
+    "digits",
+    "forget_stale",
+    "hand_over",
+    "leave",
+    "open_lane",
+    "put_back",
+    "serve",
+    "undo",
+]
 
 STALE = timedelta(hours=4)
 """After so long nobody is still standing there: the visit was forgotten."""
@@ -66,9 +83,7 @@ class HandedOver:
 
 
 @transaction.atomic
-def call_next(
-    *, point_id: int, by: Actor, now: datetime, lane_id: int | None = None, count: int = 1
-) -> list[Visit]:
+def call_next(*, point_id: int, by: Actor, now: datetime, lane_id: int | None = None, count: int = 1) -> list[Visit]:
     """Call those who are next: an undone hand-over first, then who arrived first, if something is ready for them.
 
     Who came to return or to ask needs no bag. In a single file (`layout` file) one car is called to an open lane:
@@ -138,7 +153,7 @@ def serve(
         raise AtAnotherPoint(point=str(order.point), pickup_point=order.point_id)
     visit = arrive(point_id=point_id, order_id=order.pk, by=by, now=now)
     if visit.state == VisitState.WAITING:
-        lane = _free_lanes(point_id).first() if layout == _FILE else None
+        lane = _free_lane(point_id) if layout == _FILE else None
         _call(visit, lane, by=by, now=now)
     order.refresh_from_db(fields=["state", "handed_over_at"])
     if order.state == OrderState.HANDED_OVER:
@@ -150,7 +165,7 @@ def serve(
 def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Somebody was called who is not there yet: they wait again in their old place."""
     visit = _locked(visit_id)
-    visit.move(VisitState.WAITING, at=now, by=by, called_at=None, called_by="", lane=None)
+    visit.move(VisitState.WAITING, at=now, by=by, **_NOT_CALLED)
     live.publish([f"point:{visit.point_id}"], now=now)
     return visit
 
@@ -173,32 +188,28 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
 def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Take back, within ten minutes, that a visit was served or left: they wait again.
 
-    After an undone hand-over they are first in line, the loans are void and the books in the bag. Refuses after ten
-    minutes (`undo_too_late`) and when the same person has a newer order or is here again (`newer_order`).
+    After an undone hand-over they are first in line, the loans are void and the books lie in the bag; a visit of
+    several bags of which only some were given is undone alike. Refuses after ten minutes (`undo_too_late`) and when
+    the same person has a newer order or is here again (`newer_order`).
     """
     visit = _locked(visit_id)
-    if visit.state not in {VisitState.SERVED, VisitState.LEFT}:
+    given = []
+    if visit.state in {VisitState.SERVED, VisitState.CALLED}:
+        given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at))
+    if visit.state == VisitState.WAITING or (visit.state == VisitState.CALLED and not given):
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
-    if visit.ended_at is None or now - visit.ended_at > UNDO:
-        raise UndoTooLate(at=visit.ended_at.isoformat() if visit.ended_at else "")
-    served = visit.state == VisitState.SERVED
-    given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER, handed_over_at=visit.ended_at)) if served else []
-    if any(queries.newer_than(order).exists() for order in given) or queries.here_again(visit).exists():
+    ended_at = visit.ended_at or max(order.handed_over_at for order in given if order.handed_over_at)
+    if now - ended_at > UNDO:
+        raise UndoTooLate(at=ended_at.isoformat(timespec="seconds"))
+    given = [order for order in given if order.handed_over_at and now - order.handed_over_at <= UNDO]
+    if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
+    first = visit.first or visit.state != VisitState.LEFT
     try:
         with transaction.atomic():
             for order in given:
                 handovers.take_again(order=order, by=by, now=now)
-            visit.move(
-                VisitState.WAITING,
-                at=now,
-                by=by,
-                first=served or visit.first,
-                ended_at=None,
-                called_at=None,
-                called_by="",
-                lane=None,
-            )
+            visit.move(VisitState.WAITING, at=now, by=by, first=first, ended_at=None, **_NOT_CALLED)
     except IntegrityError as error:
         if "_here_once" in str(error) or "pickup_one_open_order" in str(error):
             raise NewerOrder(visit=visit.pk) from error
@@ -210,13 +221,13 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
 @transaction.atomic
 def open_lane(*, lane_id: int, by: Actor, now: datetime) -> Lane:
     """Somebody stands at this lane now. Opening an open lane is fine."""
-    return _set_open(lane_id, True, now=now)
+    return _set_open(lane_id, is_open=True, now=now)
 
 
 @transaction.atomic
 def close_lane(*, lane_id: int, by: Actor, now: datetime) -> Lane:
     """Nobody is called to this lane any more; refuses while somebody is served there (`lane_busy`)."""
-    return _set_open(lane_id, False, now=now)
+    return _set_open(lane_id, is_open=False, now=now)
 
 
 @transaction.atomic
@@ -230,6 +241,100 @@ def forget_stale(*, now: datetime) -> int:
     return len(ended)
 
 
+_NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": None}
+
+
+def _locked(visit_id: int) -> Visit:
+    visits = Visit.objects.select_for_update(of=("self",), no_key=True).select_related("point__library", "lane")
+    visit = visits.filter(pk=visit_id).first()
+    if visit is None:
+        raise VisitNotFound(visit=visit_id)
+    return visit
+
+
+def _lock(which: Q) -> list[Order]:
+    """Orders with their locks, by id, and what a hand-over tells of them."""
+    orders = Order.objects.select_for_update(of=("self",), no_key=True).select_related(
+        "library", "point__library", "patron", "collector", "appointment__slot", "visit"
+    )
+    return list(orders.filter(which).order_by("pk"))
+
+
+def _lock_bags(visit: Visit) -> list[Order]:
+    """The orders of a visit, with those that its party opened since it arrived."""
+    tied = queries.orders(visit=visit, state__in=OPEN_ORDER).order_by("pk").first()
+    party = queries.bags_of_car(point_id=visit.point_id, patron_id=visit.patron_id, order=tied)
+    found = _lock(Q(visit=visit) | Q(pk__in=[order.pk for order in party]))
+    bags = [
+        order for order in found if order.visit_id == visit.pk or order.visit is None or order.visit.state not in HERE
+    ]
+    newcomers = [order.pk for order in bags if order.visit_id != visit.pk]
+    Order.objects.filter(pk__in=newcomers).update(visit=visit)
+    return bags
+
+
+def _asked(bags: Sequence[Order], orders: Sequence[HandOver]) -> list[tuple[Order, Mapping[str, str]]]:
+    """The bags to hand over with what is kept back of each; all that are ready when none is named."""
+    if not orders:
+        return [(bag, {}) for bag in bags if bag.state == OrderState.READY]
+    by_number = {bag.number: bag for bag in bags}
+    asked: dict[int, tuple[Order, Mapping[str, str]]] = {}
+    for one in orders:
+        bag = by_number.get(digits(one.number))
+        if bag is None:
+            raise OrderNotFound(field="number", number=one.number)
+        if bag.pk in asked:
+            raise BadInput(field="number")
+        asked[bag.pk] = (bag, one.not_given)
+    return [asked[pk] for pk in sorted(asked)]
+
+
+def _served_already(visit: Visit) -> AlreadyHandedOver:
+    local = visit.ended_at.astimezone(ZoneInfo(visit.point.library.zone)) if visit.ended_at else None
+    return AlreadyHandedOver(visit=visit.pk, at=f"{local:%H:%M}" if local else "")
+
+
+def digits(number: str) -> str:
+    """An order number as somebody wrote or scanned it (47-21, full-width, with spaces) as its four digits."""
+    return "".join(ch for ch in unicodedata.normalize("NFKC", number) if ch in "0123456789")
+
+
+def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str, now: datetime) -> Order:
+    """The order behind a scan at this point's library."""
+    library_id = queries.point(point_id).library_id
+    if order_number:
+        held = queries.orders(library_id=library_id, number=digits(order_number), number_released_at__isnull=True)
+        order = held.first()
+        if order is None:
+            raise OrderNotFound(field="order_number")
+        return order
+    if barcode:
+        copy = copies.by_barcode(barcode)
+        order = queries.order_with_copy(copy_id=copy.pk, library_id=library_id)
+        if order is None:
+            raise NoOpenOrder(barcode=barcode)
+        return order
+    patron = patrons.by_card(card_number)
+    bags = queries.bags_of_car(point_id=point_id, patron_id=patron.pk, order=None)
+    elsewhere = queries.orders(library_id=library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
+    order = next(iter(bags), None) or elsewhere.first()
+    if order is None:
+        last = queries.handed_over_lately(point_id=point_id, patron_id=patron.pk, now=now)
+        raise already_handed_over(last) if last is not None else NoOpenOrder()
+    return order
+
+
+def _call(visit: Visit, lane: Lane | None, *, by: Actor, now: datetime) -> None:
+    called_at = max(now, visit.arrived_at)
+    try:
+        with transaction.atomic():
+            visit.move(VisitState.CALLED, at=now, by=by, lane=lane, called_at=called_at, called_by=by.principal)
+    except IntegrityError as error:
+        if "pickup_one_called_per_lane" not in str(error):
+            raise
+        raise LaneBusy(visit=None) from error
+
+
 def _layout(point_id: int) -> str:
     layout = queries.points().filter(pk=point_id).values_list("layout", flat=True).first()
     if layout is None:
@@ -237,5 +342,48 @@ def _layout(point_id: int) -> str:
     return str(layout)
 
 
-def _free_lanes(point_id: int):  # type: ignore[no-untyped-def]
-    ...
+def _lane_to_use(point_id: int, lane_id: int | None) -> Lane:
+    if lane_id is None:
+        lane = _free_lane(point_id)
+        if lane is not None:
+            return lane
+        if not Lane.objects.filter(point_id=point_id, open=True).exists():
+            raise LaneClosed(lane=None)
+        busy = Visit.objects.filter(lane__point_id=point_id, state=VisitState.CALLED).order_by("called_at").first()
+        raise LaneBusy(visit=busy.pk if busy else None)
+    lane = Lane.objects.select_for_update(no_key=True).filter(pk=lane_id, point_id=point_id).first()
+    if lane is None:
+        raise LaneNotFound(field="lane")
+    if not lane.open:
+        raise LaneClosed(lane=lane.pk)
+    busy = _served_in(lane)
+    if busy is not None:
+        raise LaneBusy(visit=busy.pk)
+    return lane
+
+
+def _free_lane(point_id: int) -> Lane | None:
+    """An open lane in which nobody is served and that nobody else is calling to at this moment."""
+    for pk in Lane.objects.filter(point_id=point_id, open=True).order_by("name", "pk").values_list("pk", flat=True):
+        lane = Lane.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=pk, open=True).first()
+        if lane is not None and _served_in(lane) is None:
+            return lane
+    return None
+
+
+def _served_in(lane: Lane) -> Visit | None:
+    return Visit.objects.filter(lane=lane, state=VisitState.CALLED).first()
+
+
+def _set_open(lane_id: int, *, is_open: bool, now: datetime) -> Lane:
+    lane = Lane.objects.select_for_update(no_key=True).filter(pk=lane_id).first()
+    if lane is None:
+        raise LaneNotFound(field="lane")
+    busy = _served_in(lane)
+    if not is_open and busy is not None:
+        raise LaneBusy(visit=busy.pk)
+    if lane.open != is_open:
+        lane.open = is_open
+        lane.save(update_fields=["open"])
+        live.publish([f"point:{lane.point_id}"], now=now)
+    return lane

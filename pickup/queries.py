@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db.models import Count, F, Prefetch, Q, QuerySet
 
+from core.actor import Actor
 from lending.models import Contact, Copy, Library, Loan, PickupPoint
+from pickup import windows
 from pickup.models import Appointment, Order, OrderLine, PointRules, Slot, Visit, Window
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, LineState, OrderState
 
@@ -194,3 +196,108 @@ def copy_of_loan(loan_id: int) -> int | None:
 def line_to_fetch(copy_id: int | None) -> OrderLine | None:
     """The line that wants this copy fetched from the shelf or the return cart."""
     return OrderLine.objects.filter(copy_id=copy_id, state=LineState.TO_PICK).first()
+
+
+def points(**narrow: Any) -> QuerySet[PickupPoint]:
+    """Pickup points with their library, also those that take no new orders."""
+    return PickupPoint.objects.filter(**narrow).select_related("library")
+
+
+def bags_of_car(*, point_id: int, patron_id: int | None, order: Order | None) -> list[Order]:
+    """The open orders at a point that come in the car of this order, or of this patron; see `party_of`.
+
+    A patron without an open order still comes for those of a household that agreed to be served together.
+    """
+    if order is None and patron_id is not None:
+        order = open_orders(point_id).filter(patron_id=patron_id).first()
+    if order is not None:
+        return list(party_of(order))
+    if patron_id is None:
+        return []
+    household = Q(patron__household__together=True, patron__household__patrons=patron_id)
+    return list(open_orders(point_id).filter(household).order_by("id"))
+
+
+def handed_over_lately(*, point_id: int, patron_id: int | None, now: datetime) -> Order | None:
+    """The last bag that a patron was given at a point within the last twelve hours."""
+    recent = orders(point_id=point_id, state=OrderState.HANDED_OVER, handed_over_at__gt=now - timedelta(hours=12))
+    return None if patron_id is None else recent.filter(patron_id=patron_id).order_by("-handed_over_at").first()
+
+
+def order_with_copy(*, copy_id: int, library_id: int) -> Order | None:
+    """The order of a library in whose bag a copy lies, is meant to lie, or lay last."""
+    lines = OrderLine.objects.filter(copy_id=copy_id, order__library_id=library_id)
+    meant = lines.filter(state__in=[LineState.TO_PICK, LineState.PACKED, LineState.GIVEN]).order_by("-id")
+    pk = meant.values_list("order_id", flat=True).first()
+    return None if pk is None else orders(pk=pk).first()
+
+
+def is_of_visit(visit: Visit, by: Actor) -> bool:
+    """Whether a patron or a collector is one of those who came with a visit."""
+    if by.id is None:
+        return False
+    if by.kind == "patron":
+        return visit.patron_id == by.id or Order.objects.filter(visit=visit, patron_id=by.id).exists()
+    return by.kind == "collector" and Order.objects.filter(visit=visit, pk=by.id).exists()
+
+
+def newer_than(order: Order) -> QuerySet[Order]:
+    """Open orders of the same patron at the same point."""
+    newer = Order.objects.filter(patron=order.patron, point_id=order.point_id, state__in=OPEN_ORDER)
+    return newer.exclude(pk=order.pk)
+
+
+def here_again(visit: Visit) -> QuerySet[Visit]:
+    """Other live visits at the same point of the people, or of the car, of a visit."""
+    people = Order.objects.filter(visit=visit).values("patron_id")
+    same = Q(patron_id__in=people)
+    if visit.patron_id is not None:
+        same |= Q(patron_id=visit.patron_id)
+    if visit.plate:
+        same |= Q(plate=visit.plate)
+    return Visit.objects.filter(same, point_id=visit.point_id, state__in=HERE).exclude(pk=visit.pk)
+
+
+def numbers_of(order: Order) -> set[str]:
+    """The telephone numbers that belong to an order: its collector's and the patron's own."""
+    numbers: set[str] = set()
+    if order.patron_id is not None:
+        own = Contact.objects.filter(patron_id=order.patron_id, own=True)
+        numbers = set(own.values_list("number", flat=True))
+    return numbers | ({order.collector.number} if order.collector is not None else set())
+
+
+def cars_here(point_id: int) -> QuerySet[Visit]:
+    """The live visits of a point in the order in which they are called."""
+    here = Visit.objects.filter(point_id=point_id, state__in=HERE).select_related("lane", "patron")
+    return here.order_by("-first", "arrived_at", "pk")
+
+
+def window_rules(point_id: int) -> list[windows.WindowRule]:
+    """The windows of a point as rules that can be cut into slots."""
+    lead = rules_of(point_id).lead_minutes
+    return [
+        windows.WindowRule(
+            id=window.pk,
+            weekday=window.weekday,
+            date=window.date,
+            opens=window.opens,
+            closes=window.closes,
+            slot_minutes=window.slot_minutes,
+            capacity=window.capacity,
+            accessible=window.accessible,
+            cutoff_days=window.cutoff_days,
+            cutoff_time=window.cutoff_time,
+            lead_minutes=lead,
+            regime=window.regime,
+            session_ko=window.session_ko,
+            session_en=window.session_en,
+        )
+        for window in Window.objects.filter(point_id=point_id).order_by("id")
+    ]
+
+
+def cars_gone(point_id: int, *, since: datetime) -> QuerySet[Visit]:
+    """The visits of a point that ended after `since`, the last one first."""
+    gone = Visit.objects.filter(point_id=point_id, ended_at__gte=since).exclude(state__in=HERE)
+    return gone.select_related("lane", "patron").order_by("-ended_at", "-pk")

@@ -5,136 +5,307 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='OptOut',
+            name="OptOut",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.CharField(max_length=16)),
-                ('since', models.DateTimeField()),
-                ('until', models.DateTimeField(blank=True, null=True)),
-                ('source', models.CharField(help_text='inbound, carrier, staff or patron', max_length=20)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.CharField(max_length=16)),
+                ("since", models.DateTimeField()),
+                ("until", models.DateTimeField(blank=True, null=True)),
+                ("source", models.CharField(help_text="inbound, carrier, staff or patron", max_length=20)),
             ],
             options={
-                'constraints': [models.UniqueConstraint(condition=models.Q(('until__isnull', True)), fields=('number',), name='notifications_opted_out_once'), models.CheckConstraint(condition=models.Q(('number__regex', '^\\+[1-9][0-9]{6,14}$')), name='notifications_opt_out_e164')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("until__isnull", True)),
+                        fields=("number",),
+                        name="notifications_opted_out_once",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("number__regex", "^\\+[1-9][0-9]{6,14}$")),
+                        name="notifications_opt_out_e164",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Receipt',
+            name="Receipt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('provider_id', models.CharField(max_length=64)),
-                ('message_id', models.BigIntegerField(blank=True, help_text="our own id, from the callback's address", null=True)),
-                ('status', models.CharField(max_length=20)),
-                ('error_code', models.CharField(blank=True, max_length=20)),
-                ('at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("provider_id", models.CharField(max_length=64)),
+                (
+                    "message_id",
+                    models.BigIntegerField(blank=True, help_text="our own id, from the callback's address", null=True),
+                ),
+                ("status", models.CharField(max_length=20)),
+                ("error_code", models.CharField(blank=True, max_length=20)),
+                ("at", models.DateTimeField()),
             ],
             options={
-                'indexes': [models.Index(fields=['provider_id'], name='notifications_receipt_of')],
+                "indexes": [models.Index(fields=["provider_id"], name="notifications_receipt_of")],
             },
         ),
         migrations.CreateModel(
-            name='Sender',
+            name="Sender",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.SlugField(max_length=40, unique=True)),
-                ('number', models.CharField(help_text='E.164; the number that texts come from and answers go to', max_length=16)),
-                ('name_ko', models.CharField(max_length=40)),
-                ('name_en', models.CharField(max_length=60)),
-                ('phone', models.CharField(help_text='the number people call, as printed in texts', max_length=20)),
-                ('region', models.CharField(default='KR', max_length=2)),
-                ('zone', models.CharField(default='Asia/Seoul', max_length=40)),
-                ('gateway', models.CharField(choices=[('twilio', 'Twilio'), ('domestic', 'domestic gateway with replies')], default='twilio', max_length=10)),
-                ('quiet_from', models.TimeField(help_text='local time from which notices wait')),
-                ('quiet_until', models.TimeField()),
-                ('daily_budget', models.PositiveIntegerField(default=2000, help_text='segments per local day')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.SlugField(max_length=40, unique=True)),
+                (
+                    "number",
+                    models.CharField(
+                        help_text="E.164; the number that texts come from and answers go to", max_length=16
+                    ),
+                ),
+                ("name_ko", models.CharField(max_length=40)),
+                ("name_en", models.CharField(max_length=60)),
+                ("phone", models.CharField(help_text="the number people call, as printed in texts", max_length=20)),
+                ("region", models.CharField(default="KR", max_length=2)),
+                ("zone", models.CharField(default="Asia/Seoul", max_length=40)),
+                (
+                    "gateway",
+                    models.CharField(
+                        choices=[("twilio", "Twilio"), ("domestic", "domestic gateway with replies")],
+                        default="twilio",
+                        max_length=10,
+                    ),
+                ),
+                ("quiet_from", models.TimeField(help_text="local time from which notices wait")),
+                ("quiet_until", models.TimeField()),
+                ("daily_budget", models.PositiveIntegerField(default=2000, help_text="segments per local day")),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('number__regex', '^\\+[1-9][0-9]{6,14}$')), name='notifications_sender_number_e164')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("number__regex", "^\\+[1-9][0-9]{6,14}$")),
+                        name="notifications_sender_number_e164",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Message',
+            name="Message",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('to', models.CharField(max_length=16)),
-                ('language', models.CharField(max_length=5)),
-                ('kind', models.CharField(choices=[('answer', 'answer to something just done'), ('code', 'one-time code'), ('notice', 'notice'), ('reminder', 'reminder')], max_length=10)),
-                ('template', models.CharField(max_length=40)),
-                ('body', models.TextField(blank=True)),
-                ('about', models.CharField(blank=True, max_length=40)),
-                ('dedup_key', models.CharField(max_length=120)),
-                ('generation', models.PositiveSmallIntegerField(default=1)),
-                ('created_at', models.DateTimeField()),
-                ('not_before', models.DateTimeField(help_text='waits until then: quiet hours, undo, back-off')),
-                ('not_after', models.DateTimeField(help_text='of no use any more from then on')),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('resends', models.PositiveSmallIntegerField(default=0)),
-                ('lease_until', models.DateTimeField(blank=True, null=True)),
-                ('provider_id', models.CharField(blank=True, max_length=64)),
-                ('accepted_at', models.DateTimeField(blank=True, null=True)),
-                ('error_code', models.CharField(blank=True, max_length=20)),
-                ('why', models.CharField(blank=True, help_text='the reason for suppressed, expired and failed', max_length=40)),
-                ('segments', models.PositiveSmallIntegerField(default=0)),
-                ('replaced_by', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='replaces', to='notifications.message')),
-                ('sender', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='messages', to='notifications.sender')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("to", models.CharField(max_length=16)),
+                ("language", models.CharField(max_length=5)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("answer", "answer to something just done"),
+                            ("code", "one-time code"),
+                            ("notice", "notice"),
+                            ("reminder", "reminder"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("template", models.CharField(max_length=40)),
+                ("body", models.TextField(blank=True)),
+                ("about", models.CharField(blank=True, max_length=40)),
+                ("dedup_key", models.CharField(max_length=120)),
+                ("generation", models.PositiveSmallIntegerField(default=1)),
+                ("created_at", models.DateTimeField()),
+                ("not_before", models.DateTimeField(help_text="waits until then: quiet hours, undo, back-off")),
+                ("not_after", models.DateTimeField(help_text="of no use any more from then on")),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("resends", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "may_call",
+                    models.BooleanField(default=True, help_text="staff may phone instead when the text cannot reach"),
+                ),
+                ("lease_until", models.DateTimeField(blank=True, null=True)),
+                ("provider_id", models.CharField(blank=True, max_length=64)),
+                ("accepted_at", models.DateTimeField(blank=True, null=True)),
+                ("error_code", models.CharField(blank=True, max_length=20)),
+                (
+                    "why",
+                    models.CharField(
+                        blank=True, help_text="the reason for suppressed, expired and failed", max_length=40
+                    ),
+                ),
+                ("segments", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "replaced_by",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="replaces",
+                        to="notifications.message",
+                    ),
+                ),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="messages", to="notifications.sender"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'queued')), fields=['not_before', 'id'], name='notifications_message_queue'), models.Index(condition=models.Q(('state__in', ['sending', 'in_doubt', 'accepted'])), fields=['state', 'lease_until'], name='notifications_message_open'), models.Index(fields=['about', 'id'], name='notifications_message_about'), models.Index(fields=['to', '-id'], name='notifications_message_to')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['accepted', 'delivered', 'expired', 'failed', 'in_doubt', 'queued', 'sending', 'suppressed'])), name='notifications_message_state_known'), models.UniqueConstraint(fields=('dedup_key', 'generation'), name='notifications_message_said_once'), models.UniqueConstraint(condition=models.Q(('provider_id', ''), _negated=True), fields=('provider_id',), name='notifications_provider_id_on_one_message'), models.CheckConstraint(condition=models.Q(('to__regex', '^\\+[1-9][0-9]{6,14}$')), name='notifications_message_to_e164'), models.CheckConstraint(condition=models.Q(('kind__in', ['answer', 'code', 'notice', 'reminder'])), name='notifications_message_kind_known'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'sending'), _negated=True), ('lease_until__isnull', False), _connector='OR'), name='notifications_sending_has_lease'), models.CheckConstraint(condition=models.Q(models.Q(('state', 'accepted'), _negated=True), models.Q(('provider_id', ''), _negated=True), _connector='OR'), name='notifications_accepted_has_provider_id'), models.CheckConstraint(condition=models.Q(('resends__lte', 1)), name='notifications_resent_at_most_once'), models.CheckConstraint(condition=models.Q(('not_after__gt', models.F('created_at'))), name='notifications_message_of_use_for_a_while')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "queued")),
+                        fields=["not_before", "id"],
+                        name="notifications_message_queue",
+                    ),
+                    models.Index(
+                        condition=models.Q(("state__in", ["sending", "in_doubt", "accepted"])),
+                        fields=["state", "lease_until"],
+                        name="notifications_message_open",
+                    ),
+                    models.Index(fields=["about", "id"], name="notifications_message_about"),
+                    models.Index(fields=["to", "-id"], name="notifications_message_to"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "state__in",
+                                [
+                                    "accepted",
+                                    "delivered",
+                                    "expired",
+                                    "failed",
+                                    "in_doubt",
+                                    "queued",
+                                    "sending",
+                                    "suppressed",
+                                ],
+                            )
+                        ),
+                        name="notifications_message_state_known",
+                    ),
+                    models.UniqueConstraint(fields=("dedup_key", "generation"), name="notifications_message_said_once"),
+                    models.UniqueConstraint(
+                        condition=models.Q(("provider_id", ""), _negated=True),
+                        fields=("provider_id",),
+                        name="notifications_provider_id_on_one_message",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("to__regex", "^\\+[1-9][0-9]{6,14}$")), name="notifications_message_to_e164"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["answer", "code", "notice", "reminder"])),
+                        name="notifications_message_kind_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "sending"), _negated=True),
+                            ("lease_until__isnull", False),
+                            _connector="OR",
+                        ),
+                        name="notifications_sending_has_lease",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("state", "accepted"), _negated=True),
+                            models.Q(("provider_id", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="notifications_accepted_has_provider_id",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("resends__lte", 1)), name="notifications_resent_at_most_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("not_after__gt", models.F("created_at"))),
+                        name="notifications_message_of_use_for_a_while",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='InboundMessage',
+            name="InboundMessage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('provider_id', models.CharField(max_length=64)),
-                ('from_number', models.CharField(max_length=40)),
-                ('to_number', models.CharField(max_length=40)),
-                ('body', models.TextField(blank=True)),
-                ('media', models.PositiveSmallIntegerField(default=0)),
-                ('opt_out_type', models.CharField(blank=True, max_length=10)),
-                ('received_at', models.DateTimeField()),
-                ('about', models.CharField(blank=True, help_text='what it was taken to answer', max_length=40)),
-                ('why', models.CharField(blank=True, help_text='what was understood, or why it was parked', max_length=40)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('sender', models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='inbound', to='notifications.sender')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("provider_id", models.CharField(max_length=64)),
+                ("from_number", models.CharField(max_length=40)),
+                ("to_number", models.CharField(max_length=40)),
+                ("body", models.TextField(blank=True)),
+                ("media", models.PositiveSmallIntegerField(default=0)),
+                ("opt_out_type", models.CharField(blank=True, max_length=10)),
+                ("received_at", models.DateTimeField()),
+                ("about", models.CharField(blank=True, help_text="what it was taken to answer", max_length=40)),
+                (
+                    "why",
+                    models.CharField(blank=True, help_text="what was understood, or why it was parked", max_length=40),
+                ),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="inbound",
+                        to="notifications.sender",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'stored')), fields=['id'], name='notifications_inbound_waiting')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['applied', 'parked', 'stored'])), name='notifications_inbound_state_known'), models.UniqueConstraint(fields=('provider_id',), name='notifications_inbound_stored_once')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "stored")), fields=["id"], name="notifications_inbound_waiting"
+                    )
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["applied", "parked", "stored"])),
+                        name="notifications_inbound_state_known",
+                    ),
+                    models.UniqueConstraint(fields=("provider_id",), name="notifications_inbound_stored_once"),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Call',
+            name="Call",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('number', models.CharField(max_length=16)),
-                ('language', models.CharField(max_length=5)),
-                ('say', models.TextField(blank=True, help_text='the sentence to say')),
-                ('about', models.CharField(blank=True, max_length=40)),
-                ('dedup_key', models.CharField(max_length=120)),
-                ('created_at', models.DateTimeField()),
-                ('due_at', models.DateTimeField()),
-                ('not_after', models.DateTimeField()),
-                ('tries', models.PositiveSmallIntegerField(default=0)),
-                ('sender', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='calls', to='notifications.sender')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("number", models.CharField(max_length=16)),
+                ("language", models.CharField(max_length=5)),
+                ("say", models.TextField(blank=True, help_text="the sentence to say")),
+                ("about", models.CharField(blank=True, max_length=40)),
+                ("dedup_key", models.CharField(max_length=120)),
+                ("created_at", models.DateTimeField()),
+                ("due_at", models.DateTimeField()),
+                ("not_after", models.DateTimeField()),
+                ("tries", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "sender",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="calls", to="notifications.sender"
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(condition=models.Q(('state', 'due')), fields=['due_at'], name='notifications_call_due'), models.Index(fields=['about'], name='notifications_call_about')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('state__in', ['dropped', 'due', 'reached', 'unreached'])), name='notifications_call_state_known'), models.UniqueConstraint(fields=('dedup_key',), name='notifications_call_listed_once'), models.CheckConstraint(condition=models.Q(('number__regex', '^\\+[1-9][0-9]{6,14}$')), name='notifications_call_number_e164')],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "due")), fields=["due_at"], name="notifications_call_due"
+                    ),
+                    models.Index(fields=["about"], name="notifications_call_about"),
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["dropped", "due", "reached", "unreached"])),
+                        name="notifications_call_state_known",
+                    ),
+                    models.UniqueConstraint(fields=("dedup_key",), name="notifications_call_listed_once"),
+                    models.CheckConstraint(
+                        condition=models.Q(("number__regex", "^\\+[1-9][0-9]{6,14}$")),
+                        name="notifications_call_number_e164",
+                    ),
+                ],
             },
         ),
     ]

@@ -209,7 +209,7 @@ def test_each_reason_for_a_book_that_stays_behind_has_its_consequence(lane, read
     given, unwanted, broken, gone = (line.copy for line in order.lines.order_by("pk"))
     reasons = {unwanted.barcode: "not_wanted", broken.barcode: "damaged", gone.barcode: "missing"}
     steps.handed_over(order, not_given=reasons)
-    ends = {line.copy_id: line.state for line in order.lines.all()}
+    ends = dict(order.lines.values_list("copy_id", "state"))
     assert [ends[copy.pk] for copy in (given, unwanted, broken, gone)] == ["given", "to_unpack", "unpacked", "unpacked"]
     assert [copies.by_barcode(copy.barcode).state for copy in (given, unwanted, broken, gone)] == [
         "loan",

@@ -1,0 +1,67 @@
+"""Run everything that is due, once, straight from PostgreSQL: no broker, no worker."""
+
+from __future__ import annotations
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import DatabaseError
+from django.db.models import Count, Max
+from rich.console import Console
+from rich.table import Table
+
+from config.celery import TIMETABLE, app
+from core.models import Journal
+from core.refusal import Refusal
+
+
+class Command(BaseCommand):
+    help = "Run everything that is due, straight from PostgreSQL without a broker, until nothing moves any more."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--passes", type=int, default=10, help="stop after so many rounds (default: 10)")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        console = Console(file=self.stdout._out if hasattr(self.stdout, "_out") else None)
+        before = _newest()
+        failed: dict[str, str] = {}
+        rounds = 0
+        for rounds in range(1, options["passes"] + 1):  # noqa: B007 (told below)
+            mark = _newest()
+            failed = sweep()
+            if _newest() == mark:
+                break
+        table = Table("what", "was", "became", "how many", title=f"moved in {rounds} round(s)")
+        for row in moved_since(before):
+            table.add_row(row["noun"], row["was"] or "–", row["became"], str(row["many"]))
+        if table.row_count:
+            console.print(table)
+        else:
+            console.print("Nothing was due.")
+        for name, error in failed.items():
+            console.print(f"{name} failed: {error}", markup=False)
+        if failed:
+            raise CommandError(f"{len(failed)} of {len(TIMETABLE)} sweeps failed.")
+
+
+def sweep() -> dict[str, str]:
+    """Ring every task of the timetable here and now; gives back which failed, and why."""
+    app.loader.import_default_modules()
+    failed = {}
+    for name in TIMETABLE:
+        try:
+            app.tasks[name]()
+        except (DatabaseError, Refusal, OSError) as error:
+            failed[name] = f"{type(error).__name__}: {error}"
+    return failed
+
+
+def moved_since(journal_id: int) -> list[dict[str, Any]]:
+    """What the journals say happened after the row `journal_id`, counted by move."""
+    rows = Journal.objects.filter(id__gt=journal_id).values("noun", "was", "became")
+    return list(rows.annotate(many=Count("id")).order_by("noun", "was", "became"))
+
+
+def _newest() -> int:
+    return Journal.objects.aggregate(newest=Max("id"))["newest"] or 0

@@ -1,0 +1,27 @@
+"""The tasks of the frame."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+from celery import shared_task
+
+from core import access, clock, counters, live
+from core.models import Answer
+from notifications.models import Receipt
+
+ANSWERS = timedelta(hours=24)  # how long a repeated request gets its first answer
+COUNTERS = timedelta(days=2)
+HAPPENINGS = timedelta(days=1)
+RECEIPTS = timedelta(days=1)  # a callback may beat our commit by seconds, never by a day
+
+
+@shared_task
+def forget(**_: object) -> None:
+    """Drop what only short memory needs: answers, counters, happenings, early receipts, access rows past their time."""
+    now = clock.database_now()
+    Answer.objects.filter(at__lt=now - ANSWERS).delete()
+    counters.forget(before=now - COUNTERS)
+    live.forget(before=now - HAPPENINGS)
+    Receipt.objects.filter(at__lt=now - RECEIPTS).delete()
+    access.forget(now=now)

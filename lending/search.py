@@ -1,0 +1,68 @@
+"""Find titles by a few letters of any of their words; lending/grams.py says what finding means."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+
+from core.refusal import BadInput
+from lending import grams, marc
+from lending.models import Title
+
+if TYPE_CHECKING:
+    from django.db.backends.base.base import BaseDatabaseWrapper
+    from django.db.models.sql.compiler import SQLCompiler
+
+LONGEST_QUERY: Final = 200  # characters that are looked at; the rest is cut off
+MOST_WORDS: Final = 12
+
+
+class UnreadableQuery(BadInput):
+    code = "unreadable_query"
+
+
+class _AllOf(SearchQuery):
+    """A tsquery that asks for every term, taken as they are: no parser looks into them."""
+
+    def __init__(self, terms: list[str]) -> None:
+        text = " & ".join("'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in terms)
+        super().__init__(text)
+        self.text = text
+
+    def as_sql(
+        self,
+        compiler: SQLCompiler,
+        connection: BaseDatabaseWrapper,
+        function: str | None = None,
+        template: str | None = None,
+        arg_joiner: str | None = None,
+        **extra_context: Any,
+    ) -> tuple[str, tuple[str | int, ...]]:
+        return "%s::tsquery", (self.text,)
+
+
+def find(q: str) -> QuerySet[Title]:
+    """Titles in which each word of `q` occurs; those that begin with it first, then the newest.
+
+    An ISBN of 10 or 13 digits finds its title, first consonants find Hangul titles, one syllable is enough. What is
+    beyond 200 characters or 12 words is not looked at; nothing asked finds nothing. Refuses a NUL character with
+    `unreadable_query`.
+    """
+    if "\x00" in q:
+        raise UnreadableQuery(field="q")
+    asked = q[:LONGEST_QUERY]
+    isbn = marc.isbn13(asked.strip())
+    if isbn and Title.objects.filter(isbn=isbn).exists():
+        return Title.objects.filter(isbn=isbn).order_by(F("year").desc(nulls_last=True), "pk")
+    words = grams.words(asked)[:MOST_WORDS]
+    if not words:
+        return Title.objects.none()
+    found = Title.objects.filter(grams=_AllOf(grams.query_grams(" ".join(words))))
+    for word in words:
+        found = found.filter(searchable__contains=word)
+    begins = Case(
+        When(searchable__startswith=grams.compact(asked), then=Value(0)), default=Value(1), output_field=IntegerField()
+    )
+    return found.alias(begins=begins).order_by("begins", F("year").desc(nulls_last=True), "pk")

@@ -1,0 +1,236 @@
+"""What people send us: stored raw at once, understood in a second transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import cast
+
+import structlog
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.utils.module_loading import import_string
+
+from core import nudge
+from core.actor import CARRIER, Actor
+from notifications import consent, keywords, outbox, phone, queries
+from notifications.errors import UnknownInbound
+from notifications.keywords import Meaning
+from notifications.models import InboundMessage, Kind
+from notifications.states import InboundState
+
+log = structlog.get_logger()
+
+TRIES = 5
+"""How often a text that cannot be understood for an error is tried before staff get it."""
+BATCH = 200
+# What carriers send in place of a number that is withheld: words, and the digits of "anonymous" on a keypad.
+WITHHELD = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted", "+266696687", "266696687"})
+
+
+@dataclass(frozen=True, slots=True)
+class Inbound:
+    """What somebody sent, as the room that understands it gets it (settings.INBOUND_ANSWER)."""
+
+    id: int
+    provider_id: str
+    sender_key: str
+    from_number: str
+    body: str
+    media: int
+    received_at: datetime
+    meaning: keywords.Answer
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A sentence to answer with: a key of notifications/wording.py and its values."""
+
+    template: str
+    values: Mapping[str, object] = field(default_factory=dict)
+    language: str = "ko"
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """What was made of an inbound text. Not `applied`: it goes to the staff inbox, `why` says for what reason."""
+
+    applied: bool
+    why: str
+    about: str = ""
+    text: Text | None = None
+
+
+Hook = Callable[..., Reply]
+
+
+@transaction.atomic
+def store(
+    *,
+    provider_id: str,
+    from_number: str,
+    to_number: str,
+    body: str,
+    media: int,
+    now: datetime,
+    opt_out_type: str = "",
+    received_at: datetime | None = None,
+) -> InboundMessage:
+    """Keep what came in, raw, once per provider id; an opt-out or opt-in counts from this transaction on.
+
+    The worker is rung for a new row; a sweep finds it anyway.
+    """
+    known = InboundMessage.objects.filter(provider_id=provider_id).first()
+    if known is not None:
+        return known
+    try:
+        with transaction.atomic():
+            row = InboundMessage.begin(
+                at=now,
+                by=CARRIER,
+                sender=queries.sender_of(to_number),
+                provider_id=provider_id,
+                from_number=from_number,
+                to_number=to_number,
+                body=body,
+                media=media,
+                opt_out_type=opt_out_type,
+                received_at=received_at or now,
+            )
+    except IntegrityError as error:
+        if "notifications_inbound_stored_once" not in str(error):
+            raise
+        return InboundMessage.objects.get(provider_id=provider_id)
+    _hear_consent(row, now=now)
+    nudge.ring("inbound stored", [row.pk])
+    return row
+
+
+def apply(*, now: datetime, ids: Collection[int] | None = None) -> int:
+    """Understand what is stored, oldest first, each row in its own transaction; gives back how many were moved on.
+
+    A row that fails is tried again by the next sweep, five times in all, then it goes to the staff inbox (`error`).
+    """
+    waiting = InboundMessage.objects.filter(state=InboundState.STORED).order_by("pk")
+    if ids is not None:
+        waiting = waiting.filter(pk__in=ids)
+    return sum(_apply_one(key, now=now) for key in list(waiting.values_list("pk", flat=True)[:BATCH]))
+
+
+@transaction.atomic
+def settle(*, inbound_id: int, by: Actor, now: datetime, why: str = "") -> InboundMessage:
+    """Staff have dealt with a text of the inbox. Refuses `unknown_inbound`, `not_in_this_state`."""
+    row = InboundMessage.objects.select_for_update(of=("self",)).select_related("sender").filter(pk=inbound_id).first()
+    if row is None:
+        raise UnknownInbound(inbound=inbound_id)
+    row.move(InboundState.APPLIED, at=now, by=by, **({"why": why[:40]} if why else {}))
+    return row
+
+
+def is_withheld(number: str) -> bool:
+    """Whether a caller's number was kept back, or is no telephone number at all."""
+    return number.strip().lower() in WITHHELD or not number.startswith("+")
+
+
+def _hear_consent(row: InboundMessage, *, now: datetime) -> None:
+    said = keywords.parse(row.body)
+    number = row.from_number
+    if _nobodys(number):
+        return
+    if said.meaning is Meaning.OPT_OUT or row.opt_out_type == "STOP":
+        consent.opt_out(number=number, source="inbound", now=now)
+    elif said.meaning is Meaning.OPT_IN or said.also_opt_in or row.opt_out_type == "START":
+        consent.opt_in(number=number, now=now)
+
+
+def _apply_one(key: int, *, now: datetime) -> int:
+    try:
+        with transaction.atomic(durable=True):
+            row = (
+                InboundMessage.objects.select_for_update(skip_locked=True, of=("self",))
+                .select_related("sender")
+                .filter(pk=key, state=InboundState.STORED)
+                .first()
+            )
+            if row is None:
+                return 0
+            reply = _understand(row, now=now)
+            row.move(
+                InboundState.APPLIED if reply.applied else InboundState.PARKED,
+                at=now,
+                by=CARRIER,
+                why=reply.why[:40],
+                about=reply.about[:40],
+            )
+            if reply.text is not None:
+                _answer(row, reply.text, about=reply.about, now=now)
+    except Exception as error:  # noqa: BLE001 - one text that cannot be read must not hold up the others
+        log.exception("inbound.failed", inbound=key, error=type(error).__name__)
+        return _count_failure(key, now=now)
+    return 1
+
+
+def _understand(row: InboundMessage, *, now: datetime) -> Reply:
+    """What the row means: consent and help here, everything else is the hook's to say."""
+    said = keywords.parse(row.body)
+    if row.sender is None:
+        return Reply(applied=False, why="not_our_number")
+    if phone.is_relay(row.from_number, settings.RELAY_NUMBERS):
+        return Reply(applied=False, why="relay")
+    if _nobodys(row.from_number):
+        return Reply(applied=False, why="withheld")
+    if said.meaning is Meaning.OPT_OUT or row.opt_out_type == "STOP":
+        return Reply(applied=True, why="opt_out")  # the carrier has answered; whoever opted out gets nothing from us
+    if said.meaning is Meaning.OPT_IN or row.opt_out_type == "START":
+        return Reply(applied=True, why="opt_in")
+    if said.meaning is Meaning.HELP or row.opt_out_type == "HELP":
+        return Reply(applied=True, why="help")
+    answer = cast("Hook", import_string(settings.INBOUND_ANSWER))
+    return answer(
+        inbound=Inbound(
+            id=row.pk,
+            provider_id=row.provider_id,
+            sender_key=row.sender.key,
+            from_number=row.from_number,
+            body=row.body,
+            media=row.media,
+            received_at=row.received_at,
+            meaning=said,
+        ),
+        now=now,
+    )
+
+
+def _answer(row: InboundMessage, text: Text, *, about: str, now: datetime) -> None:
+    assert row.sender is not None
+    outbox.enqueue(
+        sender=row.sender.key,
+        to=row.from_number,
+        language=text.language,
+        kind=Kind.ANSWER,
+        template=text.template,
+        values=text.values,
+        about=about,
+        dedup_key=f"answer:{row.provider_id}",
+        now=now,
+        may_call=False,
+        by=CARRIER,
+    )
+
+
+@transaction.atomic
+def _count_failure(key: int, *, now: datetime) -> int:
+    row = InboundMessage.objects.select_for_update().filter(pk=key, state=InboundState.STORED).first()
+    if row is None:
+        return 0
+    if row.attempts + 1 < TRIES:
+        InboundMessage.objects.filter(pk=key).update(attempts=row.attempts + 1)
+        return 0
+    row.move(InboundState.PARKED, at=now, by=CARRIER, why="error", attempts=row.attempts + 1)
+    return 1
+
+
+def _nobodys(number: str) -> bool:
+    """Nobody's own number: withheld, or one through which many people call; never matched, never opted out."""
+    return is_withheld(number) or phone.is_relay(number, settings.RELAY_NUMBERS)

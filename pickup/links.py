@@ -1,0 +1,112 @@
+"""The address that stands for an order in a text, and the code page that needs no address.
+
+A link is an HMAC that anybody with the key can make again, so a text keeps `{link}` until it is sent; only its digest
+is stored, to find the order by. It dies when the order's number is released, a day after the bag is gone.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db.models import Max
+
+from core import clock, counters
+from notifications import phone
+from pickup import queries
+from pickup.errors import LinkOver, OrderNotFound
+from pickup.lane import digits
+from pickup.models import Link, Order
+
+LENGTH = 16  # characters of base32: 80 bits, which nobody guesses
+TRIES_OF_ADDRESS = 10  # in ten minutes from one network address
+TRIES_OF_NUMBER = 10  # in an hour for one order number: the board in the car park shows it to everyone
+TRIES_AT_LIBRARY = 600  # in an hour, from everywhere
+
+
+def token_for(order: Order) -> str:
+    """The token of an order's address, the same each time until `renew`; its digest is stored on the first asking."""
+    generation = Link.objects.filter(order=order).aggregate(newest=Max("generation"))["newest"]
+    if generation is None:
+        generation = 1
+        digest = _digest(_token(order.pk, generation))
+        Link.objects.bulk_create(
+            [Link(order=order, generation=generation, digest=digest, made_at=clock.now())], ignore_conflicts=True
+        )
+    return _token(order.pk, generation)
+
+
+def renew(order: Order, *, now: datetime) -> str:
+    """A new address for an order whose old one reached somebody it should not; the old one is dead."""
+    newest = Link.objects.filter(order=order).aggregate(newest=Max("generation"))["newest"] or 0
+    token = _token(order.pk, newest + 1)
+    Link.objects.create(order=order, generation=newest + 1, digest=_digest(token), made_at=now)
+    return token
+
+
+def address_of(order: Order) -> str:
+    """The whole address of an order's page."""
+    return f"{settings.PUBLIC_BASE_URL}/o/{token_for(order)}/"
+
+
+def for_about(about: str, *, now: datetime) -> str | None:
+    """The address that stands for `{link}` in a text about an order, a promise or a visit; None when it is over."""
+    noun, _, number = about.partition(":")
+    column = {"order": "pk", "appointment": "appointment_id", "visit": "visit_id"}.get(noun)
+    if column is None or not number.isascii() or not number.isdigit():
+        return None
+    held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)
+    order = held.order_by("pk").first()
+    return None if order is None else address_of(order)
+
+
+def order_of(token: str) -> Order:
+    """The order behind an address, whatever became of it, until its number is released; else refuses (`link_over`).
+
+    The edge limits how often one network address may ask; see `knock`.
+    """
+    found = Link.objects.filter(digest=_digest(token)).values("order_id", "generation").first()
+    if found is None or Link.objects.filter(order_id=found["order_id"], generation__gt=found["generation"]).exists():
+        raise LinkOver
+    order = queries.orders(pk=found["order_id"], number_released_at__isnull=True).first()
+    if order is None:
+        raise LinkOver
+    return order
+
+
+def knock(*, address: str, now: datetime) -> None:
+    """Count a look at a link page from a network address; refuses (`too_many_attempts`) who tries one after another."""
+    counters.hit(f"link:{address}", limit=60, per=timedelta(minutes=10), now=now)
+
+
+def by_code(*, library_code: str, number: str, last_four: str, address: str, now: datetime) -> Order:
+    """The order that somebody names on the code page: its number and the last four digits of the telephone.
+
+    The telephone is the collector's or the patron's. Whatever does not fit is refused alike (`unknown_order`). Counted
+    for each network address, each order number and each library (`too_many_attempts`): call it outside a transaction,
+    since a refused attempt counts too.
+    """
+    wanted, four = digits(number), digits(last_four)
+    counters.hit(f"code:from:{address}", limit=TRIES_OF_ADDRESS, per=timedelta(minutes=10), now=now)
+    counters.hit(f"code:at:{library_code[:40]}", limit=TRIES_AT_LIBRARY, per=timedelta(hours=1), now=now)
+    if len(wanted) != 4 or len(four) != 4:
+        raise OrderNotFound
+    counters.hit(f"code:of:{library_code[:40]}:{wanted}", limit=TRIES_OF_NUMBER, per=timedelta(hours=1), now=now)
+    order = queries.orders(library__code=library_code, number=wanted, number_released_at__isnull=True).first()
+    known = {phone.last_four(told) for told in queries.numbers_of(order)} if order is not None else set()
+    if order is None or four not in known:
+        raise OrderNotFound
+    return order
+
+
+def _token(order_id: int, generation: int) -> str:
+    told = f"order:{order_id}:{generation}".encode()
+    mac = hmac.new(settings.LINK_KEY.encode(), told, hashlib.sha256).digest()
+    return base64.b32encode(mac)[:LENGTH].decode().lower()
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.strip().lower().encode()).hexdigest()
