@@ -9,6 +9,7 @@ from celery import Celery
 from core import nudge
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
+os.environ.setdefault("STATEMENT_TIMEOUT_MS", "30000")  # counts where this is the first of our modules: in a worker
 
 from django.conf import settings
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -99,7 +100,7 @@ class Problem:
     detail: str
     field: str = ""
     retry_after: int | None = None
-    facts: Mapping[str, Any] = field(default_factory=dict)
+    facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 def problem_of(error: BaseException) -> Problem | None:
@@ -171,7 +172,7 @@ def _fields(detail: Any, path: str) -> Iterator[dict[str, str]]:
     elif isinstance(detail, Sequence) and not isinstance(detail, str):
         nested = any(isinstance(inner, Mapping | list) for inner in detail)
         for index, inner in enumerate(detail):
-            yield from _fields(inner, f"{path}[{index}]" if nested else path)
+            yield from _fields(inner, f"{path}.{index}".lstrip(".") if nested else path)
     elif detail:
         yield {"field": path, "code": getattr(detail, "code", "invalid"), "detail": str(detail)}
 

@@ -9,42 +9,18 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import environ
-from django.core.exceptions import ImproperlyConfigured
-
-from config import logs
+from config import environment, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-env = environ.Env()
-env.read_env(BASE_DIR / "var" / "run.env")
+environment.read_file(BASE_DIR / "var" / "run.env")
 
-
-def address(name: str, *, default: str | None = None, path: bool = False) -> str:
-    """An http(s) address without a trailing slash; "" only where that is the default."""
-    value = env.str(name, default=default) if default is not None else env.str(name)
-    if not value and default == "":
-        return ""
-    parts = urlsplit(value)
-    if parts.scheme not in {"http", "https"} or not parts.netloc or (parts.path.strip("/") and not path):
-        raise ImproperlyConfigured(f"{name} must be an address such as https://pickup.example.org, not {value!r}")
-    return str(value).rstrip("/")
-
-
-def secret(name: str) -> str:
-    """A secret of at least 32 characters."""
-    value = env.str(name)
-    if len(value) < 32:
-        raise ImproperlyConfigured(f"{name} must have at least 32 characters")
-    return str(value)
-
-
-DEBUG = env.bool("DEBUG", default=False)
-SECRET_KEY = secret("SECRET_KEY")
-LINK_KEY = secret("LINK_KEY")
-PUBLIC_BASE_URL = address("PUBLIC_BASE_URL")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_BASE_URL).hostname])
+DEBUG = environment.switch("DEBUG")
+SECRET_KEY = environment.secret("SECRET_KEY")
+LINK_KEY = environment.secret("LINK_KEY")
+PUBLIC_BASE_URL = environment.address("PUBLIC_BASE_URL")
+ALLOWED_HOSTS = environment.words("ALLOWED_HOSTS", default=[urlsplit(PUBLIC_BASE_URL).hostname or ""])
 CSRF_TRUSTED_ORIGINS = [PUBLIC_BASE_URL]
-SANDBOX = env.bool("SANDBOX", default=False)
+SANDBOX = environment.switch("SANDBOX")
 HTTPS = PUBLIC_BASE_URL.startswith("https://")
 
 INSTALLED_APPS = [
@@ -101,26 +77,32 @@ TEMPLATES = [
     }
 ]
 
+DATABASE = environment.database("DATABASE_URL")
+# How long a statement, a wait for a lock and an idle transaction may last, in milliseconds; 0: as long as it takes.
+# The defaults are the web's; config/celery.py gives workers, and manage.py gives commands, more.
+TIMEOUTS = {
+    "statement_timeout": environment.number("STATEMENT_TIMEOUT_MS", default=5000, least=0, most=3_600_000),
+    "lock_timeout": environment.number("LOCK_TIMEOUT_MS", default=3000, least=0, most=3_600_000),
+    "idle_in_transaction_session_timeout": environment.number(
+        "IDLE_IN_TRANSACTION_MS", default=10_000, least=0, most=3_600_000
+    ),
+}
 # One pool a process of at most four connections: a hot slot row is fastest with two to four writers.
+POOL = {"min_size": 0, "max_size": environment.number("DATABASE_POOL", default=4, least=1, most=50), "timeout": 10}
 DATABASES = {
     "default": {
-        **env.db("DATABASE_URL"),
+        **DATABASE,
         "ENGINE": "django.db.backends.postgresql",
         "CONN_MAX_AGE": 0,
         "OPTIONS": {
-            "pool": {"min_size": 0, "max_size": env.int("DATABASE_POOL", default=4), "timeout": 10},
-            "options": " ".join(
-                [
-                    f"-c statement_timeout={env.int('STATEMENT_TIMEOUT_MS', default=5000)}",
-                    f"-c lock_timeout={env.int('LOCK_TIMEOUT_MS', default=3000)}",
-                    f"-c idle_in_transaction_session_timeout={env.int('IDLE_IN_TRANSACTION_MS', default=10000)}",
-                ]
-            ),
+            **DATABASE.get("OPTIONS", {}),
+            "pool": POOL,
+            "options": " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items()),
         },
     }
 }
-REDIS_URL = env.str("REDIS_URL")
-LIVE_PREFIX = env.str("LIVE_PREFIX", default="lending")
+REDIS_URL = environment.redis("REDIS_URL")
+LIVE_PREFIX = environment.matching("LIVE_PREFIX", r"[a-z0-9-]{1,40}", "lending or lending-2", default="lending")
 
 AUTH_USER_MODEL = "lending.Account"
 AUTHENTICATION_BACKENDS = ["django.contrib.auth.backends.ModelBackend"]
@@ -160,7 +142,7 @@ SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
-SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_REFERRER_POLICY = "same-origin"
@@ -186,7 +168,7 @@ REST_FRAMEWORK = {
     "PAGE_SIZE": 25,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.refusals.handle",
-    "NUM_PROXIES": env.int("PROXIES", default=0),
+    "NUM_PROXIES": environment.number("PROXIES", default=0, least=0, most=10),
     "TEST_REQUEST_DEFAULT_FORMAT": "json",
     "UNICODE_JSON": True,
 }
@@ -198,17 +180,31 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SCHEMA_PATH_PREFIX": "/api/v1",
-    "ENUM_NAME_OVERRIDES": {},
+    "ENUM_NAME_OVERRIDES": {
+        "ReservationState": "lending.states.ReservationState.choices",
+        "LoanState": "lending.states.LoanState.choices",
+        "OrderState": "pickup.states.OrderState.choices",
+        "LineState": "pickup.states.LineState.choices",
+        "AppointmentState": "pickup.states.AppointmentState.choices",
+        "VisitState": "pickup.states.VisitState.choices",
+    },
 }
 
-TRANSPORTS = {"text": env.str("TEXT_TRANSPORT", default="notifications.transports.twilio.Twilio")}
-TWILIO_ACCOUNT_SID = env.str("TWILIO_ACCOUNT_SID", default="")
-TWILIO_AUTH_TOKEN = env.str("TWILIO_AUTH_TOKEN", default="")
-TWILIO_AUTH_TOKEN_OLD = env.str("TWILIO_AUTH_TOKEN_OLD", default="")
-TWILIO_API_KEY = env.str("TWILIO_API_KEY", default="")
-TWILIO_API_SECRET = env.str("TWILIO_API_SECRET", default="")
-TWILIO_API_BASE_URL = address("TWILIO_API_BASE_URL", default="")
-RELAY_NUMBERS = env.list("RELAY_NUMBERS", default=["02107", "107"])
+TRANSPORTS = {
+    "text": environment.matching(
+        "TEXT_TRANSPORT",
+        r"[a-z_0-9]+(\.[a-z_0-9]+)*\.[A-Z]\w*",
+        "notifications.transports.console.Console",
+        default="notifications.transports.twilio.Twilio",
+    )
+}
+TWILIO_ACCOUNT_SID = environment.matching("TWILIO_ACCOUNT_SID", r"AC\w{1,62}", "AC and 32 hexadecimal digits")
+TWILIO_AUTH_TOKEN = environment.text("TWILIO_AUTH_TOKEN")
+TWILIO_AUTH_TOKEN_OLD = environment.text("TWILIO_AUTH_TOKEN_OLD")
+TWILIO_API_KEY = environment.matching("TWILIO_API_KEY", r"SK\w{1,62}", "SK and 32 hexadecimal digits")
+TWILIO_API_SECRET = environment.text("TWILIO_API_SECRET")
+TWILIO_API_BASE_URL = environment.address("TWILIO_API_BASE_URL", optional=True)
+RELAY_NUMBERS = environment.words("RELAY_NUMBERS", default=["02107", "107"])
 
 # Upward and now: what a reply means, and which address stands for {link}, is pickup's knowledge.
 INBOUND_ANSWER = "pickup.replies.answer"

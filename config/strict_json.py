@@ -88,6 +88,6 @@ def _check(value: Any, path: str, depth: int) -> None:
                 _check(inner, f"{path}.{name}".lstrip("."), depth + 1)
         case list():
             for index, inner in enumerate(value):
-                _check(inner, f"{path}[{index}]", depth + 1)
+                _check(inner, f"{path}.{index}".lstrip("."), depth + 1)
         case _:
             pass

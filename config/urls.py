@@ -7,9 +7,11 @@ from django.contrib import admin
 from django.urls import include, path
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health
+from config import health, schema
 from lending import urls as lending_urls
 from pickup import urls as pickup_urls
+
+__all__ = ["schema", "urlpatterns"]  # the schema's extensions are found once they are imported
 
 urlpatterns = [
     path("healthz", health.alive, name="healthz"),

@@ -65,7 +65,7 @@ def put_title(
     classification: str = "",
 ) -> Title:
     """Record a title, or bring the record of this source and control number up to date. Too long texts are cut."""
-    row = _row(
+    columns = row(
         source=source,
         control_number=control_number,
         title=title,
@@ -78,13 +78,13 @@ def put_title(
         language=language,
         classification=classification,
     )
-    put_titles([row])
-    return Title.objects.get(source=source, control_number=row["control_number"])
+    put_titles([columns])
+    return Title.objects.get(source=columns["source"], control_number=columns["control_number"])
 
 
 @transaction.atomic
 def put_titles(rows: Sequence[dict[str, Any]], *, dry_run: bool = False) -> Tally:
-    """Record many titles of rows made by `row_of`; a few statements however many there are.
+    """Record many titles of rows made by `row` or `row_of`; a few statements however many there are.
 
     A row whose title is recorded just so changes nothing. Where two rows have one key, the last one counts.
     `dry_run` only counts.
@@ -114,11 +114,46 @@ def put_titles(rows: Sequence[dict[str, Any]], *, dry_run: bool = False) -> Tall
     return tally
 
 
+def row(
+    *,
+    source: str,
+    control_number: str,
+    title: str,
+    title_romanised: str = "",
+    author: str = "",
+    author_romanised: str = "",
+    publisher: str = "",
+    year: int | None = None,
+    isbn: str = "",
+    language: str = "",
+    classification: str = "",
+) -> dict[str, Any]:
+    """The columns of a title: texts cut to what is kept, and what is searched in. The author's romanised name is only
+    searched in.
+    """
+    columns: dict[str, Any] = {
+        "title": title,
+        "title_romanised": title_romanised,
+        "author": author,
+        "publisher": publisher,
+        "year": year,
+        "isbn": isbn,
+        "language": language,
+        "classification": classification,
+        "searchable": grams.searchable(title, title_romanised, author, author_romanised, isbn),
+    }
+    for name, longest in KEPT.items():
+        if isinstance(columns[name], str):
+            columns[name] = columns[name].replace("\x00", "")[:longest]
+    number = " ".join(control_number.replace("\x00", "").split())
+    return {**columns, "source": source.strip()[:20], "control_number": number[:40]}
+
+
 def row_of(record: ParsedRecord, *, source: str) -> dict[str, Any] | None:
     """What is kept of a MARC record; None if it has no control number, by which alone it is known again."""
     if not record.control_number:
         return None
-    return _row(
+    return row(
         source=source,
         control_number=record.control_number,
         title=record.title,
@@ -182,20 +217,6 @@ def copy_row(
         "call_number": call_number,
         "shelf_key": call_numbers.shelf_key(call_number, library.rooms),
     }
-
-
-def _row(*, source: str, control_number: str, author_romanised: str = "", **columns: Any) -> dict[str, Any]:
-    texts = (columns["title"], columns["title_romanised"], columns["author"], author_romanised, columns["isbn"])
-    row = {
-        **columns,
-        "source": source.strip()[:20],
-        "control_number": " ".join(control_number.split())[:40],
-        "searchable": grams.searchable(*texts),
-    }
-    for name, longest in KEPT.items():
-        if longest is not None and isinstance(row[name], str):
-            row[name] = row[name].replace("\x00", "")[:longest]
-    return row
 
 
 def _vector(searchable: str) -> Func:

@@ -37,7 +37,9 @@ MOST_BOOKS = 20
 BACKEND = "django.contrib.auth.backends.ModelBackend"
 
 
-def show(request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200) -> HttpResponse:
+def show(
+    request: HttpRequest, template: str, context: dict[str, Any] | None = None, *, status: int = 200
+) -> HttpResponse:
     """A page. `key` is what its forms carry, so that one that is sent twice acts once (see core/once.py)."""
     return render(request, template, {"key": uuid4().hex, **(context or {})}, status=status)
 
@@ -52,7 +54,9 @@ def address_of(request: HttpRequest) -> str:
     return str(BaseThrottle().get_ident(request))  # type: ignore[arg-type]  # reads the headers alone
 
 
-def signed_in(view: Callable[Concatenate[HttpRequest, P], HttpResponse]) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+def signed_in(
+    view: Callable[Concatenate[HttpRequest, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
     """Send whoever is not signed in to the right door and back; keep the page out of shared caches."""
 
     @never_cache

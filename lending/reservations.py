@@ -10,23 +10,21 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Subquery
 
 from core import nudge
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import calendar, queries
+from lending import queries, quota
 from lending.errors import (
     AlreadyReserved,
     Blocked,
     InAnOrder,
     NoCopies,
     PointClosed,
-    QuotaExceeded,
     UnknownCard,
     UnknownTitle,
     WhichVolume,
@@ -35,7 +33,7 @@ from lending.models import Contact, Copy, Household, Patron, PickupPoint, Progra
 from lending.states import OPEN, CopyState, ReservationState
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
+    from datetime import datetime
 
     from core.actor import Actor
 
@@ -81,7 +79,7 @@ def place(
         raise BadInput(field="collector")
     _check_items(items, programme)
     _refuse_repeated(items, patron)
-    _refuse_beyond_quota(len(items), patron, programme, today)
+    quota.refuse_beyond(asked=len(items), patron=patron, programme=programme, today=today)
 
     title_ids = sorted({item.title_id for item in items})
     _lock_titles(title_ids)
@@ -280,38 +278,6 @@ def _refuse_repeated(items: Sequence[Item], patron: Patron) -> None:
                 field=f"items.{index}", title=item.title_id, volume=item.volume, reservation=before.get(item)
             )
         seen[item] += 1
-
-
-def _refuse_beyond_quota(asked: int, patron: Patron, programme: Programme, today: date) -> None:
-    """The caller holds the lock of whoever the programme counts by."""
-    if programme.volumes_per == Programme.Per.HOUSEHOLD and patron.household_id is not None:
-        whose = Q(patron__household_id=patron.household_id)
-    else:
-        whose = Q(patron=patron)
-    rolls = programme.week == Programme.Week.ROLLING
-    week = calendar.rolling(today) if rolls else calendar.week_of(today)
-    given_back = Q(state=ReservationState.CANCELLED) | Q(state=ReservationState.EXPIRED, copy=None)
-    days = list(
-        Reservation.objects.filter(whose, programme=programme, placed_on__range=week)
-        .exclude(given_back)
-        .order_by("placed_on")
-        .values_list("placed_on", flat=True)
-    )
-    over = len(days) + asked - programme.volumes
-    if over <= 0:
-        return
-    if asked > programme.volumes:
-        again_on = None
-    else:
-        again_on = days[over - 1] + timedelta(days=7) if rolls else week.last + timedelta(days=1)
-    raise QuotaExceeded(
-        field="items",
-        allowed=programme.volumes,
-        taken=len(days),
-        asked=asked,
-        per=programme.volumes_per,
-        again_on=again_on.isoformat() if again_on else None,
-    )
 
 
 def _lock_titles(title_ids: Collection[int]) -> list[int]:

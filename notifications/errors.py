@@ -1,4 +1,4 @@
-"""What goes wrong between us and a carrier, sorted by what is certain: was the text sent, and is it of use to try again."""
+"""What goes wrong between us and a carrier, sorted by what is certain: was it sent, and may it go again."""
 
 from __future__ import annotations
 

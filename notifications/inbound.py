@@ -17,7 +17,7 @@ from core.actor import CARRIER, Actor
 from notifications import consent, keywords, outbox, phone, queries
 from notifications.errors import UnknownInbound
 from notifications.keywords import Meaning
-from notifications.models import InboundMessage, Kind
+from notifications.models import InboundMessage, Kind, Sender
 from notifications.states import InboundState
 
 log = structlog.get_logger()
@@ -163,9 +163,9 @@ def _apply_one(key: int, *, now: datetime) -> int:
                 why=reply.why[:40],
                 about=reply.about[:40],
             )
-            if reply.text is not None:
-                _answer(row, reply.text, about=reply.about, now=now)
-    except Exception as error:  # noqa: BLE001 - one text that cannot be read must not hold up the others
+            if reply.text is not None and row.sender is not None:
+                _answer(row, row.sender, reply.text, about=reply.about, now=now)
+    except Exception as error:  # one text that cannot be understood must not hold up the others
         log.exception("inbound.failed", inbound=key, error=type(error).__name__)
         return _count_failure(key, now=now)
     return 1
@@ -202,10 +202,9 @@ def _understand(row: InboundMessage, *, now: datetime) -> Reply:
     )
 
 
-def _answer(row: InboundMessage, text: Text, *, about: str, now: datetime) -> None:
-    assert row.sender is not None
+def _answer(row: InboundMessage, sender: Sender, text: Text, *, about: str, now: datetime) -> None:
     outbox.enqueue(
-        sender=row.sender.key,
+        sender=sender.key,
         to=row.from_number,
         language=text.language,
         kind=Kind.ANSWER,

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import datetime
 
-from django.db.models import Min, QuerySet
+from django.db.models import QuerySet
 
 from notifications import doors, phone
 from notifications.models import Call, Gateway, InboundMessage, Message, Sender
-from notifications.states import CallState, InboundState, MessageState
+from notifications.states import CallState, InboundState
 
 
 def messages_about(about: Collection[str]) -> QuerySet[Message]:
@@ -73,18 +72,3 @@ def open_for(sender_key: str, number: str) -> frozenset[doors.Door]:
         country = ""
     domestic = gateways is not None and gateways == (Gateway.DOMESTIC, country)
     return frozenset(door for door in doors.Door if doors.open(country, door, domestic_gateway=domestic))
-
-
-def oldest_waiting() -> dict[str, datetime | None]:
-    """Since when the oldest row waits at each hand-off of this room, for health pages; None where nothing waits."""
-    return {
-        "message queued": _oldest(Message.objects.filter(state=MessageState.QUEUED), "not_before"),
-        "message sending": _oldest(Message.objects.filter(state=MessageState.SENDING), "moved_at"),
-        "message in doubt": _oldest(Message.objects.filter(state=MessageState.IN_DOUBT), "moved_at"),
-        "inbound stored": _oldest(InboundMessage.objects.filter(state=InboundState.STORED), "received_at"),
-    }
-
-
-def _oldest(rows: QuerySet[Message] | QuerySet[InboundMessage], column: str) -> datetime | None:
-    found: datetime | None = rows.aggregate(oldest=Min(column))["oldest"]
-    return found

@@ -6,6 +6,7 @@ An event carries only a version. The page fetches its fragment anew, so a missed
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -231,8 +232,9 @@ async def _events(topics: list[str]) -> AsyncIterator[str]:
     """Server-sent events: `version` with the version, `stale` while it cannot be read, a comment in between."""
     await sync_to_async(connections.close_all)()  # what the middleware read with is not needed for hours
     yield f"retry: {RETRY}\n\n"
-    async for version in watch.versions(topics):
-        if version == watch.STALE:
-            yield "event: stale\ndata: old\n\n"
-        else:
-            yield f"event: version\ndata: {version}\n\n" if version else ": still here\n\n"
+    async with aclosing(watch.versions(topics)) as versions:
+        async for version in versions:
+            if version == watch.STALE:
+                yield "event: stale\ndata: old\n\n"
+            else:
+                yield f"event: version\ndata: {version}\n\n" if version else ": still here\n\n"

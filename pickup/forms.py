@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from django import forms
 from django.utils.translation import gettext_lazy as _
 
 from lending.forms import Refusable
+from pickup.lane import digits
 
 BIGGEST_ID = 2**63 - 1
 ANYBODY_ELSE = "other"
 
 _NUMERIC = {"inputmode": "numeric", "autocomplete": "off"}
 _SCAN = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "enterkeyhint": "go"}
-
-
-def digits(text: str) -> str:
-    """The digits of what was typed, in whatever width or script: `４７-21` is `4721`."""
-    return "".join(str(unicodedata.digit(ch)) for ch in unicodedata.normalize("NFKC", text) if ch.isdecimal())
 
 
 class SlotForm(Refusable):

@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db.models import Max
 
-from core import clock, counters
+from core import counters
 from notifications import phone
 from pickup import queries
 from pickup.errors import LinkOver, OrderNotFound
@@ -27,14 +27,14 @@ TRIES_OF_NUMBER = 10  # in an hour for one order number: the board in the car pa
 TRIES_AT_LIBRARY = 600  # in an hour, from everywhere
 
 
-def token_for(order: Order) -> str:
+def token_for(order: Order, *, now: datetime) -> str:
     """The token of an order's address, the same each time until `renew`; its digest is stored on the first asking."""
     generation = Link.objects.filter(order=order).aggregate(newest=Max("generation"))["newest"]
     if generation is None:
         generation = 1
         digest = _digest(_token(order.pk, generation))
         Link.objects.bulk_create(
-            [Link(order=order, generation=generation, digest=digest, made_at=clock.now())], ignore_conflicts=True
+            [Link(order=order, generation=generation, digest=digest, made_at=now)], ignore_conflicts=True
         )
     return _token(order.pk, generation)
 
@@ -47,9 +47,9 @@ def renew(order: Order, *, now: datetime) -> str:
     return token
 
 
-def address_of(order: Order) -> str:
+def address_of(order: Order, *, now: datetime) -> str:
     """The whole address of an order's page."""
-    return f"{settings.PUBLIC_BASE_URL}/o/{token_for(order)}/"
+    return f"{settings.PUBLIC_BASE_URL}/o/{token_for(order, now=now)}/"
 
 
 def for_about(about: str, *, now: datetime) -> str | None:
@@ -60,7 +60,7 @@ def for_about(about: str, *, now: datetime) -> str | None:
         return None
     held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)
     order = held.order_by("pk").first()
-    return None if order is None else address_of(order)
+    return None if order is None else address_of(order, now=now)
 
 
 def order_of(token: str) -> Order:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -20,6 +22,7 @@ from core.refusal import Refusal
 from lending import auth, loans, patrons, reservations
 from lending import queries as lending_queries
 from lending.pages import address_of, basket, key_of, patron_of, show, signed_in
+from notifications import phone
 from pickup import appointments, arrivals, links, orders, queries, slots, waits
 from pickup.errors import NoAppointment, OrderNotFound
 from pickup.forms import AskForm, CodeForm, HereForm, SlotForm
@@ -68,7 +71,7 @@ def asking(
     now = clock.now()
     points = list(lending_queries.points())
     form = AskForm(request.POST if request.method == "POST" else None, initial={"language": patron.language})
-    chosen = request.POST.get("point") or request.GET.get("point") or ""
+    chosen = request.POST.get("point") or request.GET.get("place") or ""
     point = next((one for one in points if str(one.pk) == chosen), None)
     if point is None:
         point = next((one for one in points if one.library_id == patron.home_id), points[0] if points else None)
@@ -93,6 +96,7 @@ def asking(
     free = []
     if point and rules and rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER:
         free = slots.free(point_id=point.pk, now=now, limit=TIMES_SHOWN, accessible=patron.accessible_place)
+    contact = patrons.main_contact(patron.pk)
     shown = {
         "form": form,
         "patron": patron,
@@ -101,7 +105,8 @@ def asking(
         "point": point,
         "rules": rules,
         "slots": free,
-        "contact": patrons.main_contact(patron.pk),
+        "place": point.place_in(get_language() or "ko") if point else "",
+        "ends": phone.last_four(contact.number) if contact else "",
         **(context or {}),
     }
     return show(request, template, shown, status=status)
@@ -119,7 +124,12 @@ def _books(items: list[tuple[int, str]], wrong: str) -> list[dict[str, Any]]:
     wanted = lending_queries.titles_with_availability().filter(pk__in=[title_id for title_id, _volume in items])
     titles = {title.pk: title for title in wanted}
     return [
-        {"title": titles[title_id], "volume": volume, "wrong": wrong == f"items.{index}"}
+        {
+            "title": titles[title_id],
+            "volume": volume,
+            "item": f"{title_id}:{volume}",
+            "wrong": wrong == f"items.{index}",
+        }
         for index, (title_id, volume) in enumerate(items)
         if title_id in titles
     ]

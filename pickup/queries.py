@@ -12,7 +12,7 @@ from django.db.models import Count, F, Prefetch, Q, QuerySet
 from core.actor import Actor
 from lending.models import Contact, Copy, Library, Loan, PickupPoint
 from pickup import windows
-from pickup.models import Appointment, Order, OrderLine, PointRules, Slot, Visit, Window
+from pickup.models import Appointment, Order, OrderLine, PointRules, Question, Slot, Visit, Window
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, LineState, OrderState
 
 LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
@@ -301,3 +301,54 @@ def cars_gone(point_id: int, *, since: datetime) -> QuerySet[Visit]:
     """The visits of a point that ended after `since`, the last one first."""
     gone = Visit.objects.filter(point_id=point_id, ended_at__gte=since).exclude(state__in=HERE)
     return gone.select_related("lane", "patron").order_by("-ended_at", "-pk")
+
+
+def orders_of_number(number: str, sender_key: str) -> list[Order]:
+    """The open orders that a telephone number is told about by a sender, oldest first.
+
+    Those that it collects; if there are none, those of the patron whose own number it is.
+    """
+    opened = orders(state__in=OPEN_ORDER, library__sender=sender_key).order_by("id")
+    by_default = Q(collector__isnull=True, patron__contacts__number=number, patron__contacts__own=True)
+    found = opened.filter(pk__in=Order.objects.filter(Q(collector__number=number) | by_default).values("pk"))
+    if not found.exists():
+        own = Order.objects.filter(patron__contacts__number=number, patron__contacts__own=True)
+        found = opened.filter(pk__in=own.values("pk"))
+    return list(found)
+
+
+def last_of_number(number: str, sender_key: str) -> Order | None:
+    """The bag that was handed over last to somebody with this number."""
+    told = Q(collector__number=number) | Q(patron__contacts__number=number, patron__contacts__own=True)
+    given = Order.objects.filter(told, state=OrderState.HANDED_OVER, library__sender=sender_key)
+    return orders(pk__in=given.values("pk")).order_by("-handed_over_at").first()
+
+
+def open_questions(number: str, sender_key: str) -> QuerySet[Question]:
+    """What a number was asked by a sender and has not answered, about orders that are still open; newest first."""
+    asked = Question.objects.filter(number=number, closed_at__isnull=True, order__library__sender=sender_key)
+    return asked.filter(order__state__in=OPEN_ORDER).order_by("-asked_at", "-id")
+
+
+def questions_about(order: Order, number: str) -> QuerySet[Question]:
+    """The open questions to a number about an order, or about another one of the same promise."""
+    about = Q(order=order)
+    if order.appointment_id is not None:
+        about |= Q(order__appointment_id=order.appointment_id)
+    return Question.objects.filter(about, number=number, closed_at__isnull=True)
+
+
+def is_known_number(number: str) -> bool:
+    """Whether the number is somebody's."""
+    return Contact.objects.filter(number=number).exists()
+
+
+def language_of_number(number: str) -> str:
+    """The language of whoever has this number, "" when nobody does."""
+    found = Contact.objects.filter(number=number).order_by("position", "id").values_list("language", flat=True)
+    return found.first() or ""
+
+
+def slot(slot_id: int) -> Slot:
+    """A slot with its point and library."""
+    return Slot.objects.select_related("point__library").get(pk=slot_id)

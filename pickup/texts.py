@@ -84,6 +84,81 @@ for _name, (_ko, _en) in _ASKING.items():
 for _name, (_ko, _en) in _SAYING.items():
     wording.register(key=_name, places=PLACES, ko=_ko, en=_en)
 
+_ANSWERING = {
+    "answer_confirmed": (
+        "[{library}] {when} 확인했습니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Confirmed: {when}, order {number}. Tel {phone}",
+    ),
+    "answer_packing": (
+        "[{library}] 신청 {number} 준비 중입니다. 준비되면 알려 드립니다. 문의 {phone}",
+        "[{library}] Order {number} is being packed. We will tell you when it is ready. Tel {phone}",
+    ),
+    "answer_until": (
+        "[{library}] 신청 {number} 준비되었습니다. {until}까지 찾아가 주세요.",
+        "[{library}] Order {number} is ready. Please collect it by {until}.",
+    ),
+    "answer_any_time": (
+        "[{library}] 시간 예약 없이 오시면 됩니다. 번호 {number}. 문의 {phone}",
+        "[{library}] You need no time here, come whenever it is open. Order {number}. Tel {phone}",
+    ),
+    "answer_times": (
+        "[{library}] 시간 {options}. 숫자로 답해 주세요.",
+        "[{library}] Other times: {options}. Reply with the digit. Your old time stays until then.",
+    ),
+    "answer_gone": (
+        "[{library}] 방금 찼습니다. 시간 {options}. 숫자로 답해 주세요.",
+        "[{library}] That time has just gone. Other times: {options}. Reply with the digit.",
+    ),
+    "answer_no_times": (
+        "[{library}] 지금은 다른 시간이 없습니다. 번호 {number}. 문의 {phone}",
+        "[{library}] There is no other time at the moment. Order {number}. Tel {phone}",
+    ),
+    "answer_changed": (
+        "[{library}] 시간을 바꾸었습니다. {when}, 번호 {number}. 문의 {phone}",
+        "[{library}] Changed: {when}, order {number}. Tel {phone}",
+    ),
+    "answer_which": (
+        "[{library}] 어느 신청입니까? {options}. 숫자로 답해 주세요.",
+        "[{library}] Which order? {options}. Reply with the digit.",
+    ),
+    "answer_here": (
+        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}대 있습니다.",
+        "[{library}] {number}: checked in, {ahead} ahead of you.",
+    ),
+    "answer_next": (
+        "[{library}] {number} 도착 접수되었습니다. 다음 차례입니다.",
+        "[{library}] {number}: checked in, you are next.",
+    ),
+    "answer_here_packing": (
+        "[{library}] {number} 도착 접수되었습니다. 책을 담고 있으니 기다려 주세요.",
+        "[{library}] {number}: checked in. Your bag is being packed, please wait a moment.",
+    ),
+    "answer_closed": (
+        "[{library}] 지금은 닫혀 있습니다. {when}에 엽니다. 문의 {phone}",
+        "[{library}] We are closed now and open {when}. Tel {phone}",
+    ),
+    "answer_collected": (
+        "[{library}] 신청 {number} {at}에 이미 수령하셨습니다. 문의 {phone}",
+        "[{library}] Order {number} was already collected at {at}. Tel {phone}",
+    ),
+    "answer_nothing": (
+        "[{library}] 지금 받으실 책이 없습니다. 문의 {phone}",
+        "[{library}] There is nothing to collect at the moment. Tel {phone}",
+    ),
+    "answer_help": (
+        "[{library}] 1=예 2=다른 시간 3=취소 4=도착. 직원이 곧 확인합니다. 문의 {phone}",
+        "[{library}] 1=yes 2=other time 3=not needed 4=I am here. A librarian will read your text. Tel {phone}",
+    ),
+    "answer_sorry": (
+        "[{library}] 처리하지 못했습니다. 직원이 확인합니다. 문의 {phone}",
+        "[{library}] That did not work. A librarian will look into it. Tel {phone}",
+    ),
+}
+ANSWER_PLACES = PLACES | {"options", "ahead", "at"}
+
+for _name, (_ko, _en) in _ANSWERING.items():
+    wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en)
+
 
 def moment(at: datetime, zone: ZoneInfo, language: str) -> str:
     """A moment as texts write it: `11/25(수) 16:00`, `Wed 25 Nov 16:00`. Never "today": a text may wait for morning."""
@@ -97,6 +172,17 @@ def day(at: datetime, zone: ZoneInfo, language: str) -> str:
     if language.startswith("ko"):
         return f"{local.month}/{local.day}({WEEKDAYS['ko'][local.weekday()]})"
     return f"{WEEKDAYS['en'][local.weekday()]} {local.day} {local:%b}"
+
+
+def last_day(until: datetime, zone: ZoneInfo, language: str) -> str:
+    """The last local day before a moment: what is kept until midnight is kept until the day that ends there."""
+    return day(until - timedelta(microseconds=1), zone, language)
+
+
+def short_day(at: datetime, zone: ZoneInfo, language: str) -> str:
+    """The local day where room is scarce: `11/25`, `25 Nov`."""
+    local = at.astimezone(zone)
+    return f"{local.month}/{local.day}" if language.startswith("ko") else f"{local.day} {local:%b}"
 
 
 def stretch(slot: Slot, zone: ZoneInfo, language: str) -> str:
@@ -213,7 +299,7 @@ def _say(
         "library": head.library.name_in(language),
         "count": _books(queries.count_books([order.pk for order in orders]) if count is None else count, language),
         "when": stretch(slot, zone, language) if slot else "",
-        "until": day(head.keep_until, zone, language) if head.keep_until else "",
+        "until": last_day(head.keep_until, zone, language) if head.keep_until else "",
         "number": number,
         "phone": head.library.phone,
         "due": due,

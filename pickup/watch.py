@@ -12,7 +12,7 @@ import asyncio
 import signal
 import threading
 import weakref
-from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
 
@@ -137,7 +137,7 @@ def hub() -> Hub:
     return _hubs[loop]
 
 
-async def versions(topics: Iterable[str]) -> AsyncIterator[str]:
+async def versions(topics: Iterable[str]) -> AsyncGenerator[str, None]:
     """The version of some topics, joined: the first at once, then each new one; `stale` while they cannot be read.
 
     Yields "" after fifteen silent seconds. Ends when the process is told to stop.

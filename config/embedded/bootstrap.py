@@ -47,7 +47,7 @@ def main(arguments: list[str]) -> None:
             if not fits(wanted):
                 install(wanted)
     except PermissionError as error:
-        raise Stop(f"{error.filename} belongs to somebody else. Run make as its owner, or in a copy of your own.") from None
+        raise Stop(f"{error.filename} belongs to somebody else. Run make as its owner, or in your own copy.") from None
     if arguments[0] == "bootstrap":
         return
     python = str(venv_python())
@@ -121,7 +121,7 @@ def install(wanted: str) -> None:
     say(f"Installing requirements/{wanted}.txt (once; hashes are checked) ...")
     if not (by_uv(wanted) or by_pip(wanted)):
         raise Stop(
-            f"the packages of requirements/{wanted}.txt could not be installed. The last lines of {LOG.relative_to(ROOT)}:\n"
+            f"the packages of requirements/{wanted}.txt could not be installed. {LOG.relative_to(ROOT)} ends so:\n"
             + "\n".join(LOG.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
         )
     held = LOCKS[: LOCKS.index(wanted) + 1]
@@ -130,12 +130,13 @@ def install(wanted: str) -> None:
 
 def by_uv(wanted: str) -> bool:
     """Install by the uv that the lock pins. False where uv does not work here: it reads no pip configuration."""
-    pinned = re.search(r"^uv==[^\n]*\n(?:[ \t]+[^\n]*\n)*", lock_file("embedded").read_text(encoding="utf-8"), re.M)
+    lock = lock_file("embedded").read_text(encoding="utf-8")
+    pinned = re.search(r"^uv==[^\n]*\n(?:[ \t]+[^\n]*\n)*", lock, re.MULTILINE)
     if pinned is None:
         return False
     only_uv = VENV / "uv.txt"
     only_uv.write_text(pinned.group(0), encoding="utf-8")
-    if not run(venv_python(), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "-r", only_uv):
+    if not run(*pip_install(), "--no-deps", "-r", only_uv):
         return False
     homeless = [] if os.access(Path("~").expanduser(), os.W_OK) or "UV_CACHE_DIR" in os.environ else ["--no-cache"]
     return run(
@@ -147,7 +148,11 @@ def by_uv(wanted: str) -> bool:
 def by_pip(wanted: str) -> bool:
     """Install by plain pip."""
     say("uv does not work here; pip takes a minute longer ...")
-    return run(venv_python(), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "-r", lock_file(wanted))
+    return run(*pip_install(), "-r", lock_file(wanted))
+
+
+def pip_install() -> list[object]:
+    return [venv_python(), "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:"]
 
 
 def run(*command: object) -> bool:

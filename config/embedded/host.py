@@ -58,7 +58,7 @@ def server_identity() -> Identity:
     try:
         nobody = pwd.getpwnam("nobody")
     except KeyError:
-        raise Stop("there is no user `nobody`, and PostgreSQL refuses to run as root. Run make as another user.") from None
+        raise Stop("PostgreSQL refuses to run as root, and there is no `nobody`. Run make as another user.") from None
     identity = Identity(nobody.pw_uid, nobody.pw_gid)
     if not identity.can("/bin/sh", "-c", ":"):
         raise Stop(

@@ -85,14 +85,14 @@ class Program:
     def ask_to_end(self) -> None:
         """Send the polite signal."""
         if self.runs:
-            self.signal(self.ending)
+            self.send(self.ending)
 
-    def signal(self, number: signal.Signals) -> None:
+    def send(self, number: signal.Signals) -> None:
         """Send a signal to this program alone."""
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, number)
 
-    def signal_all(self, number: signal.Signals) -> None:
+    def send_all(self, number: signal.Signals) -> None:
         """Send a signal to this program and everything in its session's group."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, number)
@@ -118,7 +118,7 @@ def end_all(programs: Iterable[Program], patience: float = PATIENCE) -> None:
     while any(program.runs for program in started) and time.monotonic() < until:
         time.sleep(0.03)
     for program in started:
-        program.signal_all(signal.SIGKILL)
+        program.send_all(signal.SIGKILL)
         assert program.process is not None
         with contextlib.suppress(subprocess.TimeoutExpired):
             program.process.wait(2)

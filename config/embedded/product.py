@@ -17,21 +17,14 @@ from config.embedded.host import LOOPBACK, ROOT, Stop, write_privately
 from config.embedded.processes import Program, end_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 WEB_WITHIN = 60.0  # seconds until the first page answers
-SECRETS = {  # what is made up once and then kept; how
+SECRETS: dict[str, Callable[[], str]] = {  # what is made up once and then kept; how
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
     "LINK_KEY": lambda: secrets.token_urlsafe(48),
     "TWILIO_ACCOUNT_SID": lambda: f"AC{secrets.token_hex(16)}",
     "TWILIO_AUTH_TOKEN": lambda: secrets.token_hex(16),
-}
-# What a process may wait for in the database, in milliseconds; 0: as long as it takes (reliability.md, Settings).
-PATIENCE_OF = {
-    "web": {"STATEMENT_TIMEOUT_MS": "5000"},
-    "worker": {"STATEMENT_TIMEOUT_MS": "30000"},
-    "beat": {},
-    "command": {"STATEMENT_TIMEOUT_MS": "0", "LOCK_TIMEOUT_MS": "0", "IDLE_IN_TRANSACTION_MS": "0"},
 }
 
 
@@ -79,9 +72,9 @@ class Product:
     def address(self) -> str:
         return f"http://{LOOPBACK}:{self.port}"
 
-    def environment_of(self, name: str) -> dict[str, str]:
-        """Our own environment, the settings over it, and how patient this kind of process is."""
-        return {**os.environ, **PATIENCE_OF[name], **self.environment, "PYTHONUNBUFFERED": "1"}
+    def everything(self) -> dict[str, str]:
+        """Our own environment, and the settings over it."""
+        return {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
 
     def prepare(self, *, sample: bool) -> str:
         """Migrate, compile, collect, and fill an empty database; what the command said."""
@@ -92,7 +85,7 @@ class Product:
         done = subprocess.run(
             [sys.executable, str(ROOT / "manage.py"), *arguments],
             cwd=ROOT,
-            env=self.environment_of("command"),
+            env=self.everything(),
             check=False,
             capture_output=True,
             text=True,
@@ -115,10 +108,12 @@ class Product:
                 "--workers-kill-timeout", "3",  # else an open live stream keeps the server for ever
                 "config.asgi:application",
             ],
-            "worker": [*celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat"],
-            "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "--schedule", str(self.state / "beat-schedule")],
+            "worker": [
+                *celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat",
+            ],
+            "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "-s", str(self.state / "beat-schedule")],
         }  # fmt: skip
-        made = Program(name=name, command=commands[name], log=self.logs / f"{name}.log", environment=self.environment_of(name))
+        made = Program(name, commands[name], self.logs / f"{name}.log", self.everything())
         self.programs[name] = made
         return made
 
@@ -155,11 +150,11 @@ def answers(port: int, path: str = "/") -> int:
 
 
 def fingerprint(*parts: str) -> str:
-    """Changes whenever something that `prepare` works on does: migrations, translations, static files, samples, locks."""
+    """Changes whenever something that `prepare` works on does: migrations, translations, static files, samples."""
     seen = hashlib.sha256("\n".join(parts).encode())
     patterns = (
-        "*/migrations/*.py", "*/locale/*/LC_MESSAGES/*.po", "*/static/**/*", "lending/samples/*", "requirements/base.txt",
-        "*/management/commands/*.py",
+        "*/migrations/*.py", "*/locale/*/LC_MESSAGES/*.po", "*/static/**/*", "lending/samples/*",
+        "requirements/base.txt", "*/management/commands/*.py",
     )  # fmt: skip
     for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}):
         seen.update(f"{path.relative_to(ROOT)}\0".encode())

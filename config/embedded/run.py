@@ -10,15 +10,18 @@ import shutil
 import signal
 import time
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.embedded import processes
 from config.embedded.binaries import outside
 from config.embedded.host import LOOPBACK, VAR, Stop, next_free_port, server_identity, write_privately
 from config.embedded.product import (
-    Product, embedded_environment, fingerprint, read_environment, write_environment,
-)  # fmt: skip
+    Product,
+    embedded_environment,
+    fingerprint,
+    read_environment,
+    write_environment,
+)
 from config.embedded.servers import Servers
 
 if TYPE_CHECKING:
@@ -136,7 +139,8 @@ class Runner:
         port = next_free_port(_wanted_port())
         kept = read_environment(ENVIRONMENT)
         with self.signals.hold():
-            self.servers.start(identity=server_identity(), ports=(_port_of(kept, "DATABASE_URL"), _port_of(kept, "REDIS_URL")))
+            ports = _port_of(kept, "DATABASE_URL"), _port_of(kept, "REDIS_URL")
+            self.servers.start(identity=server_identity(), ports=ports)
             processes.record(RECORD, self.programs)
         environment = embedded_environment(
             port=port, database_url=self.servers.database_url, redis_url=self.servers.redis_url, kept=kept
@@ -224,7 +228,7 @@ def _already_runs() -> int:
 
 def _wanted_port() -> int:
     said = os.environ.get("PORT", "8000")
-    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= 65535:  # noqa: PLR2004
+    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= 65535:
         raise Stop(f"PORT must be a number from 1 to 65535, not {said!r}")
     return int(said)
 

@@ -86,7 +86,7 @@ class Postgres:
         self.folder.mkdir(mode=0o700)
         self.identity.own(self.folder)
         version = _major(self.binaries.postgres)
-        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if version >= 17 else ["--locale=C.UTF-8"]  # noqa: PLR2004
+        locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if version >= 17 else ["--locale=C.UTF-8"]
         secret = self.folder.with_name("postgres.pwfile")
         write_privately(secret, self.password + "\n")
         self.identity.own(secret)
@@ -114,7 +114,7 @@ class Postgres:
             )
 
     def _end_left_over(self) -> None:
-        """A postmaster on our own folder outlived its runner: end it; a stale pid file that names another program: drop it."""
+        """End a postmaster of our own folder that outlived its runner; drop a pid file that names another program."""
         pid_file = self.folder / "postmaster.pid"
         try:
             pid = int(pid_file.read_text(encoding="utf-8").split("\n", 1)[0])
@@ -162,7 +162,7 @@ class Postgres:
         assert self.program is not None
         with contextlib.suppress(FileNotFoundError):
             lines = (self.folder / "postmaster.pid").read_text(encoding="utf-8").split("\n")
-            return len(lines) > 7 and lines[0] == str(self.program.pid) and lines[7].strip() == "ready"  # noqa: PLR2004
+            return len(lines) > 7 and lines[0] == str(self.program.pid) and lines[7].strip() == "ready"
         return False
 
     def _make_database(self) -> None:
@@ -232,14 +232,14 @@ class Redis:
         """End the server; `crash` kills it."""
         if self.program is not None:
             if crash:
-                self.program.signal_all(signal.SIGKILL)
+                self.program.send_all(signal.SIGKILL)
             self.program.end(5)
 
     def _answers(self) -> bool:
         with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1) as connection:
             connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
             answer = b""
-            while answer.count(b"\r\n") < 2 and (more := connection.recv(200)):  # noqa: PLR2004
+            while answer.count(b"\r\n") < 2 and (more := connection.recv(200)):
                 answer += more
             return answer == b"+OK\r\n+PONG\r\n"
         return False
@@ -263,10 +263,10 @@ def _up(program: Program, ready: Callable[[], bool], *, port: int) -> bool:
         if not program.runs:
             if re.search(r"[Aa]ddress already in use|could not create any TCP/IP sockets", program.said()):
                 return False
-            raise Stop(f"{program.name} ended at once (port {port}). The last lines of {program.log}:\n{program.said()}")
+            raise Stop(f"{program.name} ended at once (port {port}). {program.log} ends so:\n{program.said()}")
         time.sleep(0.01)
     program.end()
-    raise Stop(f"{program.name} was not ready within {START_WITHIN:.0f} s. The last lines of {program.log}:\n{program.said()}")
+    raise Stop(f"{program.name} was not ready within {START_WITHIN:.0f} s. {program.log} ends so:\n{program.said()}")
 
 
 @dataclass

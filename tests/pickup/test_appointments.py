@@ -31,7 +31,7 @@ def booked(slot: Slot) -> int:
     return slot.booked
 
 
-def said(about: str) -> list[str]:
+def said(about: str) -> list[tuple[str, str]]:
     return list(Message.objects.filter(about=about).order_by("id").values_list("template", "state"))
 
 

@@ -18,7 +18,9 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, **options: Any) -> None:
         """Refuse a catalogue that cannot be read, with its file and line."""
-        for catalogue in sorted(po for folder in settings.LOCALE_PATHS for po in Path(folder).glob("*/LC_MESSAGES/*.po")):
+        for catalogue in sorted(
+            po for folder in settings.LOCALE_PATHS for po in Path(folder).glob("*/LC_MESSAGES/*.po")
+        ):
             compiled = catalogue.with_suffix(".mo")
             if compiled.exists() and compiled.stat().st_mtime_ns >= catalogue.stat().st_mtime_ns:
                 continue
@@ -30,4 +32,6 @@ class Command(BaseCommand):
             found.save_as_mofile(str(beside))
             beside.replace(compiled)
             if options["verbosity"]:
-                self.stdout.write(f"{catalogue.parent.parent.name}: {len(found.translated_entries())} of {len(found)} sentences")
+                self.stdout.write(
+                    f"{catalogue.parent.parent.name}: {len(found.translated_entries())} of {len(found)} sentences"
+                )

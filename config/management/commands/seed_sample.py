@@ -161,10 +161,10 @@ def _staff() -> None:
 def _day(points: dict[str, PickupPoint], people: dict[str, Patron], now: datetime) -> None:
     """A dozen orders in different states around now, each moved there by the verbs that a day would use."""
     drive, door, geumho = points["seongdong-lane"], points["seongdong-door"], points["geumho-lane"]
-    shelves = {point.code: _titles_at(point) for point in points.values()}
+    shelves = {library.code: _titles_at(library) for library in Library.objects.all()}
 
     def ask(who: str, point: PickupPoint, books: int) -> Order | None:
-        titles = [shelves[point.code].pop() for _ in range(books)]
+        titles = [shelves[point.library.code].pop() for _ in range(books)]
         patron = people[who]
         try:
             with transaction.atomic():
@@ -185,7 +185,8 @@ def _day(points: dict[str, PickupPoint], people: dict[str, Patron], now: datetim
             orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=now)
         return orders.mark_ready(order_id=order.pk, by=DESK, now=now) if ready else order
 
-    ask("03", drive, 2)  # to be packed, and she must be phoned
+    pack(ask("03", drive, 2))  # she has a landline: the call list
+    ask("06", drive, 2)
     ask("07", drive, 3)
     ask("05", geumho, 1)
     pack(ask("13", drive, 2), ready=False)  # packed, not said to be ready yet
@@ -196,7 +197,7 @@ def _day(points: dict[str, PickupPoint], people: dict[str, Patron], now: datetim
     family = [pack(ask("01", drive, 2)), pack(ask("02", drive, 1))]  # two cards in one car
     here = pack(ask("08", drive, 2))
     served = pack(ask("11", drive, 2))
-    cancelled = ask("06", geumho, 2)
+    cancelled = ask("14", geumho, 2)
     appointments.offer_ready(now=now)
     if cancelled is not None:
         orders.cancel(order_id=cancelled.pk, by=DESK, now=now)
@@ -217,7 +218,7 @@ def _day(points: dict[str, PickupPoint], people: dict[str, Patron], now: datetim
         )
 
 
-def _titles_at(point: PickupPoint) -> list[int]:
-    """Korean titles that stand at the point's library, always the same ones, the last to be taken first."""
-    here = Copy.objects.filter(at_library=point.library, title__language="kor").order_by("-barcode")
+def _titles_at(library: Library) -> list[int]:
+    """Korean titles that stand at a library, always the same ones, the last to be taken first."""
+    here = Copy.objects.filter(at_library=library, title__language="kor").order_by("-barcode")
     return list(dict.fromkeys(here.values_list("title_id", flat=True)))[:60]

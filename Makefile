@@ -1,0 +1,35 @@
+# Everything starts here. Each target builds .venv from the hash locks first; Python 3.11+ and make are all it needs.
+PYTHON ?= python3
+DO = @exec $(PYTHON) config/embedded/bootstrap.py
+
+.PHONY: help run test check test-long test-debian bench shots reset lock
+
+help: ## what can be done
+	@grep -hE '^[a-z-]+: ##' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | expand -t 14
+
+run: ## the whole service with a sample library; PORT=8000 unless taken
+	$(DO) run
+
+test: ## everything that has to hold before a change is shared: format, lint, contracts, types, tests in a real browser
+	$(DO) test $(ARGS)
+
+check: ## the inner loop, under a minute: format, lint, contracts, types, unit tests
+	$(DO) check $(ARGS)
+
+test-long: ## the same tests with many more cases
+	$(DO) test-long $(ARGS)
+
+test-debian: ## the suite on Debian's PostgreSQL 15 and Redis 7
+	$(DO) test-debian $(ARGS)
+
+bench: ## the figures, each beside what it is measured against
+	$(DO) bench $(ARGS)
+
+shots: ## pictures of every page, three widths, two languages, in var/shots/
+	$(DO) shots $(ARGS)
+
+reset: ## forget the data of `make run`
+	$(DO) reset
+
+lock: ## write the exact pins and hashes of requirements/*.in
+	$(DO) lock

@@ -1,0 +1,164 @@
+"""The administrators' desk: rules and people can be edited, what has a state or is history can only be read."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from django.contrib import admin
+from django.contrib.auth.admin import UserAdmin
+
+from lending.models import (
+    Account,
+    ClosedDay,
+    Contact,
+    Copy,
+    Household,
+    Library,
+    Loan,
+    Membership,
+    Patron,
+    PickupPoint,
+    Programme,
+    Reservation,
+    Title,
+    Token,
+)
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+    Base = admin.ModelAdmin[Any]
+else:
+    Base = admin.ModelAdmin
+
+
+class Kept(Base):
+    """Rows that others hang on: edited, never deleted here."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class ReadOnly(Kept):
+    """Rows that only verbs write."""
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+class MembershipLines(admin.TabularInline):  # type: ignore[type-arg]
+    model = Membership
+    extra = 0
+
+
+class ClosedDayLines(admin.TabularInline):  # type: ignore[type-arg]
+    model = ClosedDay
+    extra = 0
+
+
+class PointLines(admin.TabularInline):  # type: ignore[type-arg]
+    model = PickupPoint
+    extra = 0
+    can_delete = False
+    fields: ClassVar = ["code", "name_ko", "name_en", "layout", "open", "position"]
+
+
+class ContactLines(admin.TabularInline):  # type: ignore[type-arg]
+    model = Contact
+    extra = 0
+
+
+@admin.register(Account)
+class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
+    """Accounts are switched off (`is_active`), not deleted: journals name them."""
+
+    inlines: ClassVar = [MembershipLines]
+    fieldsets = (*(UserAdmin.fieldsets or ()), (None, {"fields": ["language"]}))
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Programme)
+class ProgrammeAdmin(Kept):
+    list_display: ClassVar = ["key", "name_ko", "volumes", "volumes_per", "week", "loan_days", "renewals"]
+
+
+@admin.register(Library)
+class LibraryAdmin(Kept):
+    list_display: ClassVar = ["code", "name_ko", "programme", "circulation", "surge"]
+    list_select_related: ClassVar = ["programme"]
+    inlines: ClassVar = [PointLines, ClosedDayLines]
+
+
+@admin.register(PickupPoint)
+class PickupPointAdmin(Kept):
+    list_display: ClassVar = ["code", "name_ko", "library", "layout", "open"]
+    list_select_related: ClassVar = ["library"]
+
+
+@admin.register(Household)
+class HouseholdAdmin(Base):
+    list_display: ClassVar = ["key", "together"]
+    search_fields: ClassVar = ["key"]
+
+
+@admin.register(Patron)
+class PatronAdmin(Kept):
+    list_display: ClassVar = ["card_number", "home", "household", "blocked_until"]
+    list_select_related: ClassVar = ["home", "household"]
+    search_fields: ClassVar = ["card_number"]
+    autocomplete_fields: ClassVar = ["household"]
+    readonly_fields: ClassVar = ["account"]
+    inlines: ClassVar = [ContactLines]
+
+
+@admin.register(Token)
+class TokenAdmin(Base):
+    """Tokens can be taken away, not made or read: only their digest is kept."""
+
+    list_display: ClassVar = ["__str__", "library", "created_at", "expires_at"]
+    list_select_related: ClassVar = ["library", "account"]
+    exclude: ClassVar = ["digest"]
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Title)
+class TitleAdmin(ReadOnly):
+    list_display: ClassVar = ["title", "author", "publisher", "year", "isbn", "source"]
+    search_fields: ClassVar = ["=isbn", "=control_number"]
+    exclude: ClassVar = ["grams", "searchable"]
+    show_full_result_count = False
+
+
+@admin.register(Copy)
+class CopyAdmin(ReadOnly):
+    list_display: ClassVar = ["barcode", "title", "library", "at_library", "state", "call_number"]
+    list_filter: ClassVar = ["state", "at_library"]
+    list_select_related: ClassVar = ["title", "library", "at_library"]
+    search_fields: ClassVar = ["=barcode"]
+    show_full_result_count = False
+
+
+@admin.register(Reservation)
+class ReservationAdmin(ReadOnly):
+    list_display: ClassVar = ["id", "state", "title", "pickup_point", "placed_at", "moved_at"]
+    list_filter: ClassVar = ["state", "pickup_point"]
+    list_select_related: ClassVar = ["title", "pickup_point"]
+    show_full_result_count = False
+
+
+@admin.register(Loan)
+class LoanAdmin(ReadOnly):
+    list_display: ClassVar = ["id", "state", "copy", "library", "lent_at", "due_on", "returned_at"]
+    list_filter: ClassVar = ["state", "library"]
+    list_select_related: ClassVar = ["copy", "library"]
+    show_full_result_count = False

@@ -1,0 +1,155 @@
+"""Who sends what: a worker takes rows under a lease and commits before anything leaves the house."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+import structlog
+from django.conf import settings
+from django.db import DatabaseError, transaction
+from django.db.models import Case, F, Q, When
+from django.utils.module_loading import import_string
+
+from core.actor import RULE
+from notifications import budget, calls, consent, encoding, outbox, receipts, wording
+from notifications.models import Kind, Message
+from notifications.states import MessageState
+from notifications.transports import Outgoing
+
+log = structlog.get_logger()
+
+BATCH: Final = 200
+POISON: Final = 12
+"""A text that was taken up so often and still is not sent goes to the call list; others flow."""
+FIRST: Final = (Kind.ANSWER, Kind.CODE)
+
+LinkOf = Callable[..., str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A row that is ours until the lease ends, and the text to send; `attempt` tells this claim from a later one."""
+
+    message_id: int
+    attempt: int
+    outgoing: Outgoing
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one claim took: texts to send, and how many rows were settled without sending."""
+
+    claimed: list[Claimed]
+    settled: int
+
+    def __bool__(self) -> bool:
+        return bool(self.claimed or self.settled)
+
+
+def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = BATCH) -> Batch:
+    """Take texts that are due, answers and codes first, and commit; two workers never take the same.
+
+    Checked again at this moment: use (`not_after`), consent, quiet hours, budget. `{link}` gets its address here. Each
+    row has its own savepoint: one that cannot be made ready waits longer each time and fails at last.
+    """
+    with transaction.atomic(durable=True):
+        due = Message.objects.filter(Q(not_before__lte=now) | Q(not_after__lte=now), state=MessageState.QUEUED)
+        if ids is not None:
+            due = due.filter(pk__in=ids)
+        rows = list(
+            due.select_related("sender")
+            .select_for_update(skip_locked=True, of=("self",))
+            .order_by(Case(When(kind__in=FIRST, then=0), default=1), "not_before", "pk")[:limit]
+        )
+        shut = consent.opted_out(row.to for row in rows)
+        ready: list[tuple[Message, str]] = []
+        for row in rows:
+            body = _body_or_settle(row, opted_out=row.to in shut, now=now)
+            if body is not None:
+                ready.append((row, body))
+        taken = Message.move_many(
+            [row for row, _ in ready],
+            MessageState.SENDING,
+            at=now,
+            by=RULE,
+            lease_until=now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
+        )
+        Message.objects.filter(pk__in=[row.pk for row in taken]).update(attempts=F("attempts") + 1)
+        bodies = {row.pk: body for row, body in ready}
+        claimed = [_claimed(row, bodies[row.pk], now=now) for row in taken]
+    return Batch(claimed, settled=len(rows) - len(claimed))
+
+
+def _claimed(row: Message, body: str, *, now: datetime) -> Claimed:
+    seconds = int((row.not_after - now).total_seconds())
+    outgoing = Outgoing(row.pk, sender=row.sender.number, to=row.to, body=body, seconds=seconds)
+    return Claimed(row.pk, row.attempts + 1, outgoing)
+
+
+def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | None:
+    """The body to send, or None after the row was settled or put off."""
+    try:
+        with transaction.atomic():
+            if row.attempts >= POISON:
+                receipts.give_up(_sending(row, now=now), code="", why="tried_too_often", now=now)
+                return None
+            if row.not_after <= now:
+                row.move(MessageState.EXPIRED, at=now, by=RULE, why="too_late")
+                return None
+            if opted_out:
+                row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="opted_out")
+                calls.instead_of(row, now=now)
+                return None
+            if row.resends and _arrived_after_all(row, now=now):
+                return None
+            goes = outbox.may_go(row.sender, row.kind, now)
+            if goes > now:
+                _put_off(row, until=goes, why="quiet", now=now)
+                return None
+            body = row.body
+            if wording.asks_link(body):
+                address = cast("LinkOf", import_string(settings.LINK_OF))(row.about, now=now)
+                if address is None:
+                    row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="no_link")
+                    return None
+                body = wording.with_link(body, address)
+            if not budget.spend(sender=row.sender, segments=encoding.segments(body), now=now) and row.kind not in FIRST:
+                log.error("message.budget_spent", sender=row.sender.key, budget=row.sender.daily_budget)
+                _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="budget", now=now)
+                return None
+            return body
+    except DatabaseError:
+        raise
+    except Exception as error:  # one row that cannot be made ready must not hold up the others
+        log.exception("message.not_ready", message=row.pk, error=type(error).__name__)
+        wait = timedelta(seconds=min(2**row.attempts, 300))
+        Message.objects.filter(pk=row.pk).update(attempts=F("attempts") + 1, not_before=now + wait)
+        return None
+
+
+def _put_off(row: Message, *, until: datetime, why: str, now: datetime) -> None:
+    """Wait until then; when that is too late, staff call instead."""
+    if until < row.not_after:
+        Message.objects.filter(pk=row.pk).update(not_before=until)
+        return
+    row.move(MessageState.EXPIRED, at=now, by=RULE, why=why)
+    calls.instead_of(row, now=now)
+
+
+def _arrived_after_all(row: Message, *, now: datetime) -> bool:
+    """Whether a report came for a text that was thought lost, just before it would be sent again."""
+    early = receipts.kept_for(row)
+    if early is None:
+        return False
+    receipts.accept(_sending(row, now=now), provider_id=early.provider_id, at=early.at, now=now)
+    receipts.settle(row, now=now)
+    return True
+
+
+def _sending(row: Message, *, now: datetime) -> Message:
+    """The table of moves leads from QUEUED through SENDING; the row passes it without being sent."""
+    row.move(MessageState.SENDING, at=now, by=RULE, lease_until=now)
+    return row

@@ -1,0 +1,242 @@
+"""Texts by Twilio: the official client, with an HTTP client that goes to one host only.
+
+Facts
+- twilio 9.13 keeps the last answer of a client on the client itself and gives *that* back, so that two threads may get
+  each other's answer. `OneHost.request` keeps nothing but the Retry-After of its own thread.
+- `TwilioRestException` carries no headers, hence `Retry-After` is read where the answer comes in.
+- Twilio has no idempotency key on message create: a lost answer is looked up, never sent again blindly.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
+from typing import Any, Final
+from urllib.parse import urlsplit, urlunsplit
+
+import requests
+from django.conf import settings
+from requests.adapters import HTTPAdapter
+from twilio.base.exceptions import TwilioException
+from twilio.http.http_client import TwilioHttpClient
+from twilio.http.response import Response
+from twilio.rest import Client
+from urllib3.exceptions import MaxRetryError, NewConnectionError
+
+from notifications import phone
+from notifications.errors import Busy, CarrierError, InDoubt, NotSent, OptedOut, Stopped, Unreachable
+from notifications.transports import Outgoing, Received, Report
+
+HOME: Final = "api.twilio.com"
+CONNECT_SECONDS: Final = 3.0
+VALIDITY: Final = range(1, 36_001)  # Twilio, message resource, ValidityPeriod: 1 to 36,000 seconds
+LOOKED_AT: Final = 100  # texts to one number that are looked through for one in doubt
+FETCHED: Final = 500
+
+# https://www.twilio.com/docs/api/errors
+UNREACHABLE = frozenset({"21211", "21614", "21408", "21612", "30005", "30006"})
+OPTED_OUT = frozenset({"21610"})
+BUSY = frozenset({"20429", "21611", "30001"})
+STOPPED = frozenset({"20003", "20005", "30002"})
+
+
+class OneHost(TwilioHttpClient):  # type: ignore[misc] # twilio's module is typed in parts
+    """Twilio's HTTP client that talks to Twilio, or to `base_url` in its place, and to nobody else.
+
+    It ignores proxies and .netrc of the environment, follows no redirect, and has a connection for every thread.
+    """
+
+    def __init__(self, *, base_url: str, connections: int, timeout: float) -> None:
+        super().__init__(timeout=timeout)
+        self.base = urlsplit(base_url or f"https://{HOME}")
+        self.pipe = requests.Session()
+        self.pipe.trust_env = False
+        self.pipe.auth = None
+        adapter = HTTPAdapter(pool_connections=2, pool_maxsize=connections)
+        self.pipe.mount("https://", adapter)
+        self.pipe.mount("http://", adapter)
+        self.of_thread = threading.local()
+
+    def request(
+        self,
+        method: str,
+        url: str,
+        params: Mapping[str, object] | None = None,
+        data: Mapping[str, object] | None = None,
+        headers: Mapping[str, str] | None = None,
+        auth: tuple[str, str] | None = None,
+        timeout: float | None = None,
+        allow_redirects: bool = False,
+    ) -> Response:
+        """Send one request to the one host; refuses every other with ValueError."""
+        asked = urlsplit(url)
+        if asked.scheme != "https" or asked.netloc != HOME:
+            raise ValueError(f"not a request for {HOME}: {asked.scheme}://{asked.netloc}")
+        self.of_thread.retry_after = None
+        answer = self.pipe.request(
+            method,
+            urlunsplit(asked._replace(scheme=self.base.scheme, netloc=self.base.netloc)),
+            params=dict(params or {}),
+            data=dict(data or {}),
+            headers=dict(headers or {}),
+            auth=auth,
+            timeout=(min(CONNECT_SECONDS, self.timeout or CONNECT_SECONDS), timeout or self.timeout),
+            allow_redirects=False,
+        )
+        self.of_thread.retry_after = _seconds(answer.headers.get("Retry-After", ""))
+        return Response(answer.status_code, answer.text, answer.headers)
+
+    def retry_after(self) -> float | None:
+        """How long the last answer to this thread asked to wait, in seconds."""
+        found: float | None = getattr(self.of_thread, "retry_after", None)
+        return found
+
+
+class Twilio:
+    """The transport of settings.TWILIO_*; an API key is preferred, the auth token is for webhook signatures."""
+
+    def __init__(self) -> None:
+        self.client  # noqa: B018 - made now, before threads
+
+    @property
+    def client(self) -> Client:
+        """The process-wide client for the settings as they are."""
+        key = (settings.TWILIO_API_KEY, settings.TWILIO_API_SECRET)
+        user, password = key if all(key) else (settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN)
+        return _client(
+            settings.TWILIO_ACCOUNT_SID,
+            user,
+            password,
+            settings.TWILIO_API_BASE_URL,
+            settings.MESSAGE_THREADS,
+            settings.MESSAGE_HTTP_SECONDS,
+        )
+
+    def send(self, text: Outgoing) -> Report:
+        """Create the message at Twilio; see Transport.send. Invented numbers never leave for the real Twilio."""
+        if not settings.TWILIO_API_BASE_URL and phone.is_invented(text.to):
+            raise Unreachable("invented")
+        made = self._ask(
+            lambda client: client.messages.create(
+                to=text.to,
+                from_=text.sender,
+                body=text.body,
+                status_callback=f"{settings.PUBLIC_BASE_URL}/hooks/twilio/status?m={text.message_id}",
+                validity_period=min(max(text.seconds, VALIDITY.start), VALIDITY.stop - 1),
+            )
+        )
+        if not made.sid:
+            raise InDoubt("", "an answer without a sid")
+        return _report(made)
+
+    def sent_to(self, number: str, *, since: datetime) -> Sequence[Report]:
+        """See Transport.sent_to.
+
+        Asked without a date: a text that Twilio still holds has no DateSent yet and would be missed by that filter.
+        """
+        found = self._ask(lambda client: client.messages.list(to=number, limit=LOOKED_AT, page_size=LOOKED_AT))
+        reports = [_report(one) for one in found if str(one.direction).startswith("outbound")]
+        return [one for one in reports if one.created_at is None or one.created_at >= since]
+
+    def fetch(self, provider_id: str) -> Report | None:
+        """See Transport.fetch."""
+        try:
+            return _report(self._ask(lambda client: client.messages(provider_id).fetch()))
+        except CarrierError as error:
+            if error.code in {"20404", "404"}:
+                return None
+            raise
+
+    def received(self, number: str, *, since: datetime) -> Sequence[Received]:
+        """See Transport.received. The filter counts in whole days of GMT, so the day before is asked for too."""
+        found = self._ask(
+            lambda client: client.messages.list(
+                to=number, date_sent_after=since - timedelta(days=1), limit=FETCHED, page_size=FETCHED
+            )
+        )
+        return [
+            Received(
+                provider_id=one.sid,
+                from_number=one.from_ or "",
+                to_number=one.to or number,
+                body=one.body or "",
+                media=int(one.num_media or 0),
+                received_at=one.date_sent or one.date_created,
+            )
+            for one in found
+            if one.direction == "inbound" and (one.date_sent or one.date_created) >= since
+        ]
+
+    def _ask(self, request: Any) -> Any:
+        """Make one request, and say in our own words what went wrong and whether anything may have been sent."""
+        client = self.client
+        try:
+            return request(client)
+        except requests.RequestException as error:
+            if _never_connected(error):
+                raise Busy("", "no connection") from error
+            raise InDoubt("", type(error).__name__) from error
+        except TwilioException as error:
+            status, code = getattr(error, "status", None), str(getattr(error, "code", None) or "")
+            raise verdict(status, code, retry_after=client.http_client.retry_after()) from error
+        except (ValueError, TypeError, KeyError) as error:  # an answer that is not what it says it is
+            raise InDoubt("", type(error).__name__) from error
+
+
+def verdict(status: int | None, code: str, *, retry_after: float | None = None) -> CarrierError:
+    """What an error of Twilio means for one text, by its error code first, else by the HTTP status."""
+    if code in UNREACHABLE:
+        return Unreachable(code)
+    if code in OPTED_OUT:
+        return OptedOut(code)
+    if code in BUSY or status == requests.codes.too_many_requests:
+        return Busy(code or "429", retry_after=retry_after)
+    if code in STOPPED or status == requests.codes.unauthorized or (status is not None and 300 <= status < 400):
+        return Stopped(code or str(status))
+    if status is None or status >= 500 or status == requests.codes.request_timeout or status < 300:
+        return InDoubt(code or str(status or ""))
+    return NotSent(code or str(status))
+
+
+@functools.lru_cache(maxsize=4)
+def _client(account: str, user: str, password: str, base_url: str, threads: int, timeout: float) -> Client:
+    http = OneHost(base_url=base_url, connections=threads, timeout=timeout)
+    silent = {"TWILIO_EDGE": ""}  # nothing comes from the environment behind our back, such as TWILIO_REGION
+    client = Client(user, password, account, http_client=http, environment=silent)
+    client.messages  # noqa: B018 - the lazy parts are made before threads ask for them
+    return client
+
+
+os.register_at_fork(after_in_child=_client.cache_clear)  # sockets are not shared with a parent
+
+
+def _never_connected(error: requests.RequestException) -> bool:
+    if isinstance(error, requests.ConnectTimeout):
+        return True
+    inner = error.args[0] if error.args else None
+    return isinstance(inner, MaxRetryError) and isinstance(inner.reason, NewConnectionError)
+
+
+def _report(one: Any) -> Report:
+    return Report(
+        provider_id=one.sid,
+        status=str(one.status or ""),
+        error_code=str(one.error_code or ""),
+        body=one.body or "",
+        created_at=one.date_created,
+    )
+
+
+def _seconds(header: str) -> float | None:
+    """Retry-After as seconds from now: a number, or a date (RFC 9110 section 10.2.3)."""
+    if header.strip().isdigit():
+        return float(header)
+    try:
+        moment = parsedate_to_datetime(header)
+    except (TypeError, ValueError):
+        return None
+    return max(0.0, (moment - datetime.now(UTC)).total_seconds()) if moment.tzinfo else None

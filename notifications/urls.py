@@ -1,0 +1,3 @@
+"""Addresses of this room (placeholder of the frame until the webhooks stand)."""
+
+urlpatterns: list[object] = []

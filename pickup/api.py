@@ -1,0 +1,274 @@
+"""API v1 of this room: pickup points and times, orders, appointments."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from core import clock
+from core.actor import Actor
+from core.once import once
+from core.refusal import BadInput, Forbidden, NotFound
+from lending import auth, patrons, reservations
+from lending import queries as lending_queries
+from lending.api import (
+    Edge,
+    Pages,
+    PublicEdge,
+    borrower,
+    is_staff,
+    note_look,
+    of_card,
+    page_of,
+    reservation_row,
+    told,
+    within,
+)
+from lending.serializers import Nothing, Paged, read, read_query
+from pickup import appointments, orders, queries, waits
+from pickup.errors import NoAppointment, OrderNotFound, PointNotFound
+from pickup.models import Appointment, Order
+from pickup.serializers import (
+    AppointmentRow,
+    BarcodeInput,
+    NowRow,
+    OrderInput,
+    OrderQuery,
+    OrderRow,
+    PointRow,
+    RequestedRow,
+    SlotChoice,
+    SlotQuery,
+    SlotRow,
+)
+
+HORIZON = timedelta(days=31)  # a list of times looks no further
+
+
+class Points(PublicEdge):
+    @told("list_pickup_points", page_of(PointRow), asks=Paged)
+    def get(self, request: Request) -> Response:
+        """The pickup points, also those that take no orders now."""
+        read_query(Paged, request)
+        pages = Pages("id")
+        rows = pages.paginate_queryset(queries.points().select_related("library", "rules"), request)
+        return pages.get_paginated_response(PointRow(rows, many=True).data)
+
+
+class Now(PublicEdge):
+    @told("library_now", NowRow)
+    def get(self, request: Request, code: str) -> Response:
+        """How many cars wait at a library and how long it takes; counts and times only."""
+        read_query(Nothing, request)
+        library = lending_queries.libraries().filter(code=code).first()
+        if library is None:
+            raise NotFound
+        points = waits.at_library(library_id=library.pk, now=clock.now())
+        return Response(NowRow({"library": library, "points": points}).data)
+
+
+class Slots(PublicEdge):
+    @told("list_slots", page_of(SlotRow), asks=SlotQuery)
+    def get(self, request: Request) -> Response:
+        """The times of a point, full ones too: capacity and what is free. From now for 31 days unless said."""
+        asked, pages = read_query(SlotQuery, request), Pages("starts_at")
+        if not queries.points(pk=asked["pickup_point"]).exists():
+            raise PointNotFound(field="pickup_point")
+        start: datetime = asked.get("from") or clock.now()
+        end = min(asked.get("to") or start + HORIZON, start + HORIZON)
+        rows = pages.paginate_queryset(queries.free_slots(asked["pickup_point"], start, end), request)
+        return pages.get_paginated_response(SlotRow(rows, many=True).data)
+
+
+def order_within(actor: Actor, order_id: int) -> Order:
+    """The order, if the actor may know of it; else `unknown_order`, whether it exists or not."""
+    order = within(actor, queries.orders(pk=order_id), library="library_id").first()
+    if order is None:
+        raise OrderNotFound
+    return order
+
+
+def order_at_work(actor: Actor, order_id: int) -> Order:
+    """The order, for those who work where it is packed; its own patron is told that this is for the staff."""
+    order = order_within(actor, order_id)
+    if actor.kind == "patron":
+        raise Forbidden
+    auth.require_staff(actor, order.library_id)
+    return order
+
+
+def order_rows(rows: Iterable[Order], by: Actor, *, purpose: str, now: datetime) -> list[dict[str, Any]]:
+    """Orders as this actor may see them; that staff saw whose they are is noted."""
+    found = list(rows)
+    note_look(found, purpose=purpose, by=by, now=now)
+    return list(OrderRow(found, many=True, context=seen_by(by)).data)
+
+
+def order_row(order_id: int, by: Actor, *, purpose: str, now: datetime) -> dict[str, Any]:
+    """One order, read again."""
+    return order_rows([queries.orders().get(pk=order_id)], by, purpose=purpose, now=now)[0]
+
+
+def seen_by(actor: Actor) -> dict[str, bool]:
+    """What a row's serializer shows to this actor."""
+    return {"staff": is_staff(actor), "at_work": actor.kind in {"staff", "device"}}
+
+
+class Orders(Edge):
+    @told("list_orders", page_of(OrderRow), asks=OrderQuery)
+    def get(self, request: Request) -> Response:
+        """One's own orders; for staff those of their libraries. Newest first."""
+        by, asked, pages = Actor.of(request), read_query(OrderQuery, request), Pages()
+        mine = of_card(by, within(by, queries.orders(), library="library_id"), asked)
+        if "pickup_point" in asked:
+            mine = mine.filter(point_id=asked["pickup_point"])
+        rows = pages.paginate_queryset(mine, request)
+        return pages.get_paginated_response(order_rows(rows, by, purpose="api orders", now=clock.now()))
+
+    @told("ask_for_books", RequestedRow, takes=OrderInput, status=201, keyed=True)
+    def post(self, request: Request) -> HttpResponseBase:
+        """Ask for books to be collected at a point; all of them or none."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(OrderInput, request)
+            patron_id = borrower(by, given.get("card_number"))
+            requested = orders.request(
+                patron_id=patron_id,
+                point_id=given["pickup_point"],
+                items=[reservations.Item(item["title"], item["volume"]) for item in given["items"]],
+                slot_id=given["slot"],
+                collector_id=_collector(given["collector"], patron_id, by=by, now=now),
+                by=by,
+                now=now,
+            )
+            order = requested.order
+            row = {
+                "order": order_row(order.pk, by, purpose="api orders", now=now) if order else None,
+                "reservations": [reservation_row(row, by) for row in requested.reservations],
+                "why": requested.why,
+            }
+            return answer(row, status=201)
+
+
+def _collector(given: dict[str, Any] | None, patron_id: int, *, by: Actor, now: datetime) -> int | None:
+    return None if given is None else patrons.collector_for(patron_id=patron_id, by=by, now=now, **given).pk
+
+
+class OneOrder(Edge):
+    @told("get_order", OrderRow)
+    def get(self, request: Request, order_id: int) -> Response:
+        """One order with its lines, appointment and visit."""
+        by = Actor.of(request)
+        read_query(Nothing, request)
+        order = order_within(by, order_id)
+        return Response(order_rows([order], by, purpose="api order", now=clock.now())[0])
+
+
+class PackOrder(Edge):
+    @told("pack", OrderRow, takes=BarcodeInput, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """Put the scanned copy into the bag."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(BarcodeInput, request)
+            order_at_work(by, order_id)
+            orders.pack(order_id=order_id, barcode=given["barcode"], by=by, now=now)
+            return answer(order_row(order_id, by, purpose="api pack", now=now))
+
+
+class ReadyOrder(Edge):
+    @told("mark_ready", OrderRow, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """The bag is packed; its people are told."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            order_at_work(by, order_id)
+            orders.mark_ready(order_id=order_id, by=by, now=now)
+            return answer(order_row(order_id, by, purpose="api ready", now=now))
+
+
+class CancelOrder(Edge):
+    @told("cancel_order", OrderRow, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """Nobody wants the bag any more."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            order_within(by, order_id)
+            orders.cancel(order_id=order_id, by=by, now=now)
+            return answer(order_row(order_id, by, purpose="api cancel", now=now))
+
+
+class ChooseSlot(Edge):
+    @told("choose_slot", AppointmentRow, takes=SlotChoice, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """Choose a time for an order, or another one."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(SlotChoice, request)
+            order_within(by, order_id)
+            promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now)
+            return answer(appointment_row(promised.pk))
+
+
+def appointment_within(actor: Actor, appointment_id: int) -> Appointment:
+    """The promise to a party of which the actor is one, or at a point where they work; else `not_found`."""
+    rows = Appointment.objects.filter(pk=appointment_id)
+    if actor.kind == "patron":
+        rows = rows.filter(orders__patron_id=actor.id)
+    else:
+        rows = rows.filter(point__library_id__in=auth.staff_libraries(actor))
+    appointment = rows.distinct().first()
+    if appointment is None:
+        raise NotFound
+    return appointment
+
+
+def appointment_row(appointment_id: int) -> dict[str, Any]:
+    """One appointment, read again."""
+    appointment = Appointment.objects.select_related("slot", "point__library").get(pk=appointment_id)
+    return dict(AppointmentRow(appointment).data)
+
+
+class ConfirmAppointment(Edge):
+    @told("confirm_appointment", AppointmentRow, keyed=True)
+    def post(self, request: Request, appointment_id: int) -> HttpResponseBase:
+        """Yes, I come."""
+        by = Actor.of(request)
+        with once(by, request) as answer:
+            read(Nothing, request)
+            appointment_within(by, appointment_id)
+            appointments.confirm(appointment_id=appointment_id, by=by, now=clock.now())
+            return answer(appointment_row(appointment_id))
+
+
+class ChangeAppointment(Edge):
+    @told("change_appointment", AppointmentRow, takes=SlotChoice, keyed=True)
+    def post(self, request: Request, appointment_id: int) -> HttpResponseBase:
+        """Another time instead; answers with the new appointment."""
+        by = Actor.of(request)
+        with once(by, request) as answer:
+            given = read(SlotChoice, request)
+            appointment_within(by, appointment_id)
+            new = appointments.change(
+                appointment_id=appointment_id, slot_id=given["slot"], by=by, now=clock.now()
+            )
+            return answer(appointment_row(new.pk))
+
+
+class CancelAppointment(Edge):
+    @told("cancel_appointment", AppointmentRow, keyed=True)
+    def post(self, request: Request, appointment_id: int) -> HttpResponseBase:
+        """Give the time back and keep the bag."""
+        by = Actor.of(request)
+        with once(by, request) as answer:
+            read(Nothing, request)
+            appointment_within(by, appointment_id)
+            appointments.cancel(appointment_id=appointment_id, by=by, now=clock.now())
+            return answer(appointment_row(appointment_id))

@@ -1,0 +1,240 @@
+"""API v1 of the lane: somebody is here, is called, gets their bags, leaves; what was a mistake is undone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http.response import HttpResponseBase
+from rest_framework.request import Request
+
+from core import clock
+from core.actor import Actor
+from core.once import once
+from core.refusal import BadInput, Forbidden, NotFound
+from lending import auth, patrons
+from lending import queries as lending_queries
+from lending.api import Edge, loans_within, note_look, told
+from lending.serializers import LoanRow, Nothing, read
+from pickup import arrivals, lane, queries, returns
+from pickup.api import order_within, seen_by
+from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
+from pickup.models import Lane, Order, Visit
+from pickup.serializers import (
+    CalledRow,
+    CallInput,
+    HandedOverRow,
+    HandOverInput,
+    LaneRow,
+    ServeInput,
+    VisitInput,
+    VisitRow,
+)
+
+
+def visit_row(visit_id: int, by: Actor) -> dict[str, Any]:
+    """One visit, read again."""
+    return dict(VisitRow(_visits().get(pk=visit_id), context=seen_by(by)).data)
+
+
+def _visits() -> Any:
+    return Visit.objects.select_related("point__library", "lane")
+
+
+def visit_at_work(actor: Actor, visit_id: int) -> Visit:
+    """The visit, for those who work where it is; its own people are told that this is for the staff."""
+    visit: Visit | None = _visits().filter(pk=visit_id).first()
+    if visit is None:
+        raise VisitNotFound
+    if visit.point.library_id not in auth.staff_libraries(actor):
+        raise Forbidden if queries.is_of_visit(visit, actor) else VisitNotFound
+    return visit
+
+
+def point_at_work(actor: Actor, point_id: int) -> int:
+    """The point's id, for those who work at its library; refuses others as if there were no such point."""
+    libraries = auth.require_any_staff(actor)
+    if not queries.points(pk=point_id, library_id__in=libraries).exists():
+        raise PointNotFound
+    return point_id
+
+
+class Visits(Edge):
+    @told("arrive", VisitRow, takes=VisitInput, keyed=True)
+    def post(self, request: Request) -> HttpResponseBase:
+        """Somebody is here. Saying it again gives the same visit."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(VisitInput, request)
+            visit = lane.arrive(**_who_is_where(given, by), by=by, now=now)
+            return answer(visit_row(visit.pk, by))
+
+
+def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
+    """The arrival as the use case takes it."""
+    where = given.get("pickup_point")
+    arrival: dict[str, Any] = {name: given[name] for name in ("purpose", "plate", "bay")}
+    if by.kind == "patron":
+        named = next((name for name in ("card_number", "order_number") if name in given), None)
+        if named:
+            raise BadInput(field=named)
+    elif where is not None:
+        point_at_work(by, where)
+    if "order" in given:
+        order = _collected_by(by, given["order"])
+        return {**arrival, "order_id": order.pk, "point_id": where or order.point_id}
+    if "order_number" in given:
+        order = _held(where, given["order_number"])
+        return {**arrival, "order_id": order.pk, "point_id": where}
+    if "card_number" in given:
+        arrival["patron_id"] = patrons.by_card(given["card_number"]).pk
+    return {**arrival, "point_id": where}
+
+
+def _collected_by(by: Actor, order_id: int) -> Order:
+    if by.kind != "patron":
+        return order_within(by, order_id)
+    order = queries.orders(pk=order_id).first()
+    if order is None or not arrivals.may_collect(order, by):
+        raise OrderNotFound(field="order")
+    return order
+
+
+def _held(point_id: int, number: str) -> Order:
+    library_id = queries.point(point_id).library_id
+    held = queries.orders(library_id=library_id, number=lane.digits(number), number_released_at__isnull=True)
+    order = held.first()
+    if order is None:
+        raise OrderNotFound(field="order_number")
+    if order.point_id != point_id:
+        raise AtAnotherPoint(point=str(order.point), pickup_point=order.point_id)
+    return order
+
+
+class CallNext(Edge):
+    @told("call_next", CalledRow, takes=CallInput, keyed=True)
+    def post(self, request: Request, point_id: int) -> HttpResponseBase:
+        """Call whoever is next; any number of librarians may, and get different cars."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(CallInput, request)
+            called = lane.call_next(
+                point_id=point_at_work(by, point_id), lane_id=given["lane"], count=given["count"], by=by, now=now
+            )
+            return answer({"visits": [visit_row(visit.pk, by) for visit in called]})
+
+
+class HandOver(Edge):
+    @told("hand_over", HandedOverRow, takes=HandOverInput, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """Give the bags: all that are ready, or those named without what is kept back."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(HandOverInput, request)
+            visit_at_work(by, visit_id)
+            bags = [lane.HandOver(bag["number"], bag["not_given"] or {}) for bag in given["orders"]]
+            done = lane.hand_over(visit_id=visit_id, orders=bags, by=by, now=now)
+            return answer(_handed_over(done, by))
+
+
+class Serve(Edge):
+    @told("serve", HandedOverRow, takes=ServeInput, keyed=True)
+    def post(self, request: Request, point_id: int) -> HttpResponseBase:
+        """Arrive, call and hand over in one scan, all or nothing."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(ServeInput, request)
+            done = lane.serve(point_id=point_at_work(by, point_id), **given, by=by, now=now)
+            return answer(_handed_over(done, by))
+
+
+def _handed_over(done: lane.HandedOver, by: Actor) -> dict[str, Any]:
+    note_look(
+        Order.objects.filter(pk__in={given.line.order_id for given in done.given}),
+        purpose="api hand-over",
+        by=by,
+        now=clock.now(),
+    )
+    row = {"visit": _visits().get(pk=done.visit.pk), "given": done.given}
+    return dict(HandedOverRow(row, context=seen_by(by)).data)
+
+
+class PutBack(Edge):
+    @told("put_back", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """They were called and are not there: they wait again in their old place."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            visit_at_work(by, visit_id)
+            lane.put_back(visit_id=visit_id, by=by, now=now)
+            return answer(visit_row(visit_id, by))
+
+
+class Leave(Edge):
+    @told("leave", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """They drove away without their bag; patrons may say so of their own visit."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            visit = _visits().filter(pk=visit_id).first()
+            if visit is None or not queries.is_of_visit(visit, by):
+                visit_at_work(by, visit_id)
+            lane.leave(visit_id=visit_id, by=by, now=now)
+            return answer(visit_row(visit_id, by))
+
+
+class UndoVisit(Edge):
+    @told("undo_visit", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """Within ten minutes: it was not served, or did not leave, after all."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            visit_at_work(by, visit_id)
+            lane.undo(visit_id=visit_id, by=by, now=now)
+            return answer(visit_row(visit_id, by))
+
+
+class _LaneAct(Edge):
+    """Lanes are opened and closed by those who work at them."""
+
+    def act(self, request: Request, lane_id: int, verb: Any) -> HttpResponseBase:
+        """Once, with the lane's row as the answer."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            libraries = auth.require_any_staff(by)
+            if not Lane.objects.filter(pk=lane_id, point__library_id__in=libraries).exists():
+                raise LaneNotFound
+            verb(lane_id=lane_id, by=by, now=now)
+            return answer(LaneRow(Lane.objects.get(pk=lane_id)).data)
+
+
+class OpenLane(_LaneAct):
+    @told("open_lane", LaneRow, keyed=True)
+    def post(self, request: Request, lane_id: int) -> HttpResponseBase:
+        """Somebody stands at this lane now."""
+        return self.act(request, lane_id, lane.open_lane)
+
+
+class CloseLane(_LaneAct):
+    @told("close_lane", LaneRow, keyed=True)
+    def post(self, request: Request, lane_id: int) -> HttpResponseBase:
+        """Nobody is called to this lane any more."""
+        return self.act(request, lane_id, lane.close_lane)
+
+
+class UndoReturn(Edge):
+    @told("undo_return", LoanRow, keyed=True)
+    def post(self, request: Request, loan_id: int) -> HttpResponseBase:
+        """The book was not returned after all."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            found = loans_within(by).filter(pk=loan_id).first()
+            if found is None:
+                raise NotFound
+            auth.require_any_staff(by)
+            returns.undo(loan_id=loan_id, by=by, now=now)
+            return answer(LoanRow(lending_queries.loans().get(pk=loan_id)).data)

@@ -1,0 +1,285 @@
+"""What an answer to a text means, and doing it: 1 I come, 2 another time, 3 not needed, 4 I am here, 5 to 9 a choice.
+
+Which order is meant: the one that the number was last asked about, else its only one, else we ask which by order
+number. Names are never told: several people may share a telephone. Whatever cannot be done goes to the staff inbox.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.db.models import F
+from django.db.models.functions import Greatest
+
+from core import counters
+from core.actor import Actor
+from core.refusal import Refusal, TooMany
+from notifications import keywords
+from notifications import queries as notification_queries
+from notifications.inbound import Inbound, Reply, Text
+from notifications.keywords import Meaning
+from pickup import appointments, arrivals, orders, queries, slots, texts, waits
+from pickup.errors import SlotUnavailable
+from pickup.models import Order, Question, Slot
+from pickup.states import AppointmentState, OrderState, VisitState
+
+FIRST_CHOICE = 5
+TIMES_OFFERED = 3  # that many fit into a short text
+MOST_CHOICES = 5  # 5 to 9
+OPENS_SOON = timedelta(hours=1)  # so long before it opens people may stand in line
+_DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
+
+
+def answer(*, inbound: Inbound, now: datetime) -> Reply:
+    """Do what an inbound text asks for and say so; called by notifications inside the applying transaction.
+
+    Not applied, for the staff inbox: texts that nobody understands (`not_understood`), from numbers we do not know
+    (`unknown_number`), and what was refused (the refusal's code). Never raises for what somebody writes. Words that
+    opt out or in never come here.
+    """
+    asked = queries.open_questions(inbound.from_number, inbound.sender_key)
+    mine = queries.orders_of_number(inbound.from_number, inbound.sender_key)
+    try:
+        return _answer(inbound, list(asked), mine, now=now)
+    except Refusal as refusal:
+        about = f"order:{mine[0].pk}" if len(mine) == 1 else ""
+        text = _text("answer_sorry", mine[0], inbound) if mine else None
+        return Reply(applied=False, why=refusal.code, about=about, text=text)
+
+
+def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], *, now: datetime) -> Reply:
+    meaning, number = inbound.meaning.meaning, keywords.order_number(inbound.body)
+    named = [order for order in mine if order.number == number]
+    if meaning is Meaning.CHOICE or named:
+        chosen = _chosen(asked, inbound.meaning.choice, named)
+        if chosen is not None:
+            question, option = chosen
+            if question.kind == Question.Kind.TIMES:
+                return _take_time(inbound, question, option, now=now)
+            order = next((order for order in mine if order.pk == option["order"]), None)
+            if order is not None:
+                _close([question], now=now)
+                return _do(Meaning(option["do"]), inbound, order, now=now)
+        if named:
+            return _tell(inbound, named[0], "order_number")
+    if meaning in _DO and mine:
+        order = _meant(meaning, asked, mine)
+        return _ask_which(meaning, inbound, mine, now=now) if order is None else _do(meaning, inbound, order, now=now)
+    if meaning in _DO and queries.is_known_number(inbound.from_number):
+        return _nothing_open(inbound, now=now)
+    return _for_staff(inbound, mine, now=now)
+
+
+def _chosen(asked: Sequence[Question], choice: int | None, named: Sequence[Order]) -> tuple[Question, Any] | None:
+    """The question that a digit from 5 answers, or an order number by itself, and the option it picks."""
+    for question in asked:
+        if named and question.kind == Question.Kind.ORDERS:
+            options = [option for option in question.options if option["order"] == named[0].pk]
+            return (question, options[0]) if options else None
+        if choice is not None and question.kind != Question.Kind.OFFER:
+            index = choice - FIRST_CHOICE
+            return (question, question.options[index]) if index < len(question.options) else None
+    return None
+
+
+def _meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) -> Order | None:
+    """The order that an answer is about, None when that cannot be known.
+
+    To give books back is asked for one order at a time. Otherwise those of one promise, or of one car, are one.
+    """
+    if meaning is Meaning.GIVE_BACK:
+        return mine[0] if len(mine) == 1 else None
+    if meaning is not Meaning.HERE:
+        about = next((question.order_id for question in asked if question.kind != Question.Kind.ORDERS), None)
+        found = next((order for order in mine if order.pk == about), None)
+        if found is not None:
+            return found
+    first = mine[0]
+    together = set(queries.party_of(first).values_list("pk", flat=True))
+    if first.appointment_id is not None and meaning is not Meaning.HERE:
+        together |= {order.pk for order in mine if order.appointment_id == first.appointment_id}
+    return first if all(order.pk in together for order in mine) else None
+
+
+def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> Reply:
+    by = Actor("collector", order.pk, "text")
+    if meaning is Meaning.CONFIRM:
+        promised = queries.live_appointment(order)
+        if promised is not None:
+            if promised.state == AppointmentState.OFFERED:
+                appointments.confirm(appointment_id=promised.pk, by=by, now=now)
+            _close(queries.questions_about(order, inbound.from_number), now=now)
+        return _tell(inbound, order, "confirmed" if promised is not None else "nothing_to_confirm")
+    if meaning is Meaning.CHANGE:
+        return _offer_times(inbound, order, "answer_times", now=now)
+    if meaning is Meaning.GIVE_BACK:
+        orders.cancel(order_id=order.pk, by=by, now=now)
+        _close(queries.questions_about(order, inbound.from_number), now=now)
+        return _reply("given_back", order, _text("cancelled", order, inbound))
+    return _arrive(inbound, order, by=by, now=now)
+
+
+def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
+    load = waits.now_at(point_id=order.point_id, now=now)
+    if load.closed and load.next_open is not None and load.next_open - now > OPENS_SOON:
+        zone, language = ZoneInfo(order.library.zone), _language(order, inbound)
+        opens = texts.moment(load.next_open, zone, language)
+        return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
+    visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
+    ahead = waits.ahead_of(visit)
+    template = "answer_next" if not ahead or visit.state == VisitState.CALLED else "answer_here"
+    if not queries.orders(visit=visit, state=OrderState.READY).exists():
+        template = "answer_here_packing"
+    return Reply(True, "here", f"visit:{visit.pk}", _text(template, order, inbound, ahead=ahead))
+
+
+def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:
+    """Name a few other times; the old one stays until one of them is chosen."""
+    rules = queries.rules_of(order.point_id)
+    if not rules.by_appointment:
+        return _tell(inbound, order, "no_times_here")
+    promised = queries.live_appointment(order)
+    ready = order.state == OrderState.READY
+    accessible = order.patron is not None and order.patron.accessible_place
+    if promised is not None:
+        accessible = promised.accessible
+    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else None
+    rooms = slots.free(
+        point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1
+    )
+    kept_until = order.keep_until or datetime.max.replace(tzinfo=now.tzinfo)
+    other = [
+        slot for slot in rooms if slot.starts_at < kept_until and (promised is None or slot.pk != promised.slot_id)
+    ][:TIMES_OFFERED]
+    if not other:
+        return _reply("no_times", order, _text("answer_no_times", order, inbound))
+    _ask(Question.Kind.TIMES, inbound, order, [slot.pk for slot in other], now=now)
+    listed = _listed(other, ZoneInfo(order.library.zone), _language(order, inbound))
+    return _reply("times_offered", order, _text(template, order, inbound, options=listed))
+
+
+def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datetime) -> Reply:
+    order = queries.orders(pk=question.order_id).get()
+    by = Actor("collector", order.pk, "text")
+    promised = queries.live_appointment(order)
+    try:
+        if promised is not None:
+            appointment = appointments.change(appointment_id=promised.pk, slot_id=slot_id, by=by, now=now)
+        else:
+            appointment = appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
+    except SlotUnavailable:
+        return _offer_times(inbound, order, "answer_gone", now=now)
+    _close(queries.questions_about(order, inbound.from_number), now=now)
+    if promised is None and order.state == OrderState.READY:
+        return _reply("time_chosen", order, None)  # the promise of a ready bag says so itself
+    slot = queries.slot(appointment.slot_id)
+    when = texts.stretch(slot, ZoneInfo(order.library.zone), _language(order, inbound))
+    return _reply("time_chosen", order, _text("answer_changed", order, inbound, when=when))
+
+
+def _ask_which(meaning: Meaning, inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
+    options = [{"order": order.pk, "do": meaning.value} for order in mine[:MOST_CHOICES]]
+    _ask(Question.Kind.ORDERS, inbound, mine[0], options, now=now)
+    listed = " ".join(f"{choice}={order.shown}" for choice, order in enumerate(mine[:MOST_CHOICES], FIRST_CHOICE))
+    return Reply(True, "asked_which", "", _text("answer_which", mine[0], inbound, options=listed))
+
+
+def _nothing_open(inbound: Inbound, *, now: datetime) -> Reply:
+    """The number is known and has nothing to collect: say so, and when it was collected if that was today."""
+    last = queries.last_of_number(inbound.from_number, inbound.sender_key)
+    if last is None:
+        return Reply(True, "nothing_open", "", _text_of_sender("answer_nothing", inbound))
+    zone = ZoneInfo(last.library.zone)
+    at = last.handed_over_at.astimezone(zone) if last.handed_over_at else None
+    if at is not None and at.date() == now.astimezone(zone).date():
+        return _reply("already_handed_over", last, _text("answer_collected", last, inbound, at=f"{at:%H:%M}"))
+    return _reply("nothing_open", last, _text("answer_nothing", last, inbound))
+
+
+def _for_staff(inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
+    """A letter to the library; its writer gets one friendly line an hour."""
+    known = bool(mine) or queries.is_known_number(inbound.from_number)
+    why = "not_understood" if known else "unknown_number"
+    about = f"order:{mine[0].pk}" if len(mine) == 1 else ""
+    try:
+        counters.hit(f"help:{inbound.from_number}", limit=1, per=timedelta(hours=1), now=now)
+    except TooMany:
+        return Reply(False, why, about)
+    text = _text("answer_help", mine[0], inbound) if mine else _text_of_sender("answer_help", inbound)
+    return Reply(False, why, about, text)
+
+
+def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
+    """How it stands with an order: its time, or until when it is kept, or that it is being packed."""
+    zone, language = ZoneInfo(order.library.zone), _language(order, inbound)
+    promised = queries.live_appointment(order)
+    if promised is not None:
+        when = texts.stretch(promised.slot, zone, language)
+        return _reply(why, order, _text("answer_confirmed", order, inbound, when=when))
+    if order.state == OrderState.READY and order.keep_until is not None:
+        until = texts.last_day(order.keep_until, zone, language)
+        return _reply(why, order, _text("answer_until", order, inbound, until=until))
+    template = "answer_any_time" if why == "no_times_here" else "answer_packing"
+    return _reply(why, order, _text(template, order, inbound))
+
+
+def _ask(kind: Question.Kind, inbound: Inbound, order: Order, options: list[Any], *, now: datetime) -> None:
+    number = inbound.from_number
+    earlier = queries.open_questions(number, inbound.sender_key).filter(kind=kind)
+    _close(earlier, now=now)
+    Question.objects.create(number=number, kind=kind, order=order, options=options, asked_at=now)
+
+
+def _close(questions: Sequence[Question] | Any, *, now: datetime) -> None:
+    Question.objects.filter(pk__in=[question.pk for question in questions]).update(
+        closed_at=Greatest(now, F("asked_at"))
+    )
+
+
+def _reply(why: str, order: Order, text: Text | None) -> Reply:
+    return Reply(True, why, f"order:{order.pk}", text)
+
+
+def _text(template: str, order: Order, inbound: Inbound, **values: object) -> Text:
+    language = _language(order, inbound)
+    said = {
+        "library": order.library.name_in(language),
+        "number": order.shown,
+        "phone": order.library.phone,
+        **values,
+    }
+    return Text(template, said, language)
+
+
+def _text_of_sender(template: str, inbound: Inbound) -> Text | None:
+    """A text to somebody of whom we know only the number: Korean for Korean ones."""
+    sender = notification_queries.sender(inbound.sender_key)
+    if sender is None:
+        return None
+    language = queries.language_of_number(inbound.from_number) or (
+        "ko" if inbound.from_number.startswith("+82") else "en"
+    )
+    name = sender.name_ko if language == "ko" else sender.name_en
+    return Text(template, {"library": name, "phone": sender.phone}, language)
+
+
+def _language(order: Order, inbound: Inbound) -> str:
+    """The language of whoever wrote, as the number's contact says, else that of the order."""
+    collector = queries.collector_of(order)
+    if collector is not None and collector.number == inbound.from_number:
+        return str(collector.language)
+    return queries.language_of_number(inbound.from_number) or order.language
+
+
+def _listed(rooms: Sequence[Slot], zone: ZoneInfo, language: str) -> str:
+    """Choices as a text lists them; the day is said once for those of one day: `5=11/25 16:00 6=16:15`."""
+    listed, said = [], ""
+    for choice, slot in enumerate(rooms, FIRST_CHOICE):
+        day = texts.short_day(slot.starts_at, zone, language)
+        time = f"{slot.starts_at.astimezone(zone):%H:%M}"
+        listed.append(f"{choice}={time}" if day == said else f"{choice}={day} {time}")
+        said = day
+    return " ".join(listed)

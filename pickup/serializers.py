@@ -1,0 +1,351 @@
+"""What the API reads and shows of this room."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from rest_framework import serializers
+from rest_framework.exceptions import ValidationError
+
+from lending.serializers import Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
+from pickup import handovers, queries, waits
+from pickup.models import Appointment, Order, PointRules, Slot, Visit
+from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
+
+MOST_ITEMS = 50
+LANGUAGES = [("ko", "한국어"), ("en", "English")]
+REASONS = list(handovers.NOT_GIVEN)
+
+
+# Points, slots and how long it takes
+
+
+class PointRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    code = serializers.CharField()
+    library = serializers.CharField(source="library.code")
+    name_ko = serializers.CharField()
+    name_en = serializers.CharField()
+    place_ko = serializers.CharField()
+    place_en = serializers.CharField()
+    layout = serializers.CharField(help_text="file, bays, door or locker")
+    open = serializers.BooleanField(help_text="takes orders")
+    by_appointment = serializers.SerializerMethodField(help_text="promises times")
+    promise = serializers.SerializerMethodField(help_text="at_order or when_ready")
+
+    def get_by_appointment(self, row: Any) -> bool:
+        return bool(row.rules.by_appointment) if hasattr(row, "rules") else False
+
+    def get_promise(self, row: Any) -> str:
+        return str(row.rules.promise) if hasattr(row, "rules") else PointRules.Promise.WHEN_READY.value
+
+
+class WaitingRow(serializers.Serializer[Any]):
+    """The load of a pickup point."""
+
+    pickup_point = serializers.IntegerField(source="point_id")
+    waiting = serializers.IntegerField(help_text="cars not called yet")
+    called = serializers.IntegerField()
+    lanes_open = serializers.IntegerField()
+    expected_minutes = serializers.IntegerField(allow_null=True)
+    closed = serializers.BooleanField()
+    next_open = serializers.DateTimeField(allow_null=True)
+
+
+class NowRow(Local):
+    library = serializers.CharField(source="library.code")
+    points = WaitingRow(many=True)
+
+    def zone(self, row: Any) -> str:
+        return str(row["library"].zone)
+
+
+class SlotQuery(Paged):
+    """Which times: of one point, starting from `from` (now) until before `to` (the horizon)."""
+
+    pickup_point = serializers.IntegerField(min_value=1, max_value=2**63 - 1)
+    to = Moment(required=False)
+
+    def get_fields(self) -> dict[str, Any]:
+        return {**super().get_fields(), "from": Moment(required=False)}
+
+
+class SlotRow(Local):
+    id = serializers.IntegerField()
+    pickup_point = serializers.IntegerField(source="point_id")
+    starts_at = serializers.DateTimeField()
+    ends_at = serializers.DateTimeField()
+    orders_until = serializers.DateTimeField()
+    capacity = serializers.IntegerField()
+    free = serializers.SerializerMethodField()
+    accessible_free = serializers.SerializerMethodField(help_text="places for people who leave the car")
+    open = serializers.BooleanField()
+    session_ko = serializers.CharField()
+    session_en = serializers.CharField()
+
+    def zone(self, row: Slot) -> str:
+        return row.point.library.zone
+
+    def get_free(self, row: Slot) -> int:
+        return row.capacity - row.booked
+
+    def get_accessible_free(self, row: Slot) -> int:
+        return row.accessible - row.booked_accessible
+
+
+# Orders and appointments
+
+
+class ItemInput(Strict):
+    title = Id()
+    volume = Words(required=False, default="", allow_blank=True, max_length=20)
+
+
+class CollectorInput(Strict):
+    """Somebody else who comes for the books."""
+
+    name = Words(max_length=80)
+    number = Words(max_length=40, help_text="as people write it at the library, or E.164")
+    language = serializers.ChoiceField(choices=LANGUAGES, required=False, default="ko")
+    may_text = serializers.BooleanField(required=False, default=True)
+
+
+class OrderInput(Strict):
+    pickup_point = Id()
+    items = ItemInput(many=True, allow_empty=False, max_length=MOST_ITEMS)
+    slot = Id(required=False, allow_null=True, default=None)
+    collector = CollectorInput(required=False, allow_null=True, default=None)
+    card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
+
+
+class OrderQuery(Paged):
+    state = serializers.ChoiceField(choices=OrderState.choices, required=False)
+    pickup_point = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    card_number = serializers.CharField(required=False, max_length=80, help_text="staff only")
+
+
+class SlotChoice(Strict):
+    slot = Id()
+
+
+class BarcodeInput(Strict):
+    barcode = Words(max_length=30)
+
+
+class AppointmentRow(Local):
+    """The promise to a party."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=AppointmentState.choices)
+    pickup_point = serializers.IntegerField(source="point_id")
+    slot = serializers.IntegerField(source="slot_id")
+    starts_at = serializers.DateTimeField(source="slot.starts_at")
+    ends_at = serializers.DateTimeField(source="slot.ends_at")
+    answer_by = serializers.DateTimeField()
+    offer = serializers.IntegerField(help_text="the how-manieth offer it is")
+
+    def zone(self, row: Appointment) -> str:
+        return row.point.library.zone
+
+
+class CollectorRow(serializers.Serializer[Any]):
+    """Who comes for the books."""
+
+    name = serializers.CharField(help_text="empty: the patron")
+    number = serializers.SerializerMethodField(help_text="for staff, else null")
+    language = serializers.CharField()
+
+    def get_number(self, row: Any) -> str | None:
+        return str(row.number) if self.context.get("staff") else None
+
+
+class BorrowerRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    card_number = serializers.CharField()
+    name = serializers.CharField()
+
+
+class LineRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=LineState.choices)
+    title = TitleName(source="copy.title")
+    volume = serializers.CharField(source="copy.volume")
+    call_number = serializers.CharField(source="copy.call_number")
+    barcode = serializers.SerializerMethodField(help_text="for staff, else null")
+    reservation = serializers.IntegerField(source="reservation_id")
+    late = serializers.BooleanField(help_text="joined after the bag was ready")
+    reason = serializers.CharField(help_text="why it was not given")
+
+    def get_barcode(self, row: Any) -> str | None:
+        return str(row.copy.barcode) if self.context.get("staff") else None
+
+
+class VisitRow(Local):
+    """Somebody is here."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=VisitState.choices)
+    pickup_point = serializers.IntegerField(source="point_id")
+    purpose = serializers.ChoiceField(choices=Visit.Purpose.choices)
+    lane = serializers.IntegerField(source="lane_id", allow_null=True)
+    bay = serializers.CharField()
+    plate = serializers.SerializerMethodField(help_text="for staff and devices, else null")
+    arrived_at = serializers.DateTimeField()
+    called_at = serializers.DateTimeField(allow_null=True)
+    ended_at = serializers.DateTimeField(allow_null=True)
+    ahead = serializers.SerializerMethodField(help_text="cars that are called before this one")
+    orders = serializers.SerializerMethodField(help_text="the bags, by number and state")
+
+    def zone(self, row: Visit) -> str:
+        return row.point.library.zone
+
+    def get_plate(self, row: Visit) -> str | None:
+        return row.plate if self.context.get("at_work") else None
+
+    def get_ahead(self, row: Visit) -> int:
+        return waits.ahead_of(row)
+
+    def get_orders(self, row: Visit) -> list[dict[str, Any]]:
+        return [
+            {"id": order.pk, "number": order.number, "state": order.state}
+            for order in Order.objects.filter(visit_id=row.pk).order_by("pk")
+        ]
+
+
+class OrderRow(Local):
+    """The bag."""
+
+    id = serializers.IntegerField()
+    number = serializers.CharField(help_text="four digits")
+    shown = serializers.CharField(help_text="the number as it is printed: 47-21")
+    state = serializers.ChoiceField(choices=OrderState.choices)
+    library = serializers.CharField(source="library.code")
+    pickup_point = serializers.IntegerField(source="point_id")
+    books = serializers.SerializerMethodField(help_text="books that are meant for this bag")
+    opened_at = serializers.DateTimeField()
+    ready_at = serializers.DateTimeField(allow_null=True)
+    handed_over_at = serializers.DateTimeField(allow_null=True)
+    keep_until = serializers.DateTimeField(allow_null=True)
+    why = serializers.CharField(help_text="why nobody was told, or why it ended")
+    lines = LineRow(many=True)
+    appointment = AppointmentRow(allow_null=True)
+    visit = VisitRow(allow_null=True)
+    collector = serializers.SerializerMethodField()
+    patron = serializers.SerializerMethodField(help_text="for staff, else null")
+
+    def zone(self, row: Order) -> str:
+        return row.library.zone
+
+    def get_books(self, row: Order) -> int:
+        return sum(line.state in {*IN_BAG, LineState.GIVEN} for line in row.lines.all())
+
+    def get_collector(self, row: Order) -> dict[str, Any] | None:
+        who = queries.collector_of(row)
+        return None if who is None else dict(CollectorRow(who, context=self.context).data)
+
+    def get_patron(self, row: Order) -> dict[str, Any] | None:
+        shown = self.context.get("staff") and row.patron is not None
+        return dict(BorrowerRow(row.patron).data) if shown else None
+
+
+class RequestedRow(serializers.Serializer[Any]):
+    """What an asking led to."""
+
+    order = OrderRow(allow_null=True, help_text="the bag; null while nothing is on the shelf")
+    reservations = ReservationRow(many=True)
+    why = serializers.CharField(help_text="waiting: no copy is free yet, so no time was taken")
+
+
+# Visits and lanes
+
+
+class VisitInput(Strict):
+    """Who is here: `order` (by its collector, or anybody who serves), or by staff and devices a card, a number, a plate.
+
+    `pickup_point` may be left out where `order` says it.
+    """
+
+    pickup_point = Id(required=False)
+    order = Id(required=False)
+    card_number = Words(required=False, max_length=80)
+    order_number = Words(required=False, max_length=10)
+    plate = Words(required=False, default="", allow_blank=True, max_length=20)
+    bay = Words(required=False, default="", allow_blank=True, max_length=10)
+    purpose = serializers.ChoiceField(choices=Visit.Purpose.choices, required=False, default="collect")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if sum(name in attrs for name in ("order", "card_number", "order_number")) > 1:
+            raise ValidationError(_("Please name one of order, card_number and order_number."))
+        if "order" not in attrs and "pickup_point" not in attrs:
+            raise ValidationError({"pickup_point": [ValidationError(_("Please say where.")).detail[0]]})
+        return attrs
+
+
+class CallInput(Strict):
+    lane = Id(required=False, allow_null=True, default=None)
+    count = Id(required=False, default=1)
+
+
+class CalledRow(serializers.Serializer[Any]):
+    visits = VisitRow(many=True)
+
+
+class NotGivenInput(Strict):
+    barcode = Words(max_length=30)
+    reason = serializers.ChoiceField(choices=[(reason, reason) for reason in REASONS])
+
+
+class BagInput(Strict):
+    number = Words(max_length=10)
+    not_given = NotGivenInput(many=True, required=False, default=list, max_length=MOST_ITEMS)
+
+    def validate_not_given(self, value: list[dict[str, str]]) -> dict[str, str]:
+        """Barcode to reason; refuses a copy that is named twice."""
+        reasons = {entry["barcode"]: entry["reason"] for entry in value}
+        if len(reasons) != len(value):
+            raise ValidationError(_("A copy is named twice."))
+        return reasons
+
+
+class HandOverInput(Strict):
+    """Empty: every ready bag of the visit, with all that is in it."""
+
+    orders = BagInput(many=True, required=False, default=list, max_length=MOST_ITEMS)
+
+
+class ServeInput(Strict):
+    """One scan: a slip, a card or a book of the bag."""
+
+    order_number = Words(required=False, max_length=10)
+    card_number = Words(required=False, max_length=80)
+    barcode = Words(required=False, max_length=30)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if len(attrs) != 1:
+            raise ValidationError(_("Please send one of order_number, card_number and barcode."))
+        return attrs
+
+
+class GivenRow(serializers.Serializer[Any]):
+    """What became of one copy."""
+
+    barcode = serializers.CharField(source="copy.barcode")
+    title = TitleName(source="copy.title")
+    order = serializers.IntegerField(source="line.order_id")
+    loan = serializers.IntegerField(source="loan_id", allow_null=True)
+    due_on = serializers.CharField(help_text="local day; empty if it was not lent here")
+    reason = serializers.CharField(help_text="why it was not given; else empty")
+
+
+class HandedOverRow(serializers.Serializer[Any]):
+    visit = VisitRow()
+    given = GivenRow(many=True)
+
+
+class LaneRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    pickup_point = serializers.IntegerField(source="point_id")
+    name = serializers.CharField()
+    open = serializers.BooleanField()
+

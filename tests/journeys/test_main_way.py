@@ -1,0 +1,128 @@
+"""The main job from asking to the next reader's text, with every process real and nothing eager."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+import pytest
+
+from config import sample
+from tests.journeys.people import Program, Telephone, eventually
+
+pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
+
+GRACE, NEXT = "2020-0004", "2020-0005"  # she answers from +1; he waits for the same book
+
+
+@pytest.fixture
+def town(product):
+    """The running sample library, at an hour that is never quiet."""
+    with psycopg.connect(product.environment["DATABASE_URL"]) as connection:
+        connection.execute("UPDATE notifications_sender SET quiet_from = '00:00', quiet_until = '00:00'")
+    return product
+
+
+def phone(town, card: str) -> Telephone:
+    number = next(person.number for person in sample.PEOPLE if person.card == card)
+    return Telephone(town.address, town.environment, number, sample.SENDERS[0]["number"])
+
+
+def patron(town, card: str) -> Program:
+    return Program(town.address).sign_in(card_number=card, pin=sample.PIN)
+
+
+def librarian(town) -> Program:
+    return Program(town.address).sign_in(username="librarian", password=sample.PASSWORD)
+
+
+def point_of(anybody: Program, code: str) -> int:
+    return next(row["id"] for row in anybody.get("pickup-points")["results"] if row["code"] == code)
+
+
+def book_with_one_copy_at(anybody: Program, library: str, word: str) -> int:
+    """A title found by searching, whose only copy stands free at the library."""
+    for row in anybody.get("titles", q=word)["results"]:
+        copies = anybody.get(f"titles/{row['id']}")["copies"]
+        if len(copies) == 1 and copies[0]["free"] and copies[0]["library"]["code"] == library:
+            return int(row["id"])
+    raise AssertionError(f"no title for {word!r} with one free copy at {library}")
+
+
+def pack(staff: Program, order: dict[str, Any]) -> None:
+    for line in staff.get(f"orders/{order['id']}")["lines"]:
+        if line["state"] == "to_pick":
+            staff.post(f"orders/{order['id']}/pack", {"barcode": line["barcode"]})
+    staff.post(f"orders/{order['id']}/ready")
+
+
+def the_order_of(person: Program, state: str) -> dict[str, Any] | None:
+    return next((row for row in person.get("orders")["results"] if row["state"] == state), None)
+
+
+def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
+    staff, grace, following = librarian(town), patron(town, GRACE), patron(town, NEXT)
+    lane = point_of(grace, "geumho-lane")
+    title = book_with_one_copy_at(grace, "geumho", "한국")
+    for row in grace.get("orders")["results"]:  # the sample's own order is out of the way
+        if row["state"] in {"picking", "ready"}:
+            grace.post(f"orders/{row['id']}/cancel")
+
+    asked = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key="grace-1", status=201)
+    order = asked["order"]
+    assert order["state"] == "picking"
+    again = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key="grace-1", status=201)
+    assert again["order"]["id"] == order["id"]
+    waits = following.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)
+    assert (waits["reservations"][0]["state"], waits["reservations"][0]["why_waiting"]) == ("waiting", "lent")
+
+    pack(staff, order)
+    telephone = phone(town, GRACE)
+    offer = telephone.text_with("ready", f"{order['number'][:2]}-{order['number'][2:]}")
+    assert "1=yes" in offer
+    for _ in range(3):
+        assert telephone.answer("1", sid="SM" + "1" * 32).status_code == 200
+    eventually(
+        lambda: grace.get(f"orders/{order['id']}")["appointment"]["state"] == "confirmed", "the answer is applied"
+    )
+    assert telephone.text_with("confirmed")
+
+    visit = grace.post("visits", {"order": order["id"]})
+    assert visit["state"] == "waiting"
+    called = staff.post(f"pickup-points/{lane}/call-next")
+    assert called["visits"][0]["id"] == visit["id"]
+    handed = staff.post(f"visits/{visit['id']}/hand-over")
+    [copy] = handed["given"]
+    assert copy["loan"] is not None
+    assert staff.post(f"visits/{visit['id']}/hand-over", status=409)["code"] == "already_handed_over"
+    [loan] = [row for row in grace.get("loans")["results"] if row["state"] == "out"]
+
+    returned = staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"})
+    assert returned["loan"]["state"] == "returned"
+    assert staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"}, status=409)["code"] == "not_on_loan"
+
+    def bagged() -> dict[str, Any] | None:
+        found = [row for row in following.get("orders")["results"] if row["state"] == "picking"]
+        return next((row for row in found if any(line["barcode_of"] for line in row["lines"] if False) or found), None)
+
+    pack(staff, eventually(bagged, "the worker puts the returned book into the next reader's bag"))
+    assert phone(town, NEXT).text_with("준비")
+
+
+def test_with_redis_switched_off_the_sweep_does_it_all(town):
+    staff, reader = librarian(town), patron(town, "2020-0012")
+    lane = point_of(reader, "geumho-lane")
+    town.stop_redis()
+    for row in reader.get("orders")["results"]:
+        if row["state"] in {"picking", "ready"}:
+            reader.post(f"orders/{row['id']}/cancel")
+    title = book_with_one_copy_at(reader, "geumho", "문화")
+    order = reader.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)["order"]
+    pack(staff, order)
+    town.manage("sweep")
+    assert phone(town, "2020-0012").text_with("준비", f"{order['number'][:2]}-{order['number'][2:]}", within=5)
+    offered = reader.get(f"orders/{order['id']}")["appointment"]
+    assert offered["state"] == "offered"
+    reader.post(f"appointments/{offered['id']}/confirm")
+    served = staff.post(f"pickup-points/{lane}/serve", {"order_number": order["number"]})
+    assert served["given"][0]["loan"] is not None

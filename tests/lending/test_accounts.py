@@ -1,0 +1,325 @@
+"""Signing in, tokens, and what an actor may do where."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.test import RequestFactory
+from rest_framework.exceptions import AuthenticationFailed
+from rest_framework.request import Request
+
+from core.actor import ANYONE, RULE, Actor
+from core.models import Counter
+from core.refusal import Forbidden, NotFound, TooMany
+from lending import accounts, auth
+from lending.accounts import UnusablePin
+from lending.errors import WrongCredentials
+from lending.models import Account, Membership, Token
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+NOW = rows.NOW
+
+
+@pytest.fixture(autouse=True)
+def quick_hashes(request: pytest.FixtureRequest, settings: Any) -> Iterator[None]:
+    """Slow hashes are meant for attackers; the test of equal times asks for them."""
+    if "slow_hashes" not in request.keywords:
+        settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+    yield
+
+
+def sign_in(card: str, pin: str, address: str = "192.0.2.1", **kwargs: Any) -> Account:
+    return accounts.sign_in_patron(card_number=card, pin=pin, address=address, **{"now": NOW, **kwargs})
+
+
+def refusals(attempts: int, act: Callable[[], object]) -> list[str]:
+    codes = []
+    for _ in range(attempts):
+        with pytest.raises((WrongCredentials, TooMany)) as caught:
+            act()
+        codes.append(caught.value.code)
+    return codes
+
+
+def test_a_card_and_its_pin_sign_in() -> None:
+    patron = rows.patron(pin="2020")
+    assert sign_in(patron.card_number, "2020") == patron.account
+    assert patron.account and patron.account.username == patron.card_number
+
+
+@pytest.mark.parametrize("typed", [" {} ", "{}\n", "full-width"])
+def test_a_card_may_be_typed_with_spaces_and_full_width_digits(typed: str) -> None:
+    patron = rows.patron(pin="2020")
+    card = patron.card_number
+    wide = card.translate({ord("0") + n: chr(0xFF10 + n) for n in range(10)})
+    assert sign_in(wide if typed == "full-width" else typed.format(card), "２０２０") == patron.account
+
+
+@pytest.mark.parametrize(
+    ("card", "pin"),
+    [
+        ("", ""),
+        ("99999999", "2020"),
+        ("\x00", "2020"),
+        ("x" * 10_000, "y" * 10_000),
+        ("' or 1=1", "2020"),
+        ("가나다라", "1"),
+    ],
+)
+def test_what_is_no_card_is_refused_like_a_wrong_pin(card: str, pin: str) -> None:
+    with pytest.raises(WrongCredentials) as caught:
+        sign_in(card, pin)
+    assert (caught.value.code, caught.value.status) == ("wrong_credentials", 401)
+
+
+def test_every_wrong_sign_in_gets_the_same_answer() -> None:
+    patron, without_pin = rows.patron(pin="2020"), rows.patron()
+    gone = rows.patron(pin="2020")
+    Account.objects.filter(pk=gone.account_id).update(is_active=False)
+    answers = set()
+    for card, pin in [
+        (patron.card_number, "2021"),
+        (without_pin.card_number, "2020"),
+        (gone.card_number, "2020"),
+        ("99999999", "2020"),
+    ]:
+        with pytest.raises(WrongCredentials) as caught:
+            sign_in(card, pin)
+        answers.add((str(caught.value), caught.value.status, str(caught.value.facts)))
+    assert len(answers) == 1
+
+
+@pytest.mark.slow_hashes
+def test_an_unknown_card_takes_as_long_as_a_wrong_pin() -> None:
+    patron = rows.patron(pin="2020")
+
+    def fastest(card: str) -> float:
+        took = []
+        for n in range(5):
+            began = time.perf_counter()
+            refusals(1, lambda n=n: sign_in(card, f"000{n}"))
+            took.append(time.perf_counter() - began)
+        return min(took)
+
+    known, unknown = fastest(patron.card_number), fastest("99999999")
+    assert 0.5 < unknown / known < 2.0
+
+
+def test_a_locked_card_is_refused_even_with_the_right_pin_and_only_for_a_while() -> None:
+    patron = rows.patron(pin="2020")
+    codes = refusals(accounts.TRIES_PER_NAME + 1, lambda: sign_in(patron.card_number, "0000"))
+    assert codes[-2:] == ["wrong_credentials", "too_many_attempts"]
+    with pytest.raises(TooMany) as caught:
+        sign_in(patron.card_number, "2020", address="192.0.2.2")
+    assert caught.value.retry_after and caught.value.status == 429
+    assert sign_in(patron.card_number, "2020", now=NOW + accounts.WINDOW)
+
+
+def test_an_unknown_card_is_locked_just_like_a_known_one() -> None:
+    assert refusals(accounts.TRIES_PER_NAME + 1, lambda: sign_in("99999999", "0000"))[-1] == "too_many_attempts"
+
+
+def test_a_sign_in_wipes_the_slate() -> None:
+    patron = rows.patron(pin="2020")
+    for _ in range(2):
+        refusals(accounts.TRIES_PER_NAME - 1, lambda: sign_in(patron.card_number, "0000"))
+        assert sign_in(patron.card_number, "2020")
+
+
+def test_an_address_that_tries_many_cards_is_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(accounts, "TRIES_PER_ADDRESS", 3)
+    cards = iter(range(10_000, 20_000))
+    codes = refusals(4, lambda: sign_in(str(next(cards)), "0000"))
+    assert codes == ["wrong_credentials"] * 3 + ["too_many_attempts"]
+    assert refusals(1, lambda: sign_in(str(next(cards)), "0000", address="192.0.2.9")) == ["wrong_credentials"]
+
+
+def test_counters_name_nobody() -> None:
+    patron = rows.patron(pin="2020")
+    refusals(1, lambda: sign_in(patron.card_number, "0000"))
+    assert not any(patron.card_number in counter.key or "192.0.2" in counter.key for counter in Counter.objects.all())
+
+
+def test_staff_sign_in_by_name_and_a_patron_does_not() -> None:
+    librarian = rows.staff(rows.library())
+    patron = rows.patron(pin="2020")
+
+    def sign_in_staff(name: str, password: str) -> Account:
+        return accounts.sign_in_staff(username=name, password=password, address="192.0.2.1", now=NOW)
+
+    assert sign_in_staff(librarian.username, "quiet please") == librarian
+    for name, password in [
+        (librarian.username, "loud please"),
+        (patron.card_number, "2020"),
+        ("nobody", "quiet please"),
+        ("a\x00b", "x"),
+    ]:
+        assert refusals(1, lambda n=name, p=password: sign_in_staff(n, p)) == ["wrong_credentials"]
+
+
+@pytest.mark.parametrize("pin", ["", "123", "123456789", "12a4", "12 4", "٢٠٢٠x", "1234\x00"])
+def test_a_pin_has_four_to_eight_digits(pin: str) -> None:
+    with pytest.raises(UnusablePin) as caught:
+        accounts.set_pin(patron_id=rows.patron().pk, pin=pin, by=RULE, now=NOW)
+    assert (caught.value.code, caught.value.field, caught.value.status) == ("unusable_pin", "pin", 400)
+
+
+def test_a_new_pin_ends_the_old_one_and_its_tokens() -> None:
+    patron = rows.patron(pin="2020")
+    assert patron.account
+    issued = accounts.issue_token(account=patron.account, now=NOW)
+    accounts.set_pin(patron_id=patron.pk, pin="202122", by=RULE, now=NOW)
+    assert accounts.token_of(issued.token, now=NOW) is None
+    assert refusals(1, lambda: sign_in(patron.card_number, "2020")) == ["wrong_credentials"]
+    assert sign_in(patron.card_number, "202122") == patron.account
+    assert Account.objects.filter(username=patron.card_number).count() == 1
+
+
+# Tokens
+
+
+def asked_with(header: str) -> Request:
+    return Request(RequestFactory().get("/", headers={"Authorization": header} if header else {}))
+
+
+def test_only_the_digest_of_a_token_is_kept() -> None:
+    issued = accounts.issue_token(account=rows.staff(rows.library()), now=NOW)
+    token = Token.objects.get()
+    assert issued.token not in token.digest
+    assert accounts.token_of(issued.token, now=NOW) == token
+
+
+def test_a_token_lives_half_a_day_for_staff_and_a_month_for_patrons() -> None:
+    patron = rows.patron(pin="2020")
+    assert patron.account
+    for account, lasts in [(rows.staff(rows.library()), timedelta(hours=12)), (patron.account, timedelta(days=30))]:
+        issued = accounts.issue_token(account=account, now=NOW)
+        assert issued.expires_at == NOW + lasts
+        assert accounts.token_of(issued.token, now=NOW + lasts - timedelta(seconds=1))
+        assert accounts.token_of(issued.token, now=NOW + lasts) is None
+
+
+def test_a_revoked_token_and_one_of_a_closed_account_are_worthless() -> None:
+    librarian = rows.staff(rows.library())
+    first, second = (accounts.issue_token(account=librarian, now=NOW).token for _ in range(2))
+    found = accounts.token_of(first, now=NOW)
+    assert found
+    assert accounts.revoke_token(token_id=found.pk) is True
+    assert accounts.revoke_token(token_id=found.pk) is False
+    assert accounts.token_of(first, now=NOW) is None
+    Account.objects.filter(pk=librarian.pk).update(is_active=False)
+    assert accounts.token_of(second, now=NOW) is None
+
+
+def test_expired_tokens_are_forgotten() -> None:
+    librarian = rows.staff(rows.library())
+    accounts.issue_token(account=librarian, now=NOW - timedelta(days=1))
+    accounts.issue_token(account=librarian, now=NOW)
+    assert accounts.forget_tokens(now=NOW) == 1
+
+
+def test_a_token_in_the_header_names_the_actor(time_machine: Any) -> None:
+    time_machine.move_to(NOW)
+    patron = rows.patron(pin="2020")
+    library = rows.library()
+    librarian = rows.staff(library)
+    assert patron.account
+    camera = accounts.issue_device_token(name="plate camera", library_id=library.pk, by=RULE, now=NOW)
+    device = accounts.token_of(camera.token, now=NOW)
+    assert device
+    for issued, actor in [
+        (accounts.issue_token(account=patron.account, now=NOW), Actor("patron", patron.pk, "api")),
+        (accounts.issue_token(account=librarian, now=NOW), Actor("staff", librarian.pk, "api")),
+        (camera, Actor("device", device.pk, "api")),
+    ]:
+        request = asked_with(f"Token {issued.token}")
+        found = auth.TokenAuthentication().authenticate(request)
+        assert found
+        user, _ = found
+        assert user.is_authenticated and str(user)
+        assert Actor.of(request._request) == actor
+
+
+@pytest.mark.parametrize("header", ["Token", "Token a b", "Token unknown", "token \u00e9", "Token " + "x" * 5000])
+def test_an_unknown_token_is_refused(header: str) -> None:
+    with pytest.raises(AuthenticationFailed) as caught:
+        auth.TokenAuthentication().authenticate(asked_with(header))
+    assert caught.value.get_codes() == "invalid_token"
+
+
+@pytest.mark.parametrize("header", ["", "Bearer x", "Basic eDp5"])
+def test_another_scheme_is_left_to_others(header: str) -> None:
+    assert auth.TokenAuthentication().authenticate(asked_with(header)) is None
+
+
+# Actors and libraries
+
+
+def test_the_session_names_the_actor() -> None:
+    patron, librarian = rows.patron(pin="2020"), rows.staff(rows.library())
+    loose = Account.objects.create_user(username="loose")
+    for user, actor in [
+        (AnonymousUser(), ANYONE),
+        (loose, ANYONE),
+        (librarian, Actor("staff", librarian.pk, "web")),
+        (patron.account, Actor("patron", patron.pk, "web")),
+    ]:
+        request = RequestFactory().get("/")
+        request.user = user  # type: ignore[assignment]
+        auth.ActorMiddleware(lambda request: None).process_request(request)  # type: ignore[arg-type,return-value]
+        assert Actor.of(request) == actor
+
+
+def test_staff_work_where_they_are_members_and_by_their_role() -> None:
+    here, there = rows.library(), rows.library()
+    librarian = rows.staff_actor(rows.staff(here))
+    manager = rows.staff_actor(rows.staff(here, Membership.Role.MANAGER))
+    assert auth.staff_libraries(librarian) == {here.pk}
+    auth.require_staff(librarian, here.pk)
+    auth.require_staff(librarian, here.pk, "librarian")
+    auth.require_staff(manager, here.pk, "manager")
+    with pytest.raises(Forbidden):
+        auth.require_staff(librarian, here.pk, "manager")
+    for stranger in (librarian, manager):
+        with pytest.raises(NotFound):
+            auth.require_staff(stranger, there.pk)
+
+
+def test_a_device_works_in_its_library_as_a_librarian() -> None:
+    here, there = rows.library(), rows.library()
+    issued = accounts.issue_device_token(name="locker", library_id=here.pk, by=RULE, now=NOW)
+    token = accounts.token_of(issued.token, now=NOW)
+    assert token
+    device = Actor("device", token.pk, "api")
+    assert auth.staff_libraries(device) == {here.pk}
+    auth.require_staff(device, here.pk)
+    with pytest.raises(Forbidden):
+        auth.require_staff(device, here.pk, "manager")
+    with pytest.raises(NotFound):
+        auth.require_staff(device, there.pk)
+
+
+@pytest.mark.parametrize("actor", [ANYONE, RULE, Actor("collector", 1), Actor("patron", 1), Actor("staff", None)])
+def test_nobody_else_works_anywhere(actor: Actor) -> None:
+    library = rows.library()
+    assert auth.staff_libraries(actor) == frozenset()
+    with pytest.raises(NotFound):
+        auth.require_staff(actor, library.pk)
+    with pytest.raises(Forbidden) as caught:
+        auth.require_any_staff(actor)
+    assert caught.value.code == "staff_only"
+
+
+def test_only_a_patron_is_a_patron() -> None:
+    assert auth.require_patron(Actor("patron", 7)) == 7
+    for actor in (ANYONE, Actor("staff", 7), Actor("collector", 7), Actor("patron", None)):
+        with pytest.raises(Forbidden) as caught:
+            auth.require_patron(actor)
+        assert (caught.value.code, caught.value.status) == ("patron_only", 403)

@@ -1,0 +1,520 @@
+"""Somebody is here: arriving, being called, being served, leaving, and taking it back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.actor import Actor
+from core.models import Happening, Journal
+from core.moves import MoveRefused
+from core.refusal import BadInput
+from lending.errors import UnknownBarcode, UnknownCard
+from lending.models import Copy, Loan, Reservation
+from pickup import appointments, arrivals, errors, lane, orders
+from pickup.models import Order, Visit
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+CAMERA = Actor("device", 7, "api")
+
+
+@pytest.fixture
+def point():
+    return rows.point()
+
+
+@pytest.fixture
+def one_lane(point):
+    return rows.lane(point)
+
+
+@pytest.fixture
+def reader(point):
+    return rows.patron(point.library)
+
+
+def ready(point, **columns):
+    """An order of a new patron, packed and ready."""
+    return steps.ready(steps.asked(rows.patron(point.library, **columns), point))
+
+
+def here(order, now, **more):
+    return arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=DESK, now=now, **more)
+
+
+def called(order, now):
+    """The visit of an order, called."""
+    here(order, now)
+    (visit,) = lane.call_next(point_id=order.point_id, by=DESK, now=now)
+    return visit
+
+
+# Arriving
+
+
+def test_a_driver_who_says_so_twice_is_here_once(point, reader, now):
+    order = steps.ready(steps.asked(reader, point))
+    by = rows.patron_actor(reader)
+    first = arrivals.arrive(point_id=point.pk, by=by, now=now)
+    second = arrivals.arrive(point_id=point.pk, by=by, now=now + timedelta(minutes=3), bay="3번")
+    assert (first.pk, second.pk, second.bay, second.arrived_at) == (second.pk, first.pk, "3번", now)
+    assert steps.again(order).visit_id == first.pk
+    assert Journal.objects.filter(noun="pickup.visit", row=first.pk).count() == 1
+
+
+def test_arriving_early_is_fine_and_the_bag_may_still_be_open(point, reader, now):
+    order = steps.asked(reader, point)
+    visit = arrivals.arrive(point_id=point.pk, order_id=order.pk, by=rows.patron_actor(reader, "link"), now=now)
+    assert (visit.state, visit.door, steps.again(order).visit_id) == ("waiting", "link", visit.pk)
+
+
+def test_the_board_is_told(point, now):
+    order = ready(point)
+    before = Happening.objects.filter(topic=f"point:{point.pk}").count()
+    here(order, now)
+    assert Happening.objects.filter(topic=f"point:{point.pk}").count() == before + 1
+
+
+def test_a_household_that_agreed_comes_in_one_car(point, now):
+    family = rows.household(together=True)
+    bags = [ready(point, household=family) for _ in range(3)]
+    visit = here(bags[1], now)
+    assert {steps.again(bag).visit_id for bag in bags} == {visit.pk}
+    assert arrivals.arrive(point_id=point.pk, by=rows.patron_actor(bags[2].patron), now=now).pk == visit.pk
+
+
+def test_a_household_that_did_not_agree_comes_apart(point, now):
+    family = rows.household()
+    bags = [ready(point, household=family) for _ in range(2)]
+    assert here(bags[0], now).pk != here(bags[1], now).pk
+
+
+def test_a_grandson_collects_for_two_grandparents_with_one_word(point, now):
+    phone = rows.mobile()
+    bags = []
+    for _ in range(2):
+        who = rows.patron(point.library)
+        grandson = rows.contact(who, number=phone, own=False, name="손자")
+        bags.append(steps.ready(steps.asked(who, point, collector_id=grandson.pk)))
+    visit = arrivals.arrive(point_id=point.pk, by=Actor("collector", bags[0].pk, "text"), now=now)
+    assert {steps.again(bag).visit_id for bag in bags} == {visit.pk}
+
+
+def test_a_patron_without_an_order_is_refused_and_staff_may_note_them(point, reader, now):
+    with pytest.raises(errors.NoOpenOrder):
+        arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now)
+    visit = arrivals.arrive(point_id=point.pk, patron_id=reader.pk, by=DESK, now=now)
+    assert visit.patron_id == reader.pk
+
+
+def test_who_brings_books_back_needs_no_order(point, reader, now):
+    visit = arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now, purpose="return")
+    assert visit.purpose == "return"
+
+
+def test_a_bag_that_was_given_already_says_when(point, reader, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, point)), now=now)
+    for asked in ({"order_id": order.pk}, {}):
+        with pytest.raises(errors.AlreadyHandedOver) as refusal:
+            arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now + timedelta(minutes=20), **asked)
+        assert refusal.value.facts["at"] == "10:00"
+
+
+def test_a_strangers_order_is_unknown(point, reader, now):
+    theirs = ready(point)
+    for by in (rows.patron_actor(reader), Actor("collector", theirs.pk + 1, "link"), Actor("anyone")):
+        with pytest.raises(errors.OrderNotFound):
+            arrivals.arrive(point_id=point.pk, order_id=theirs.pk, by=by, now=now)
+    assert Visit.objects.count() == 0
+
+
+def test_an_order_of_another_place_is_unknown_here(point, now):
+    elsewhere = rows.point(point.library)
+    order = ready(elsewhere)
+    with pytest.raises(errors.OrderNotFound):
+        arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
+
+
+def test_the_camera_sees_the_car_before_its_driver_speaks(point, reader, now):
+    order = steps.ready(steps.asked(reader, point))
+    seen = arrivals.arrive(point_id=point.pk, plate="12가 3456", by=CAMERA, now=now)
+    said = arrivals.arrive(point_id=point.pk, plate="１２가3456", by=rows.patron_actor(reader), now=now)
+    assert (said.pk, said.patron_id, said.plate) == (seen.pk, reader.pk, "12가3456")
+    assert steps.again(order).visit_id == seen.pk
+
+
+def test_a_plate_is_here_once(point, now):
+    first = arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now)
+    assert arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now).pk == first.pk
+
+
+def test_typing_a_strangers_plate_does_not_get_one_into_their_car(point, now):
+    theirs, mine = ready(point), ready(point)
+    first = here(theirs, now, plate="12가3456")
+    second = arrivals.arrive(point_id=point.pk, plate="12가3456", by=rows.patron_actor(mine.patron), now=now)
+    assert second.pk != first.pk
+    assert (second.plate, steps.again(mine).visit_id) == ("", second.pk)
+
+
+@pytest.mark.parametrize("wrong", [{"purpose": "steal"}, {"plate": "x" * 21}, {"bay": "a\x00b"}, {"plate": ""}])
+def test_what_cannot_be_read_is_refused_with_its_field(point, now, wrong):
+    with pytest.raises(BadInput) as refusal:
+        arrivals.arrive(point_id=point.pk, by=DESK, now=now, **wrong)
+    assert refusal.value.field in {"purpose", "plate", "bay", "order"}
+
+
+def test_an_unknown_place_is_refused(now):
+    with pytest.raises(errors.PointNotFound):
+        arrivals.arrive(point_id=10**9, by=DESK, now=now, plate="1")
+
+
+# Calling
+
+
+def test_who_came_first_is_called_first_and_who_has_nothing_ready_waits(point, one_lane, now):
+    packing = steps.asked(rows.patron(point.library), point)
+    first, second = ready(point), ready(point)
+    here(packing, now)
+    here(second, now + timedelta(minutes=2))
+    mine = here(first, now + timedelta(minutes=1))
+    (visit,) = lane.call_next(point_id=point.pk, lane_id=one_lane.pk, by=DESK, now=now + timedelta(minutes=5))
+    assert (visit.pk, visit.state, visit.lane_id, visit.called_by) == (mine.pk, "called", one_lane.pk, "staff:1")
+
+
+def test_who_returns_or_asks_needs_no_bag_to_be_called(point, one_lane, reader, now):
+    visit = arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now, purpose="ask")
+    assert lane.call_next(point_id=point.pk, by=DESK, now=now) == [visit]
+
+
+def test_nobody_to_call_says_how_many_wait_for_their_bag(point, one_lane, now):
+    here(steps.asked(rows.patron(point.library), point), now)
+    with pytest.raises(errors.NobodyWaiting) as refusal:
+        lane.call_next(point_id=point.pk, by=DESK, now=now)
+    assert refusal.value.facts == {"waiting": 1}
+
+
+def test_a_closed_or_busy_lane_is_refused_and_names_its_visit(point, one_lane, now):
+    shut = rows.lane(point, open=False)
+    first = called(ready(point), now)
+    here(ready(point), now)
+    with pytest.raises(errors.LaneClosed):
+        lane.call_next(point_id=point.pk, lane_id=shut.pk, by=DESK, now=now)
+    for asked in (one_lane.pk, None):
+        with pytest.raises(errors.LaneBusy) as refusal:
+            lane.call_next(point_id=point.pk, lane_id=asked, by=DESK, now=now)
+        assert refusal.value.facts == {"visit": first.pk}
+
+
+def test_a_lane_of_another_place_is_unknown(point, one_lane, now):
+    with pytest.raises(errors.LaneNotFound):
+        lane.call_next(point_id=point.pk, lane_id=rows.lane(rows.point()).pk, by=DESK, now=now)
+
+
+def test_without_naming_a_lane_the_first_free_one_is_used(point, now):
+    lanes = [rows.lane(point, name=name) for name in "AB"]
+    for order in (ready(point), ready(point)):
+        here(order, now)
+    used = [lane.call_next(point_id=point.pk, by=DESK, now=now)[0].lane_id for _ in lanes]
+    assert used == [each.pk for each in lanes]
+
+
+def test_with_no_open_lane_nobody_is_called_in_single_file(point, now):
+    here(ready(point), now)
+    with pytest.raises(errors.LaneClosed):
+        lane.call_next(point_id=point.pk, by=DESK, now=now)
+
+
+def test_in_bays_a_librarian_walks_with_several_bags(now):
+    bays = rows.point(layout="bays")
+    for place in ("1", "2", "3"):
+        here(ready(bays), now, bay=place)
+    visits = lane.call_next(point_id=bays.pk, by=DESK, now=now, count=2)
+    assert [(visit.bay, visit.state, visit.lane_id) for visit in visits] == [("1", "called", None), ("2", "called", None)]
+
+
+@pytest.mark.parametrize("count", [0, -1, 2, 11])
+def test_in_single_file_one_car_is_called_at_a_time(point, one_lane, now, count):
+    with pytest.raises(BadInput):
+        lane.call_next(point_id=point.pk, by=DESK, now=now, count=count)
+
+
+# Handing over
+
+
+def test_every_ready_bag_of_the_car_is_handed_over_and_lent(point, one_lane, now):
+    family = rows.household(together=True)
+    bags = [ready(point, household=family) for _ in range(2)]
+    visit = called(bags[0], now)
+    done = lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert done.visit.state == "served"
+    assert len(done.given) == Loan.objects.filter(state="out").count() == 2
+    assert {steps.again(bag).state for bag in bags} == {"handed_over"}
+
+
+def test_a_book_that_is_kept_back_has_its_reason(point, one_lane, reader, now):
+    order = steps.ready(steps.asked(reader, point, books=2))
+    kept = order.lines.first().copy.barcode
+    visit = called(order, now)
+    done = lane.hand_over(
+        visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(order.shown, {kept: "not_wanted"})]
+    )
+    assert {given.copy.barcode: given.reason for given in done.given}[kept] == "not_wanted"
+    assert Loan.objects.filter(state="out").count() == 1
+
+
+def test_a_visit_is_served_when_its_last_ready_bag_is_gone(point, one_lane, now):
+    family = rows.household(together=True)
+    first, second = (ready(point, household=family) for _ in range(2))
+    visit = called(first, now)
+    done = lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(first.number)])
+    assert done.visit.state == "called"
+    done = lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(second.number)])
+    assert done.visit.state == "served"
+
+
+def test_handing_over_twice_says_when_it_was_done(point, one_lane, now):
+    visit = called(ready(point), now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=4))
+    with pytest.raises(errors.AlreadyHandedOver) as refusal:
+        lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=5))
+    assert refusal.value.facts["at"] == "10:04"
+    assert Loan.objects.count() == 1
+
+
+def test_only_a_called_visit_is_served(point, now):
+    visit = here(ready(point), now)
+    with pytest.raises(MoveRefused):
+        lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    with pytest.raises(errors.VisitNotFound):
+        lane.hand_over(visit_id=10**9, by=DESK, now=now)
+
+
+def test_a_bag_of_somebody_else_and_a_book_of_another_bag_are_refused_and_nothing_is_lent(point, one_lane, now):
+    mine, theirs = ready(point), ready(point)
+    visit = called(mine, now)
+    with pytest.raises(errors.OrderNotFound):
+        lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(theirs.number)])
+    barcode = theirs.lines.get().copy.barcode
+    with pytest.raises(errors.NotInOrder):
+        lane.hand_over(
+            visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(mine.number, {barcode: "not_wanted"})]
+        )
+    assert Loan.objects.count() == 0
+
+
+def test_a_bag_that_was_cancelled_meanwhile_is_not_handed_over(point, one_lane, now):
+    order = ready(point)
+    visit = called(order, now)
+    orders.cancel(order_id=order.pk, by=rows.patron_actor(order.patron), now=now)
+    with pytest.raises(errors.NothingReady):
+        lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+
+
+def test_a_bag_of_the_family_that_became_ready_while_they_stood_there_is_given_too(point, one_lane, now):
+    family = rows.household(together=True)
+    visit = called(ready(point, household=family), now)
+    late = ready(point, household=family)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    assert (steps.again(late).state, steps.again(late).visit_id) == ("handed_over", visit.pk)
+
+
+def test_the_promise_is_kept_when_the_bag_is_handed_over(point, one_lane, now):
+    order = ready(point)
+    promise = appointments.promise(order_id=order.pk, slot_id=rows.slot(point).pk, by=DESK, now=now)
+    visit = called(order, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    promise.refresh_from_db()
+    assert promise.state == "kept"
+
+
+def test_who_asked_something_is_served_without_a_bag(point, one_lane, reader, now):
+    arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now, purpose="ask")
+    (visit,) = lane.call_next(point_id=point.pk, by=DESK, now=now)
+    assert lane.hand_over(visit_id=visit.pk, by=DESK, now=now).visit.state == "served"
+
+
+# One scan
+
+
+@pytest.mark.parametrize("scan", ["order_number", "card_number", "barcode"])
+def test_one_scan_arrives_calls_and_hands_over(point, one_lane, reader, now, scan):
+    order = steps.ready(steps.asked(reader, point, books=2))
+    what = {
+        "order_number": order.shown,
+        "card_number": reader.card_number,
+        "barcode": order.lines.first().copy.barcode,
+    }
+    done = lane.serve(point_id=point.pk, by=DESK, now=now, **{scan: what[scan]})
+    assert (done.visit.state, done.visit.lane_id, len(done.given)) == ("served", one_lane.pk, 2)
+    was = Journal.objects.filter(noun="pickup.visit", row=done.visit.pk).order_by("id").values_list("became", flat=True)
+    assert list(was) == ["waiting", "called", "served"]
+
+
+def test_a_second_scan_of_the_same_slip_says_when_it_was_handed_over(point, reader, now):
+    order = steps.ready(steps.asked(reader, point))
+    lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now)
+    for again in ({"order_number": order.number}, {"card_number": reader.card_number}):
+        with pytest.raises(errors.AlreadyHandedOver) as refusal:
+            lane.serve(point_id=point.pk, by=DESK, now=now + timedelta(minutes=1), **again)
+        assert refusal.value.facts["at"] == "10:00"
+    assert Visit.objects.count() == 1
+
+
+def test_with_every_lane_busy_a_scan_still_serves(point, one_lane, now):
+    called(ready(point), now)
+    done = lane.serve(point_id=point.pk, order_number=ready(point).number, by=DESK, now=now)
+    assert (done.visit.state, done.visit.lane_id) == ("served", None)
+
+
+def test_a_scan_of_a_bag_still_being_packed_leaves_no_visit(point, reader, now):
+    order = steps.asked(reader, point)
+    with pytest.raises(errors.NothingReady):
+        lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now)
+    assert Visit.objects.count() == 0
+
+
+def test_a_scan_at_the_wrong_place_says_where_the_bag_waits(point, now):
+    other = rows.point(point.library, name_ko="정문", name_en="Front door")
+    order = ready(other)
+    with pytest.raises(errors.AtAnotherPoint) as refusal:
+        lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now)
+    assert refusal.value.facts["pickup_point"] == other.pk
+
+
+def test_scans_that_mean_nothing_are_refused(point, reader, now):
+    wrong = [
+        ({"order_number": "0000"}, errors.OrderNotFound),
+        ({"order_number": "☃"}, errors.OrderNotFound),
+        ({"card_number": "9999"}, UnknownCard),
+        ({"card_number": reader.card_number}, errors.NoOpenOrder),
+        ({"barcode": "nothing"}, UnknownBarcode),
+        ({"barcode": rows.copy(at=point.library).barcode}, errors.NoOpenOrder),
+        ({}, BadInput),
+        ({"order_number": "1", "barcode": "2"}, BadInput),
+    ]
+    for scan, refusal in wrong:
+        with pytest.raises(refusal):
+            lane.serve(point_id=point.pk, by=DESK, now=now, **scan)
+
+
+# Back, away, undone
+
+
+def test_who_was_called_and_is_not_there_keeps_the_old_place(point, one_lane, now):
+    first, second = ready(point), ready(point)
+    visit = called(first, now)
+    here(second, now + timedelta(minutes=1))
+    lane.put_back(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
+    (again,) = lane.call_next(point_id=point.pk, by=DESK, now=now + timedelta(minutes=3))
+    assert (again.pk, again.arrived_at) == (visit.pk, now)
+
+
+def test_who_drives_away_may_come_again(point, now):
+    order = ready(point)
+    visit = here(order, now)
+    lane.leave(visit_id=visit.pk, by=rows.patron_actor(order.patron), now=now)
+    again = here(order, now + timedelta(hours=1))
+    assert again.pk != visit.pk
+    assert (steps.again(order).state, steps.again(order).visit_id) == ("ready", again.pk)
+
+
+def test_a_stranger_cannot_send_somebody_away(point, reader, now):
+    visit = here(ready(point), now)
+    for by in (rows.patron_actor(reader), Actor("collector", 10**9, "link")):
+        with pytest.raises(errors.VisitNotFound):
+            lane.leave(visit_id=visit.pk, by=by, now=now)
+
+
+def test_an_undone_hand_over_puts_the_car_first_in_line_and_the_books_in_the_bag(point, one_lane, reader, now):
+    order = steps.ready(steps.asked(reader, point, books=2))
+    promise = appointments.promise(order_id=order.pk, slot_id=rows.slot(point).pk, by=DESK, now=now)
+    others = ready(point)
+    visit = called(order, now + timedelta(minutes=1))
+    here(others, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
+    lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=11))
+    order = steps.again(order)
+    promise.refresh_from_db()
+    assert (order.state, order.visit_id, promise.state) == ("ready", visit.pk, "confirmed")
+    assert set(Loan.objects.values_list("state", flat=True)) == {"voided"}
+    assert set(Copy.objects.filter(lines__order=order).values_list("state", flat=True)) == {"bag"}
+    assert set(Reservation.objects.filter(patron=reader).values_list("state", flat=True)) == {"bagged"}
+    (first,) = lane.call_next(point_id=point.pk, by=DESK, now=now + timedelta(minutes=12))
+    assert first.pk == visit.pk
+    assert lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=13)).visit.state == "served"
+
+
+def test_after_ten_minutes_a_hand_over_stays(point, one_lane, now):
+    visit = called(ready(point), now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    with pytest.raises(errors.UndoTooLate):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=10, seconds=1))
+
+
+def test_a_newer_order_forbids_the_undo(point, one_lane, reader, now):
+    visit = called(steps.ready(steps.asked(reader, point)), now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    steps.asked(reader, point)
+    with pytest.raises(errors.NewerOrder):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert Loan.objects.filter(state="out").count() == 1
+
+
+def test_being_here_again_forbids_the_undo(point, one_lane, reader, now):
+    visit = called(steps.ready(steps.asked(reader, point)), now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now, purpose="return")
+    with pytest.raises(errors.NewerOrder):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+
+
+def test_who_was_noted_as_gone_by_mistake_gets_the_old_place_back(point, one_lane, now):
+    first, second = ready(point), ready(point)
+    visit = here(first, now)
+    here(second, now + timedelta(minutes=1))
+    lane.leave(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
+    undone = lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=3))
+    assert (undone.state, undone.first, undone.ended_at) == ("waiting", False, None)
+    assert lane.call_next(point_id=point.pk, by=DESK, now=now + timedelta(minutes=4)) == [visit]
+
+
+def test_the_wrong_bag_given_first_is_taken_back_while_the_car_still_stands_there(point, one_lane, now):
+    family = rows.household(together=True)
+    first, second = (ready(point, household=family) for _ in range(2))
+    visit = called(first, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(first.number)])
+    lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert {steps.again(first).state, steps.again(second).state} == {"ready"}
+    assert Visit.objects.get().state == "waiting"
+
+
+def test_there_is_nothing_to_undo_for_somebody_who_waits(point, one_lane, now):
+    visit = here(ready(point), now)
+    with pytest.raises(MoveRefused):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now)
+    called_visit = lane.call_next(point_id=point.pk, by=DESK, now=now)[0]
+    with pytest.raises(MoveRefused):
+        lane.undo(visit_id=called_visit.pk, by=DESK, now=now)
+
+
+def test_a_lane_is_not_closed_on_somebody(point, one_lane, now):
+    visit = called(ready(point), now)
+    with pytest.raises(errors.LaneBusy):
+        lane.close_lane(lane_id=one_lane.pk, by=DESK, now=now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    assert lane.close_lane(lane_id=one_lane.pk, by=DESK, now=now).open is False
+    assert lane.open_lane(lane_id=one_lane.pk, by=DESK, now=now).open is True
+
+
+def test_forgotten_visits_end_and_the_bag_stays_ready(point, now):
+    old, fresh = ready(point), ready(point)
+    here(old, now - timedelta(hours=5))
+    here(fresh, now - timedelta(hours=3))
+    assert lane.forget_stale(now=now) == 1
+    assert lane.forget_stale(now=now) == 0
+    assert (steps.again(old).visit.state, steps.again(fresh).visit.state) == ("left", "waiting")
+    assert set(Order.objects.values_list("state", flat=True)) == {"ready"}
