@@ -2,7 +2,7 @@
 PYTHON ?= python3
 DO = @exec $(PYTHON) config/embedded/bootstrap.py
 
-.PHONY: help run test check test-long test-debian bench shots reset lock
+.PHONY: help run test check format test-long test-debian bench shots reset lock
 
 help: ## what can be done
 	@grep -hE '^[a-z-]+: ##' $(MAKEFILE_LIST) | sed 's/: ## /\t/' | expand -t 14
@@ -15,6 +15,9 @@ test: ## everything that has to hold before a change is shared: format, lint, co
 
 check: ## the inner loop, under a minute: format, lint, contracts, types, unit tests
 	$(DO) check $(ARGS)
+
+format: ## let the formatters have their way with Python and templates
+	$(DO) format
 
 test-long: ## the same tests with many more cases
 	$(DO) test-long $(ARGS)

@@ -77,4 +77,6 @@ app.conf.update(
         name: {"task": name, "schedule": every, "options": {"expires": every * 2}} for name, every in TIMETABLE.items()
     },
 )
-app.autodiscover_tasks(["lending", "pickup", "notifications", "config", "notifications.sandbox"])
+app.autodiscover_tasks(
+    ["lending", "pickup", "notifications", "config", *(["notifications.sandbox"] if settings.SANDBOX else [])]
+)

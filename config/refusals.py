@@ -107,9 +107,7 @@ def problem_of(error: BaseException) -> Problem | None:
     """What to say about an error; None for one that nobody expected."""
     refusal = error if isinstance(error, Refusal) else _refusal_of(error)
     if refusal is not None:
-        return Problem(
-            refusal.status, refusal.code, str(refusal), refusal.field, refusal.retry_after, {**refusal.facts}
-        )
+        return _said(refusal)
     if isinstance(error, api_errors.ValidationError):
         return _problem_of_fields(error)
     if isinstance(error, api_errors.APIException):
@@ -117,7 +115,33 @@ def problem_of(error: BaseException) -> Problem | None:
     return None
 
 
+# What to say about errors of Django and of the API's framework, the more special ones first.
+SAID: tuple[tuple[tuple[type[BaseException], ...], type[Refusal], str], ...] = (
+    (
+        (django_errors.RequestDataTooBig, django_errors.TooManyFieldsSent, django_errors.TooManyFilesSent),
+        TooLarge,
+        "",
+    ),
+    ((django_errors.SuspiciousOperation, django_errors.BadRequest, UnreadablePostError), BadInput, ""),
+    ((Http404, api_errors.NotFound), NotFound, ""),
+    ((api_errors.AuthenticationFailed, api_errors.NotAuthenticated), NotSignedIn, ""),
+    ((django_errors.PermissionDenied, api_errors.PermissionDenied), Forbidden, ""),
+    ((api_errors.MethodNotAllowed,), MethodNotAllowed, ""),
+    ((api_errors.UnsupportedMediaType,), UnsupportedMediaType, "Content-Type"),
+    ((api_errors.NotAcceptable,), NotAcceptable, "Accept"),
+    ((api_errors.Throttled,), TooMany, ""),
+)
+
+
 def _refusal_of(error: BaseException) -> Refusal | None:
+    if isinstance(error, DatabaseError | InterfaceError):
+        return _refusal_of_database(error)
+    if isinstance(error, api_errors.PermissionDenied) and str(error.detail).startswith("CSRF"):
+        return FormOutdated()
+    return next((refusal(field=place) for kinds, refusal, place in SAID if isinstance(error, kinds)), None)
+
+
+def _refusal_of_database(error: BaseException) -> Refusal | None:
     match error:
         case IntegrityError():
             law = getattr(getattr(error.__cause__, "diag", None), "constraint_name", None) or ""
@@ -127,28 +151,8 @@ def _refusal_of(error: BaseException) -> Refusal | None:
             return BadInput()
         case OperationalError() | InterfaceError():
             return Unavailable(retry_after=2)
-        case DatabaseError() if _sqlstate(error) == LEFT_IDLE:
+        case _ if _sqlstate(error) == LEFT_IDLE:
             return Unavailable(retry_after=2)
-        case django_errors.RequestDataTooBig() | django_errors.TooManyFieldsSent() | django_errors.TooManyFilesSent():
-            return TooLarge()
-        case django_errors.SuspiciousOperation() | django_errors.BadRequest() | UnreadablePostError():
-            return BadInput()
-        case Http404() | api_errors.NotFound():
-            return NotFound()
-        case api_errors.AuthenticationFailed() | api_errors.NotAuthenticated():
-            return NotSignedIn()
-        case api_errors.PermissionDenied() if str(error.detail).startswith("CSRF"):
-            return FormOutdated()
-        case django_errors.PermissionDenied() | api_errors.PermissionDenied():
-            return Forbidden()
-        case api_errors.MethodNotAllowed():
-            return MethodNotAllowed()
-        case api_errors.UnsupportedMediaType():
-            return UnsupportedMediaType(field="Content-Type")
-        case api_errors.NotAcceptable():
-            return NotAcceptable(field="Accept")
-        case api_errors.Throttled():
-            return TooMany(retry_after=int(error.wait or 60))
         case _:
             return None
 
@@ -220,11 +224,14 @@ def _with_headers(response: HttpResponse, problem: Problem) -> HttpResponse:
 
 def _way_back(request: HttpRequest) -> str:
     """The page of this site that the person came from, else the start."""
-    start = request.build_absolute_uri("/")
     came_from = request.headers.get("Referer", "")
-    if came_from.startswith(start) and (request.method != "GET" or came_from != request.build_absolute_uri()):
-        return "/" + came_from.removeprefix(start)
-    return "/"
+    try:
+        start = f"{request.scheme}://{request.get_host()}/"
+    except django_errors.DisallowedHost:
+        return "/"
+    path = "/" + came_from.removeprefix(start)
+    again = request.method == "GET" and path == request.get_full_path()
+    return path if came_from.startswith(start) and not path.startswith("//") and not again else "/"
 
 
 def respond(request: HttpRequest, problem: Problem) -> HttpResponse:
@@ -296,9 +303,7 @@ class RefusalMiddleware(MiddlewareMixin):
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's answer 400."""
-    problem = problem_of(exception) or problem_of(BadInput())
-    assert problem is not None
-    return respond(request, problem)
+    return respond(request, problem_of(exception) or _said(BadInput()))
 
 
 def forbidden(request: HttpRequest, exception: Exception) -> HttpResponse:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from django.core.exceptions import ImproperlyConfigured
+
 from config import environment, logs
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -164,8 +166,6 @@ REST_FRAMEWORK = {
     "DEFAULT_PERMISSION_CLASSES": ["rest_framework.permissions.IsAuthenticated"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_PARSER_CLASSES": ["config.strict_json.StrictJSONParser"],
-    "DEFAULT_PAGINATION_CLASS": "lending.api.Pages",
-    "PAGE_SIZE": 25,
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     "EXCEPTION_HANDLER": "config.refusals.handle",
     "NUM_PROXIES": environment.number("PROXIES", default=0, least=0, most=10),
@@ -204,6 +204,14 @@ TWILIO_AUTH_TOKEN_OLD = environment.text("TWILIO_AUTH_TOKEN_OLD")
 TWILIO_API_KEY = environment.matching("TWILIO_API_KEY", r"SK\w{1,62}", "SK and 32 hexadecimal digits")
 TWILIO_API_SECRET = environment.text("TWILIO_API_SECRET")
 TWILIO_API_BASE_URL = environment.address("TWILIO_API_BASE_URL", optional=True)
+# A worker owns a claimed text for the lease; who still has it then may be dead, and the text is in doubt. A text in
+# doubt is looked up at the carrier after a pause, in which a callback may come and the carrier's list may catch up.
+MESSAGE_LEASE_SECONDS = environment.number("MESSAGE_LEASE_SECONDS", default=30, least=2, most=600)
+MESSAGE_HTTP_SECONDS = environment.number("MESSAGE_HTTP_SECONDS", default=10, least=1, most=60)
+MESSAGE_DOUBT_SECONDS = environment.number("MESSAGE_DOUBT_SECONDS", default=20, least=1, most=600)
+MESSAGE_THREADS = environment.number("MESSAGE_THREADS", default=16, least=1, most=100)  # at once, a process
+if MESSAGE_LEASE_SECONDS < 2 * MESSAGE_HTTP_SECONDS:
+    raise ImproperlyConfigured("MESSAGE_LEASE_SECONDS must be at least twice MESSAGE_HTTP_SECONDS")
 RELAY_NUMBERS = environment.words("RELAY_NUMBERS", default=["02107", "107"])
 
 # Upward and now: what a reply means, and which address stands for {link}, is pickup's knowledge.

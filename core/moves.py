@@ -70,6 +70,10 @@ class Moving(models.Model):
             raise TypeError("begin or move a row that has a state; save other columns with update_fields")
         super().save(*args, **kwargs)
 
+    def get_state_display(self) -> str:
+        """The state in the reader's language, under the name that Django gives to columns with choices."""
+        return str(next((getattr(state, "label", state) for state in self.MOVES if state == self.state), self.state))
+
     @classmethod
     def noun(cls) -> str:
         return cls._meta.label_lower

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, check_password
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
@@ -19,7 +19,7 @@ from core import counters
 from core.actor import ANYONE, Actor
 from core.models import Counter
 from core.refusal import BadInput
-from lending.errors import WrongCredentials
+from lending.errors import CardTaken, WrongCredentials
 from lending.models import Account, Membership, Patron, Token
 
 if TYPE_CHECKING:
@@ -90,7 +90,8 @@ def sign_in_staff(*, username: str, password: str, address: str, now: datetime) 
 def set_pin(*, patron_id: int, pin: str, by: Actor, now: datetime) -> Account:
     """Give a patron a PIN of 4 to 8 digits, and an account (named by the card number) if there was none.
 
-    Every token that was given out under the old PIN is dead, and so are the sessions. Refuses with `unusable_pin`.
+    Every token that was given out under the old PIN is dead, and so are the sessions. Refuses with `unusable_pin`, and
+    with `card_taken` when somebody else signs in by that name.
     """
     plain = unicodedata.normalize("NFKC", pin[:LONGEST_SECRET]).strip()
     if not _PIN.fullmatch(plain):
@@ -99,7 +100,7 @@ def set_pin(*, patron_id: int, pin: str, by: Actor, now: datetime) -> Account:
         patron = Patron.objects.select_for_update(no_key=True).get(pk=patron_id)
         account = patron.account
         if account is None:
-            account = Account.objects.create_user(username=patron.card_number, language=patron.language)
+            account = _new_account(patron)
             patron.account = account
             patron.save(update_fields=["account"])
         account.set_password(plain)
@@ -146,6 +147,14 @@ def revoke_token(*, token_id: int) -> bool:
 def forget_tokens(*, now: datetime) -> int:
     """Drop the tokens whose time is over."""
     return Token.objects.filter(expires_at__lte=now).delete()[0]
+
+
+def _new_account(patron: Patron) -> Account:
+    try:
+        with transaction.atomic():
+            return Account.objects.create_user(username=patron.card_number, language=patron.language)
+    except IntegrityError as error:
+        raise CardTaken(field="card_number", card_number=patron.card_number) from error
 
 
 def _count(name: str, address: str, *, now: datetime) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
@@ -63,7 +63,7 @@ class PointLines(admin.TabularInline):  # type: ignore[type-arg]
     model = PickupPoint
     extra = 0
     can_delete = False
-    fields: ClassVar = ["code", "name_ko", "name_en", "layout", "open", "position"]
+    fields = ["code", "name_ko", "name_en", "layout", "open", "position"]
 
 
 class ContactLines(admin.TabularInline):  # type: ignore[type-arg]
@@ -75,7 +75,7 @@ class ContactLines(admin.TabularInline):  # type: ignore[type-arg]
 class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
     """Accounts are switched off (`is_active`), not deleted: journals name them."""
 
-    inlines: ClassVar = [MembershipLines]
+    inlines = [MembershipLines]
     fieldsets = (*(UserAdmin.fieldsets or ()), (None, {"fields": ["language"]}))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
@@ -84,45 +84,45 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Programme)
 class ProgrammeAdmin(Kept):
-    list_display: ClassVar = ["key", "name_ko", "volumes", "volumes_per", "week", "loan_days", "renewals"]
+    list_display = ["key", "name_ko", "volumes", "volumes_per", "week", "loan_days", "renewals"]
 
 
 @admin.register(Library)
 class LibraryAdmin(Kept):
-    list_display: ClassVar = ["code", "name_ko", "programme", "circulation", "surge"]
-    list_select_related: ClassVar = ["programme"]
-    inlines: ClassVar = [PointLines, ClosedDayLines]
+    list_display = ["code", "name_ko", "programme", "circulation", "surge"]
+    list_select_related = ["programme"]
+    inlines = [PointLines, ClosedDayLines]
 
 
 @admin.register(PickupPoint)
 class PickupPointAdmin(Kept):
-    list_display: ClassVar = ["code", "name_ko", "library", "layout", "open"]
-    list_select_related: ClassVar = ["library"]
+    list_display = ["code", "name_ko", "library", "layout", "open"]
+    list_select_related = ["library"]
 
 
 @admin.register(Household)
 class HouseholdAdmin(Base):
-    list_display: ClassVar = ["key", "together"]
-    search_fields: ClassVar = ["key"]
+    list_display = ["key", "together"]
+    search_fields = ["key"]
 
 
 @admin.register(Patron)
 class PatronAdmin(Kept):
-    list_display: ClassVar = ["card_number", "home", "household", "blocked_until"]
-    list_select_related: ClassVar = ["home", "household"]
-    search_fields: ClassVar = ["card_number"]
-    autocomplete_fields: ClassVar = ["household"]
-    readonly_fields: ClassVar = ["account"]
-    inlines: ClassVar = [ContactLines]
+    list_display = ["card_number", "home", "household", "blocked_until"]
+    list_select_related = ["home", "household"]
+    search_fields = ["card_number"]
+    autocomplete_fields = ["household"]
+    readonly_fields = ["account"]
+    inlines = [ContactLines]
 
 
 @admin.register(Token)
 class TokenAdmin(Base):
     """Tokens can be taken away, not made or read: only their digest is kept."""
 
-    list_display: ClassVar = ["__str__", "library", "created_at", "expires_at"]
-    list_select_related: ClassVar = ["library", "account"]
-    exclude: ClassVar = ["digest"]
+    list_display = ["__str__", "library", "created_at", "expires_at"]
+    list_select_related = ["library", "account"]
+    exclude = ["digest"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -133,32 +133,32 @@ class TokenAdmin(Base):
 
 @admin.register(Title)
 class TitleAdmin(ReadOnly):
-    list_display: ClassVar = ["title", "author", "publisher", "year", "isbn", "source"]
-    search_fields: ClassVar = ["=isbn", "=control_number"]
-    exclude: ClassVar = ["grams", "searchable"]
+    list_display = ["title", "author", "publisher", "year", "isbn", "source"]
+    search_fields = ["=isbn", "=control_number"]
+    exclude = ["grams", "searchable"]
     show_full_result_count = False
 
 
 @admin.register(Copy)
 class CopyAdmin(ReadOnly):
-    list_display: ClassVar = ["barcode", "title", "library", "at_library", "state", "call_number"]
-    list_filter: ClassVar = ["state", "at_library"]
-    list_select_related: ClassVar = ["title", "library", "at_library"]
-    search_fields: ClassVar = ["=barcode"]
+    list_display = ["barcode", "title", "library", "at_library", "state", "call_number"]
+    list_filter = ["state", "at_library"]
+    list_select_related = ["title", "library", "at_library"]
+    search_fields = ["=barcode"]
     show_full_result_count = False
 
 
 @admin.register(Reservation)
 class ReservationAdmin(ReadOnly):
-    list_display: ClassVar = ["id", "state", "title", "pickup_point", "placed_at", "moved_at"]
-    list_filter: ClassVar = ["state", "pickup_point"]
-    list_select_related: ClassVar = ["title", "pickup_point"]
+    list_display = ["id", "state", "title", "pickup_point", "placed_at", "moved_at"]
+    list_filter = ["state", "pickup_point"]
+    list_select_related = ["title", "pickup_point"]
     show_full_result_count = False
 
 
 @admin.register(Loan)
 class LoanAdmin(ReadOnly):
-    list_display: ClassVar = ["id", "state", "copy", "library", "lent_at", "due_on", "returned_at"]
-    list_filter: ClassVar = ["state", "library"]
-    list_select_related: ClassVar = ["copy", "library"]
+    list_display = ["id", "state", "copy", "library", "lent_at", "due_on", "returned_at"]
+    list_filter = ["state", "library"]
+    list_select_related = ["copy", "library"]
     show_full_result_count = False

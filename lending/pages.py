@@ -61,7 +61,7 @@ def signed_in(
 
     @never_cache
     @functools.wraps(view)
-    def inner(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         if Actor.of(request).kind == "anyone":
             door = "staff-sign-in" if request.path.startswith(reverse("staff")) else "sign-in"
             back = request.get_full_path() if request.method == "GET" else request.headers.get("Referer", "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import Final
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
@@ -10,10 +10,6 @@ from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 from core.refusal import BadInput
 from lending import grams, marc
 from lending.models import Title
-
-if TYPE_CHECKING:
-    from django.db.backends.base.base import BaseDatabaseWrapper
-    from django.db.models.sql.compiler import SQLCompiler
 
 LONGEST_QUERY: Final = 200  # characters that are looked at; the rest is cut off
 MOST_WORDS: Final = 12
@@ -26,21 +22,10 @@ class UnreadableQuery(BadInput):
 class _AllOf(SearchQuery):
     """A tsquery that asks for every term, taken as they are: no parser looks into them."""
 
-    def __init__(self, terms: list[str]) -> None:
-        text = " & ".join("'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in terms)
-        super().__init__(text)
-        self.text = text
+    template = "%(expressions)s::tsquery"
 
-    def as_sql(
-        self,
-        compiler: SQLCompiler,
-        connection: BaseDatabaseWrapper,
-        function: str | None = None,
-        template: str | None = None,
-        arg_joiner: str | None = None,
-        **extra_context: Any,
-    ) -> tuple[str, tuple[str | int, ...]]:
-        return "%s::tsquery", (self.text,)
+    def __init__(self, terms: list[str]) -> None:
+        super().__init__(" & ".join("'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in terms))
 
 
 def find(q: str) -> QuerySet[Title]:

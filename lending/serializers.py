@@ -21,7 +21,7 @@ from lending.models import Language, Membership, Reservation
 from lending.states import LoanState, ReservationState
 
 BIGGEST_ID = 2**63 - 1
-RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE)
+RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 
 Input = TypeVar("Input", bound="Strict")
 
@@ -203,20 +203,27 @@ class TitleRow(serializers.Serializer[Any]):
     isbn = serializers.CharField()
     language = serializers.CharField()
     classification = serializers.CharField()
-    copies = serializers.IntegerField(source="copies_count")
-    free = serializers.IntegerField(source="free_count")
-    waiting = serializers.IntegerField(source="waiting_count")
+    copies_count = serializers.IntegerField()
+    free_count = serializers.IntegerField(help_text="copies that can be fetched now and are promised to nobody")
+    waiting_count = serializers.IntegerField(help_text="people who wait for it")
 
 
-class HoldingRow(serializers.Serializer[Any]):
-    library = serializers.CharField(source="at_library.code")
+class PlaceRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField()
+    code = serializers.CharField()
+
+
+class CopyRow(serializers.Serializer[Any]):
+    """One copy, for everybody: where it stands and whether it can be had now."""
+
+    library = PlaceRow(source="at_library")
     volume = serializers.CharField()
     call_number = serializers.CharField()
     free = serializers.BooleanField()
 
 
 class TitleDetail(TitleRow):
-    holdings = HoldingRow(many=True)
+    copies = CopyRow(many=True, source="copies_here")
 
 
 class TitleName(serializers.Serializer[Any]):
@@ -250,7 +257,7 @@ class ReservationRow(Local):
     pickup_point = serializers.IntegerField(source="pickup_point_id")
     placed_at = serializers.DateTimeField()
     position = serializers.SerializerMethodField(help_text="place in the queue, 1 is next; null if not waiting")
-    why = serializers.SerializerMethodField(help_text="why it waits: lent, elsewhere or no_copy; else empty")
+    why_waiting = serializers.SerializerMethodField(help_text="why it waits: lent, elsewhere or no_copy; else empty")
     barcode = serializers.SerializerMethodField(help_text="of the copy set aside; for staff, else null")
 
     def zone(self, row: Reservation) -> str:
@@ -259,7 +266,7 @@ class ReservationRow(Local):
     def get_position(self, row: Reservation) -> int | None:
         return queries.position(row) or None
 
-    def get_why(self, row: Reservation) -> str:
+    def get_why_waiting(self, row: Reservation) -> str:
         return queries.why_waiting(row) if row.state == ReservationState.WAITING else ""
 
     def get_barcode(self, row: Reservation) -> str | None:

@@ -9,10 +9,10 @@ import threading
 import time
 from typing import Final
 
-from notifications.errors import CarrierError, InDoubt, Stopped
+from notifications.errors import CarrierError, InDoubt, NoConnection, Stopped
 
 DOUBTS: Final = 5
-"""So many answers in a row that leave us in doubt, and it opens."""
+"""So many tries in a row without a plain answer, and it opens."""
 DOUBTS_SECONDS: Final = 15.0
 STOPPED_SECONDS: Final = 60.0
 
@@ -42,7 +42,7 @@ def note(error: CarrierError | None) -> None:
     with _lock:
         if isinstance(error, Stopped):
             _open_until, _trying = time.monotonic() + STOPPED_SECONDS, True
-        elif isinstance(error, InDoubt):
+        elif isinstance(error, InDoubt | NoConnection):
             _doubts += 1
             if _doubts >= DOUBTS or _trying:
                 _open_until, _trying = time.monotonic() + DOUBTS_SECONDS, True
@@ -52,6 +52,6 @@ def note(error: CarrierError | None) -> None:
 
 def reset() -> None:
     """Forget everything, as a new process would."""
-    global _doubts, _open_until, _trying  # noqa: PLW0603
+    global _doubts, _open_until, _trying
     with _lock:
         _doubts, _open_until, _trying = 0, 0.0, False

@@ -21,7 +21,6 @@ from notifications.transports import Outgoing
 
 log = structlog.get_logger()
 
-BATCH: Final = 200
 POISON: Final = 12
 """A text that was taken up so often and still is not sent goes to the call list; others flow."""
 FIRST: Final = (Kind.ANSWER, Kind.CODE)
@@ -49,7 +48,7 @@ class Batch:
         return bool(self.claimed or self.settled)
 
 
-def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = BATCH) -> Batch:
+def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200) -> Batch:
     """Take texts that are due, answers and codes first, and commit; two workers never take the same.
 
     Checked again at this moment: use (`not_after`), consent, quiet hours, budget. `{link}` gets its address here. Each
@@ -78,8 +77,8 @@ def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = BAT
             lease_until=now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
         )
         Message.objects.filter(pk__in=[row.pk for row in taken]).update(attempts=F("attempts") + 1)
-        bodies = {row.pk: body for row, body in ready}
-        claimed = [_claimed(row, bodies[row.pk], now=now) for row in taken]
+        ours = {row.pk for row in taken}
+        claimed = [_claimed(row, body, now=now) for row, body in ready if row.pk in ours]
     return Batch(claimed, settled=len(rows) - len(claimed))
 
 
@@ -94,7 +93,7 @@ def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | No
     try:
         with transaction.atomic():
             if row.attempts >= POISON:
-                receipts.give_up(_sending(row, now=now), code="", why="tried_too_often", now=now)
+                receipts.give_up(row, code="", why="tried_too_often", now=now)
                 return None
             if row.not_after <= now:
                 row.move(MessageState.EXPIRED, at=now, by=RULE, why="too_late")

@@ -7,7 +7,7 @@ callback that carries our id, else the carrier's own list, after a pause. Only w
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,8 +19,8 @@ from django.db import IntegrityError, transaction
 from core import clock
 from core.actor import CARRIER, RULE
 from notifications import breaker, calls, claims, consent, receipts, transports, wording
-from notifications.claims import Claimed
-from notifications.errors import Busy, CarrierError, InDoubt, NotSent, OptedOut, Stopped, Unreachable
+from notifications.claims import Batch, Claimed
+from notifications.errors import Busy, CarrierError, InDoubt, NotBegun, NotSent, OptedOut, Stopped, Unreachable
 from notifications.models import Message
 from notifications.states import MessageState
 from notifications.transports import Report, Transport
@@ -43,27 +43,48 @@ def deliver(*, ids: Collection[int] | None = None, now: datetime | None = None) 
     `ids` narrows it to these rows (a doorbell). `now` is the database's clock unless given. Must not be called inside
     a transaction: RuntimeError.
     """
-    carrier = transports.text()
-    began, moved = time.monotonic(), 0
-    while time.monotonic() - began < SPAN and (room := breaker.room(claims.BATCH)):
-        batch = claims.claim(now=now or clock.database_now(), ids=ids, limit=room)
-        if not batch:
-            break
-        send(batch.claimed, carrier=carrier, now=now)
-        moved += batch.settled + len(batch.claimed)
-    return moved
+    began = time.monotonic()
+
+    def take(free: int) -> Batch:
+        room = breaker.room(free) if time.monotonic() - began < SPAN else 0
+        return claims.claim(now=now or clock.database_now(), ids=ids, limit=room) if room else Batch([], 0)
+
+    return _pump(take, now=now)
 
 
-def send(claimed: Sequence[Claimed], *, carrier: Transport, now: datetime | None = None) -> None:
-    """Send claimed texts, several at once, and record each result as soon as it is known.
+def send(claimed: Sequence[Claimed], *, now: datetime | None = None) -> int:
+    """Send texts that are claimed already; see `deliver`."""
+    batches = [Batch(list(claimed), 0)]
+    return _pump(lambda _free: batches.pop() if batches else Batch([], 0), now=now)
 
-    A text whose turn comes so late that its lease might end during the HTTP goes back to the queue unsent.
+
+def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
+    """Keep the threads busy: take as many rows as there are free threads, send, record what comes back.
+
+    A row is claimed when its turn has come, so a worker that dies leaves no more in doubt than was on its way. Threads
+    do HTTP alone, never a query. A text whose turn comes so late that its lease might end during the HTTP goes back to
+    the queue unsent.
     """
-    for results in _results(claimed, carrier):
-        with transaction.atomic():
-            moment = now or clock.database_now()
-            for one, outcome in results:
-                record(one, outcome, now=moment)
+    carrier, threads = transports.text(), settings.MESSAGE_THREADS
+    window = settings.MESSAGE_LEASE_SECONDS - 1.5 * settings.MESSAGE_HTTP_SECONDS
+    moved, more = 0, True
+    pending: dict[Future[Outcome], Claimed] = {}
+    with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="text") as pool:
+        while more or pending:
+            if more and len(pending) <= threads // 2:
+                latest = time.monotonic() + window
+                batch = take(threads - len(pending))
+                more = bool(batch)
+                moved += batch.settled + len(batch.claimed)
+                pending |= {pool.submit(_send_one, one, carrier, latest): one for one in batch.claimed}
+            if pending:
+                done, _ = wait(pending, return_when=FIRST_COMPLETED)
+                results = [(pending.pop(future), future.result()) for future in done]
+                with transaction.atomic():
+                    moment = now or clock.database_now()
+                    for one, outcome in sorted(results, key=lambda result: result[0].message_id):
+                        record(one, outcome, now=moment)
+    return moved
 
 
 @transaction.atomic
@@ -104,8 +125,10 @@ def resolve_doubts(*, now: datetime | None = None) -> int:
     """
     sweep_leases(now=now)
     carrier = transports.text()
-    settled = 0
+    began, settled = time.monotonic(), 0
     for message in _take_doubts(now=now or clock.database_now()):
+        if time.monotonic() - began > SPAN:
+            break  # the rest are asked for when their lease is over
         with transaction.atomic():
             doubted = _locked_doubt(message.pk)
             if doubted is not None and receipts.settle(doubted, now=now or clock.database_now()):
@@ -145,19 +168,9 @@ def fetch_missing(*, now: datetime | None = None) -> int:
     return moved
 
 
-def _results(claimed: Sequence[Claimed], carrier: Transport) -> Iterator[list[tuple[Claimed, Outcome]]]:
-    """Each text's outcome, in the groups in which they come in. Threads do HTTP alone, never a query."""
-    latest = time.monotonic() + settings.MESSAGE_LEASE_SECONDS - 1.5 * settings.MESSAGE_HTTP_SECONDS
-    with ThreadPoolExecutor(max_workers=settings.MESSAGE_THREADS, thread_name_prefix="text") as pool:
-        pending: dict[Future[Outcome], Claimed] = {pool.submit(_send_one, one, carrier, latest): one for one in claimed}
-        while pending:
-            done, _ = wait(pending, return_when=FIRST_COMPLETED)
-            yield [(pending.pop(future), future.result()) for future in done]
-
-
 def _send_one(claimed: Claimed, carrier: Transport, latest: float) -> Outcome:
     if time.monotonic() > latest or not breaker.closed():
-        return Busy("", "not begun", retry_after=0.0)
+        return NotBegun()
     try:
         report = carrier.send(claimed.outgoing)
     except CarrierError as error:
@@ -196,10 +209,11 @@ def _not_sent(message: Message, error: CarrierError, *, now: datetime) -> None:
             calls.instead_of(message, now=now)
         case Unreachable():
             receipts.give_up(message, code=error.code, why="unreachable", now=now, by=CARRIER)
+        case NotBegun():
+            _back(message, pause=0.0, code="", attempts=message.attempts - 1, now=now)
         case Busy():
-            begun = error.retry_after != 0.0
-            pause = error.retry_after if error.retry_after is not None else min(2.0**message.attempts, LONGEST_WAIT)
-            _back(message, pause=pause, code=error.code, attempts=message.attempts - (not begun), now=now)
+            pause = min(2.0**message.attempts, LONGEST_WAIT) if error.retry_after is None else error.retry_after
+            _back(message, pause=max(pause, 1.0), code=error.code, attempts=message.attempts, now=now)
         case Stopped():
             log.error("carrier.stopped", code=error.code, message="no text goes until somebody has looked")
             _back(message, pause=breaker.STOPPED_SECONDS, code=error.code, attempts=message.attempts - 1, now=now)

@@ -45,6 +45,14 @@ class Busy(NotSent):
         self.retry_after = retry_after
 
 
+class NoConnection(Busy):
+    """The carrier could not be reached at all."""
+
+
+class NotBegun(NotSent):
+    """We did not even try: too little was left of the lease, or the breaker is open."""
+
+
 class Stopped(NotSent):
     """The account itself is refused (wrong credentials, suspended): nothing can go until a person has looked."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import cast
 
 import structlog
@@ -14,8 +14,9 @@ from django.utils.module_loading import import_string
 
 from core import nudge
 from core.actor import CARRIER, Actor
-from notifications import consent, keywords, outbox, phone, queries
-from notifications.errors import UnknownInbound
+from core.models import Heartbeat
+from notifications import consent, keywords, outbox, phone, queries, transports
+from notifications.errors import CarrierError, UnknownInbound
 from notifications.keywords import Meaning
 from notifications.models import InboundMessage, Kind, Sender
 from notifications.states import InboundState
@@ -25,6 +26,9 @@ log = structlog.get_logger()
 TRIES = 5
 """How often a text that cannot be understood for an error is tried before staff get it."""
 BATCH = 200
+LOOK = "inbound look"
+OVERLAP = timedelta(minutes=10)
+FARTHEST = timedelta(days=7)
 # What carriers send in place of a number that is withheld: words, and the digits of "anonymous" on a keypad.
 WITHHELD = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted", "+266696687", "266696687"})
 
@@ -116,6 +120,47 @@ def apply(*, now: datetime, ids: Collection[int] | None = None) -> int:
     if ids is not None:
         waiting = waiting.filter(pk__in=ids)
     return sum(_apply_one(key, now=now) for key in list(waiting.values_list("pk", flat=True)[:BATCH]))
+
+
+def fetch_missed(*, now: datetime) -> int:
+    """Ask the carrier for texts to our numbers that no webhook brought; gives back how many were new.
+
+    Looks back ten minutes, and after a silence of our own as far as the last look, at most a week.
+    """
+    look = Heartbeat.objects.filter(sweep=LOOK).first()
+    since = max(min(look.at if look else now, now) - OVERLAP, now - FARTHEST)
+    carrier = transports.text()
+    new, whole = 0, True
+    for number in Sender.objects.values_list("number", flat=True).distinct():
+        try:
+            found = carrier.received(number, since=since)
+        except CarrierError as error:
+            log.warning("inbound.look_failed", code=error.code)
+            whole = False
+            continue
+        known = set(
+            InboundMessage.objects.filter(provider_id__in=[one.provider_id for one in found]).values_list(
+                "provider_id", flat=True
+            )
+        )
+        for one in found:
+            if one.provider_id in known:
+                continue
+            store(
+                provider_id=one.provider_id,
+                from_number=one.from_number[:40],
+                to_number=one.to_number[:40],
+                body=one.body.replace("\x00", ""),
+                media=one.media,
+                received_at=one.received_at,
+                now=now,
+            )
+            new += 1
+    if whole:
+        Heartbeat.objects.update_or_create(sweep=LOOK, defaults={"at": now, "moved": new})
+    if new:
+        log.warning("inbound.missed", count=new)
+    return new
 
 
 @transaction.atomic

@@ -73,6 +73,9 @@ def record(
         log.info("receipt.unknown_status", provider_id=provider_id, status=status)
         return False
     message = _find(provider_id, message_id, to)
+    if message is None and message_id is not None and Message.objects.filter(pk=message_id, to=to).exists():
+        # The text has another id by now: it was sent twice, as only a lost answer and a lost look-up can bring about.
+        log.warning("message.sent_twice", message=message_id, provider_id=provider_id)
     if message is None or message.state in {MessageState.SENDING, MessageState.QUEUED}:
         keep(provider_id=provider_id, message_id=message_id, status=status, error_code=error_code, now=now)
         return False
@@ -102,11 +105,7 @@ def kept_for(message: Message) -> Receipt | None:
 
 def move_on(message: Message, *, provider_id: str, status: str, error_code: str, now: datetime) -> bool:
     """Move a locked text forward to what `status` says; False when it is there or further already."""
-    if message.provider_id not in {"", provider_id}:
-        # A second id for one text: it was sent twice, which only a lost look-up after a dead worker can bring about.
-        log.warning("message.sent_twice", message=message.pk, provider_id=provider_id)
-        return False
-    if message.state in _OVER:
+    if message.state in _OVER or message.provider_id not in {"", provider_id}:
         return False
     rank = RANKS.get(status, Rank.TAKEN)
     if message.state == MessageState.IN_DOUBT and rank < Rank.ENDED:
@@ -182,6 +181,7 @@ def _find(provider_id: str, message_id: int | None, to: str) -> Message | None:
     rows = Message.objects.select_for_update(of=("self",)).select_related("sender")
     if message_id is not None:
         ours = rows.filter(pk=message_id).first()
-        if ours is not None and ours.provider_id in {"", provider_id} and to in {"", ours.to}:
-            return ours
+        if ours is not None and to in {"", ours.to}:
+            named = rows.filter(provider_id=provider_id).first()
+            return named or (ours if not ours.provider_id else None)
     return rows.filter(provider_id=provider_id).first()

@@ -13,10 +13,11 @@ from rest_framework.response import Response
 from core import clock
 from core.actor import Actor
 from core.once import once
-from core.refusal import BadInput, Forbidden, NotFound
+from core.refusal import Forbidden, NotFound
 from lending import auth, patrons, reservations
 from lending import queries as lending_queries
-from lending.api import (
+from lending.api import reservation_row
+from lending.edge import (
     Edge,
     Pages,
     PublicEdge,
@@ -25,13 +26,12 @@ from lending.api import (
     note_look,
     of_card,
     page_of,
-    reservation_row,
     told,
     within,
 )
 from lending.serializers import Nothing, Paged, read, read_query
 from pickup import appointments, orders, queries, waits
-from pickup.errors import NoAppointment, OrderNotFound, PointNotFound
+from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
     AppointmentRow,
@@ -56,8 +56,8 @@ class Points(PublicEdge):
         """The pickup points, also those that take no orders now."""
         read_query(Paged, request)
         pages = Pages("id")
-        rows = pages.paginate_queryset(queries.points().select_related("library", "rules"), request)
-        return pages.get_paginated_response(PointRow(rows, many=True).data)
+        rows = pages.page(queries.points().select_related("library", "rules"), request)
+        return pages.response(PointRow(rows, many=True).data)
 
 
 class Now(PublicEdge):
@@ -81,8 +81,8 @@ class Slots(PublicEdge):
             raise PointNotFound(field="pickup_point")
         start: datetime = asked.get("from") or clock.now()
         end = min(asked.get("to") or start + HORIZON, start + HORIZON)
-        rows = pages.paginate_queryset(queries.free_slots(asked["pickup_point"], start, end), request)
-        return pages.get_paginated_response(SlotRow(rows, many=True).data)
+        rows = pages.page(queries.free_slots(asked["pickup_point"], start, end), request)
+        return pages.response(SlotRow(rows, many=True).data)
 
 
 def order_within(actor: Actor, order_id: int) -> Order:
@@ -127,8 +127,8 @@ class Orders(Edge):
         mine = of_card(by, within(by, queries.orders(), library="library_id"), asked)
         if "pickup_point" in asked:
             mine = mine.filter(point_id=asked["pickup_point"])
-        rows = pages.paginate_queryset(mine, request)
-        return pages.get_paginated_response(order_rows(rows, by, purpose="api orders", now=clock.now()))
+        rows = pages.page(mine, request)
+        return pages.response(order_rows(rows, by, purpose="api orders", now=clock.now()))
 
     @told("ask_for_books", RequestedRow, takes=OrderInput, status=201, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
@@ -221,7 +221,7 @@ def appointment_within(actor: Actor, appointment_id: int) -> Appointment:
     """The promise to a party of which the actor is one, or at a point where they work; else `not_found`."""
     rows = Appointment.objects.filter(pk=appointment_id)
     if actor.kind == "patron":
-        rows = rows.filter(orders__patron_id=actor.id)
+        rows = rows.filter(orders__patron_id=actor.id or 0)
     else:
         rows = rows.filter(point__library_id__in=auth.staff_libraries(actor))
     appointment = rows.distinct().first()
@@ -256,9 +256,7 @@ class ChangeAppointment(Edge):
         with once(by, request) as answer:
             given = read(SlotChoice, request)
             appointment_within(by, appointment_id)
-            new = appointments.change(
-                appointment_id=appointment_id, slot_id=given["slot"], by=by, now=clock.now()
-            )
+            new = appointments.change(appointment_id=appointment_id, slot_id=given["slot"], by=by, now=clock.now())
             return answer(appointment_row(new.pk))
 
 

@@ -201,13 +201,11 @@ def _freshen(visit: Visit, patron_id: int | None, *, plate: str, bay: str) -> No
 
 def _tie(bags: Sequence[Order], visit: Visit) -> bool:
     """Tie open orders to a visit. Leaves alone, and says False for, one that another live visit here has."""
-    wanted = Order.objects.select_for_update(of=("self",), no_key=True).select_related("visit")
-    locked = list(wanted.filter(pk__in=[order.pk for order in bags], state__in=OPEN_ORDER).order_by("pk"))
-    others = [
-        order.pk
-        for order in locked
-        if order.visit is not None and order.visit_id != visit.pk and order.visit.state in HERE
-    ]
+    wanted = Order.objects.filter(pk__in=[order.pk for order in bags], state__in=OPEN_ORDER)
+    locked = list(wanted.select_for_update(no_key=True).order_by("pk"))
+    # Read after the locks are ours: a joined row would be as old as the moment at which we began to wait for them.
+    elsewhere = set(Visit.objects.filter(_LIVE, orders__in=locked).exclude(pk=visit.pk).values_list("pk", flat=True))
+    others = [order.pk for order in locked if order.visit_id in elsewhere]
     free = [order.pk for order in locked if order.pk not in others]
     Order.objects.filter(pk__in=free).exclude(visit=visit).update(visit=visit)
     return not others

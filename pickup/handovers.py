@@ -12,6 +12,7 @@ from core import nudge
 from core.actor import Actor
 from core.refusal import BadInput, Refusal
 from lending import loans, reservations
+from lending.states import ReservationState
 from pickup import appointments, queries, texts
 from pickup.errors import AlreadyHandedOver, NothingReady, NotInOrder
 from pickup.models import Order, OrderLine
@@ -94,7 +95,7 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
     elif reason == "damaged":
         reservations.copy_damaged(reservation_id=line.reservation_id, by=by, now=now)
     else:
-        reservations.end_bagged(reservation_ids=[line.reservation_id], to="cancelled", by=by, now=now)
+        reservations.end_bagged(reservation_ids=[line.reservation_id], to=ReservationState.CANCELLED, by=by, now=now)
     line.move(LineState.TO_UNPACK, at=now, by=by)
     if reason in {"missing", "damaged"}:
         line.move(LineState.UNPACKED, at=now, by=by)

@@ -97,11 +97,9 @@ def call_next(*, point_id: int, by: Actor, now: datetime, lane_id: int | None = 
     if lane_id is not None and layout != _FILE:
         raise BadInput(field="lane")
     lane = _lane_to_use(point_id, lane_id) if layout == _FILE else None
-    waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
-    ready = Exists(Order.objects.filter(visit=OuterRef("pk"), state=OrderState.READY))
-    can_be_served = waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "arrived_at", "pk")
-    visits = list(can_be_served.select_for_update(skip_locked=True, no_key=True)[:count])
+    visits = _next(point_id, count)
     if not visits:
+        waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
         raise NobodyWaiting(waiting=waiting.count())
     for visit in visits:
         _call(visit, lane, by=by, now=now)
@@ -165,6 +163,8 @@ def serve(
 def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Somebody was called who is not there yet: they wait again in their old place."""
     visit = _locked(visit_id)
+    if visit.state != VisitState.CALLED:  # the table lets who was served or left wait again too: that is `undo`
+        raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
     visit.move(VisitState.WAITING, at=now, by=by, **_NOT_CALLED)
     live.publish([f"point:{visit.point_id}"], now=now)
     return visit
@@ -253,11 +253,14 @@ def _locked(visit_id: int) -> Visit:
 
 
 def _lock(which: Q) -> list[Order]:
-    """Orders with their locks, by id, and what a hand-over tells of them."""
-    orders = Order.objects.select_for_update(of=("self",), no_key=True).select_related(
-        "library", "point__library", "patron", "collector", "appointment__slot", "visit"
+    """Orders with their locks, by id, and what a hand-over tells of them.
+
+    Read again once the locks are ours: a joined row would be as old as the moment at which we began to wait.
+    """
+    locked = list(
+        Order.objects.select_for_update(no_key=True).filter(which).order_by("pk").values_list("pk", flat=True)
     )
-    return list(orders.filter(which).order_by("pk"))
+    return list(queries.orders(pk__in=locked).order_by("pk"))
 
 
 def _lock_bags(visit: Visit) -> list[Order]:
@@ -322,6 +325,14 @@ def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str
         last = queries.handed_over_lately(point_id=point_id, patron_id=patron.pk, now=now)
         raise already_handed_over(last) if last is not None else NoOpenOrder()
     return order
+
+
+def _next(point_id: int, count: int) -> list[Visit]:
+    """The next visits that can be served and that nobody else is calling at this moment, locked."""
+    waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
+    ready = Exists(Order.objects.filter(visit=OuterRef("pk"), state=OrderState.READY))
+    can_be_served = waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "arrived_at", "pk")
+    return list(can_be_served.select_for_update(skip_locked=True, no_key=True)[:count])
 
 
 def _call(visit: Visit, lane: Lane | None, *, by: Actor, now: datetime) -> None:

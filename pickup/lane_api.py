@@ -13,7 +13,8 @@ from core.once import once
 from core.refusal import BadInput, Forbidden, NotFound
 from lending import auth, patrons
 from lending import queries as lending_queries
-from lending.api import Edge, loans_within, note_look, told
+from lending.api import loans_within
+from lending.edge import Edge, note_look, told
 from lending.serializers import LoanRow, Nothing, read
 from pickup import arrivals, lane, queries, returns
 from pickup.api import order_within, seen_by
@@ -71,7 +72,7 @@ class Visits(Edge):
 
 def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
     """The arrival as the use case takes it."""
-    where = given.get("pickup_point")
+    where: int | None = given.get("pickup_point")
     arrival: dict[str, Any] = {name: given[name] for name in ("purpose", "plate", "bay")}
     if by.kind == "patron":
         named = next((name for name in ("card_number", "order_number") if name in given), None)
@@ -82,7 +83,7 @@ def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
     if "order" in given:
         order = _collected_by(by, given["order"])
         return {**arrival, "order_id": order.pk, "point_id": where or order.point_id}
-    if "order_number" in given:
+    if "order_number" in given and where is not None:
         order = _held(where, given["order_number"])
         return {**arrival, "order_id": order.pk, "point_id": where}
     if "card_number" in given:

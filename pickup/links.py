@@ -23,7 +23,7 @@ from pickup.models import Link, Order
 
 LENGTH = 16  # characters of base32: 80 bits, which nobody guesses
 TRIES_OF_ADDRESS = 10  # in ten minutes from one network address
-TRIES_OF_NUMBER = 10  # in an hour for one order number: the board in the car park shows it to everyone
+TRIES_OF_NUMBER = 10  # in three hours for one order number: the display in the car park shows it to everyone
 TRIES_AT_LIBRARY = 600  # in an hour, from everywhere
 
 
@@ -94,7 +94,7 @@ def by_code(*, library_code: str, number: str, last_four: str, address: str, now
     counters.hit(f"code:at:{library_code[:40]}", limit=TRIES_AT_LIBRARY, per=timedelta(hours=1), now=now)
     if len(wanted) != 4 or len(four) != 4:
         raise OrderNotFound
-    counters.hit(f"code:of:{library_code[:40]}:{wanted}", limit=TRIES_OF_NUMBER, per=timedelta(hours=1), now=now)
+    counters.hit(f"code:of:{library_code[:40]}:{wanted}", limit=TRIES_OF_NUMBER, per=timedelta(hours=3), now=now)
     order = queries.orders(library__code=library_code, number=wanted, number_released_at__isnull=True).first()
     known = {phone.last_four(told) for told in queries.numbers_of(order)} if order is not None else set()
     if order is None or four not in known:

@@ -16,6 +16,7 @@ from core import live, nudge
 from core.actor import RULE, Actor
 from lending import copies, reservations
 from lending import queries as lending_queries
+from lending.states import ReservationState
 from pickup import appointments, queries, slots, texts
 from pickup.errors import (
     AlreadyPacked,
@@ -97,7 +98,7 @@ def _bag(
 ) -> list[Order]:
     of_bag: dict[tuple[int, int], list[Reservation]] = {}
     for reservation in found:
-        if reservation.state == "allocated" and reservation.patron_id is not None:
+        if reservation.state == ReservationState.ALLOCATED and reservation.patron_id is not None:
             of_bag.setdefault((reservation.patron_id, reservation.pickup_point_id), []).append(reservation)
     bags: list[Order] = []
     for (patron_id, point_id), group in sorted(of_bag.items()):
@@ -287,7 +288,7 @@ def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) 
     to_fetch = [line for line in lines if line.state == LineState.TO_PICK]
     OrderLine.move_many(to_fetch, LineState.DROPPED, at=now, by=by)
     OrderLine.move_many([line for line in lines if line not in to_fetch], LineState.TO_UNPACK, at=now, by=by)
-    ended = "expired" if to == OrderState.EXPIRED else "cancelled"
+    ended = ReservationState.EXPIRED if to == OrderState.EXPIRED else ReservationState.CANCELLED
     reservations.end_bagged(reservation_ids=[line.reservation_id for line in lines], to=ended, by=by, now=now)
     nudge.ring("copy came free", {line.copy.title_id for line in to_fetch})
     appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -26,11 +27,11 @@ from notifications import phone
 from pickup import appointments, arrivals, links, orders, queries, slots, waits
 from pickup.errors import NoAppointment, OrderNotFound
 from pickup.forms import AskForm, CodeForm, HereForm, SlotForm
-from pickup.models import Order, PointRules
+from pickup.models import Order, PointRules, Slot
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
 
 if TYPE_CHECKING:
-    from lending.models import Patron
+    from lending.models import Patron, PickupPoint
 
 TIMES_SHOWN = 12
 STEPS = (OrderState.PICKING, OrderState.READY, OrderState.HANDED_OVER)
@@ -49,7 +50,9 @@ def ask(request: HttpRequest) -> HttpResponse:
     def done(requested: orders.Requested) -> str:
         request.session["basket"] = []
         if requested.order is None:
-            messages.info(request, _("Noted. The books are lent out; we tell you when they are ready for you."))
+            messages.info(
+                request, _("Noted. No copy is free at this library right now; we tell you when the books are ready.")
+            )
             return reverse("my")
         messages.success(request, _("Your order number is %(number)s.") % {"number": requested.order.shown})
         return reverse("my-order", args=[requested.order.pk])
@@ -100,16 +103,24 @@ def asking(
     shown = {
         "form": form,
         "patron": patron,
-        "books": _books(items, wrong),
+        "books": _books(items, wrong, point),
         "points": points,
         "point": point,
         "rules": rules,
-        "slots": free,
+        "days": by_day(free),
         "place": point.place_in(get_language() or "ko") if point else "",
         "ends": phone.last_four(contact.number) if contact else "",
         **(context or {}),
     }
     return show(request, template, shown, status=status)
+
+
+def by_day(free: list[Slot]) -> list[tuple[date, list[Slot]]]:
+    """Slots under their local day, as people look for a time."""
+    days: dict[date, list[Slot]] = {}
+    for slot in free:
+        days.setdefault(slot.starts_at.astimezone(ZoneInfo(slot.point.library.zone)).date(), []).append(slot)
+    return list(days.items())
 
 
 def _collector(form: AskForm, patron_id: int, *, by: Actor, now: datetime) -> int | None:
@@ -120,14 +131,18 @@ def _collector(form: AskForm, patron_id: int, *, by: Actor, now: datetime) -> in
     return patrons.collector_for(patron_id=patron_id, language=language, may_text=True, by=by, now=now, **named).pk
 
 
-def _books(items: list[tuple[int, str]], wrong: str) -> list[dict[str, Any]]:
+def _books(items: list[tuple[int, str]], wrong: str, point: PickupPoint | None) -> list[dict[str, Any]]:
+    """The noted titles, each saying whether a copy stands at the library of the pickup point."""
     wanted = lending_queries.titles_with_availability().filter(pk__in=[title_id for title_id, _volume in items])
     titles = {title.pk: title for title in wanted}
+    free = lending_queries.free_copies().filter(title_id__in=titles)
+    here = set(free.filter(at_library=point.library_id if point else None).values_list("title_id", flat=True))
     return [
         {
             "title": titles[title_id],
             "volume": volume,
             "item": f"{title_id}:{volume}",
+            "here": title_id in here,
             "wrong": wrong == f"items.{index}",
         }
         for index, (title_id, volume) in enumerate(items)
@@ -281,6 +296,7 @@ def seen(order: Order) -> dict[str, Any]:
         "visit": here,
         "ahead": waits.ahead_of(here) if here else 0,
         "zone": order.library.zone,
+        "kept_to": order.keep_until and order.keep_until - timedelta(minutes=1),
         "is_open": order.state in OPEN_ORDER,
         "steps_done": STEPS.index(OrderState(order.state)) + 1 if order.state in STEPS else 0,
     }
@@ -331,7 +347,7 @@ def _time(request: HttpRequest, order: Order, *, by: Actor, base: str) -> HttpRe
     accessible = bool(appointment and appointment.accessible)
     ready = order.state == OrderState.READY
     free = slots.free(point_id=order.point_id, now=now, limit=TIMES_SHOWN, accessible=accessible, ready=ready)
-    context = {**seen(order), "form": form, "slots": free, "base": base}
+    context = {**seen(order), "form": form, "days": by_day(free), "base": base}
     return show(request, "pickup/time.html", context, status=status)
 
 

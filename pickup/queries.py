@@ -195,6 +195,8 @@ def copy_of_loan(loan_id: int) -> int | None:
 
 def line_to_fetch(copy_id: int | None) -> OrderLine | None:
     """The line that wants this copy fetched from the shelf or the return cart."""
+    if copy_id is None:
+        return None
     return OrderLine.objects.filter(copy_id=copy_id, state=LineState.TO_PICK).first()
 
 

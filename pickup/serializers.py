@@ -113,7 +113,7 @@ class CollectorInput(Strict):
 
 class OrderInput(Strict):
     pickup_point = Id()
-    items = ItemInput(many=True, allow_empty=False, max_length=MOST_ITEMS)
+    items = serializers.ListField(child=ItemInput(), allow_empty=False, max_length=MOST_ITEMS)
     slot = Id(required=False, allow_null=True, default=None)
     collector = CollectorInput(required=False, allow_null=True, default=None)
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
@@ -261,7 +261,7 @@ class RequestedRow(serializers.Serializer[Any]):
 
 
 class VisitInput(Strict):
-    """Who is here: `order` (by its collector, or anybody who serves), or by staff and devices a card, a number, a plate.
+    """Who is here: `order`, by its collector or by staff; a card, an order number or a plate by staff and devices.
 
     `pickup_point` may be left out where `order` says it.
     """
@@ -278,7 +278,7 @@ class VisitInput(Strict):
         if sum(name in attrs for name in ("order", "card_number", "order_number")) > 1:
             raise ValidationError(_("Please name one of order, card_number and order_number."))
         if "order" not in attrs and "pickup_point" not in attrs:
-            raise ValidationError({"pickup_point": [ValidationError(_("Please say where.")).detail[0]]})
+            raise ValidationError({"pickup_point": [_("Please say where.")]})
         return attrs
 
 
@@ -298,7 +298,7 @@ class NotGivenInput(Strict):
 
 class BagInput(Strict):
     number = Words(max_length=10)
-    not_given = NotGivenInput(many=True, required=False, default=list, max_length=MOST_ITEMS)
+    not_given = serializers.ListField(child=NotGivenInput(), required=False, default=list, max_length=MOST_ITEMS)
 
     def validate_not_given(self, value: list[dict[str, str]]) -> dict[str, str]:
         """Barcode to reason; refuses a copy that is named twice."""
@@ -311,7 +311,7 @@ class BagInput(Strict):
 class HandOverInput(Strict):
     """Empty: every ready bag of the visit, with all that is in it."""
 
-    orders = BagInput(many=True, required=False, default=list, max_length=MOST_ITEMS)
+    orders = serializers.ListField(child=BagInput(), required=False, default=list, max_length=MOST_ITEMS)
 
 
 class ServeInput(Strict):
@@ -348,4 +348,3 @@ class LaneRow(serializers.Serializer[Any]):
     pickup_point = serializers.IntegerField(source="point_id")
     name = serializers.CharField()
     open = serializers.BooleanField()
-

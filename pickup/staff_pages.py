@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec
 from urllib.parse import urlencode
 
@@ -26,7 +26,7 @@ from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of, show, signed_in
 from lending.states import HOLDING
-from notifications import calls, inbound
+from notifications import calls, inbound, phone
 from notifications import queries as notified
 from pickup import orders, queries, returns
 from pickup.errors import NotInOrder, OrderNotFound
@@ -67,7 +67,7 @@ def at_desk(
 
     @signed_in
     @functools.wraps(view)
-    def inner(request: HttpRequest, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+    def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = replace(Actor.of(request), channel="desk")
         mine = auth.require_any_staff(by)
         chosen = request.GET.get("point", "")
@@ -171,7 +171,13 @@ def packing(request: HttpRequest, desk: Desk) -> HttpResponse:
 def _bag(order: Order) -> dict[str, Any]:
     lines = [line for line in order.lines.all() if line.state in {LineState.TO_PICK, LineState.PACKED}]
     left = [line for line in lines if line.state == LineState.TO_PICK]
-    return {"order": order, "lines": lines, "left": left, "appointment": queries.live_appointment(order)}
+    return {
+        "order": order,
+        "lines": lines,
+        "left": left,
+        "appointment": queries.live_appointment(order),
+        "kept_to": order.keep_until and order.keep_until - timedelta(minutes=1),
+    }
 
 
 def _bag_of(desk: Desk, barcode: str) -> int:
@@ -323,7 +329,10 @@ def phone_orders(request: HttpRequest, desk: Desk) -> HttpResponse:
 
     def done(requested: orders.Requested) -> str:
         if requested.order is None:
-            messages.info(request, _("Noted. The books are lent out; the patron is told when they are ready."))
+            messages.info(
+                request,
+                _("Noted. No copy is free at that library right now; the patron is told when the books are ready."),
+            )
         else:
             number = requested.order.shown
             messages.success(request, _("The order number is %(number)s. Please say it twice.") % {"number": number})
@@ -357,13 +366,21 @@ def _items(texts: list[str]) -> list[tuple[int, str]]:
 @require_safe
 def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Texts that only a person understands, and people to phone."""
-    sender = [desk.point.library.sender]
+    sender, region = [desk.point.library.sender], desk.point.library.region
     context = {
-        "parked": notified.parked(sender),
-        "calls": notified.calls_due(sender),
-        "unreached": notified.calls_unreached(sender),
+        "parked": [(row, _shown(row.from_number, region)) for row in notified.parked(sender)],
+        "calls": [(row, _shown(row.number, region)) for row in notified.calls_due(sender)],
+        "unreached": [(row, _shown(row.number, region)) for row in notified.calls_unreached(sender)],
     }
     return show_desk(request, desk, "pickup/staff/inbox.html", context)
+
+
+def _shown(number: str, region: str) -> str:
+    """A number as people here write it; as it is when it is none, such as a withheld one."""
+    try:
+        return phone.display(number, region)
+    except phone.NotANumber:
+        return number
 
 
 @at_desk

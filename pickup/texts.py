@@ -106,7 +106,7 @@ _ANSWERING = {
         "[{library}] Other times: {options}. Reply with the digit. Your old time stays until then.",
     ),
     "answer_gone": (
-        "[{library}] 방금 찼습니다. 시간 {options}. 숫자로 답해 주세요.",
+        "[{library}] 찼습니다. {options} 숫자로 답해 주세요.",
         "[{library}] That time has just gone. Other times: {options}. Reply with the digit.",
     ),
     "answer_no_times": (

@@ -1,0 +1,170 @@
+"""The running product for journeys, faults and the browser: real processes on private servers, nothing eager.
+
+`product` is the whole service with the sample library, one for each test process; tests part by using people, titles
+and telephones of their own. A test that breaks something mends it again, or starts a product for itself with `running`.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+import psutil
+import pytest
+
+from config.embedded.host import free_port, server_identity
+from config.embedded.product import Product, embedded_environment
+from config.embedded.servers import Postgres, Redis, Servers
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from config.embedded.processes import Program
+
+Found = TypeVar("Found")
+
+
+@dataclass
+class Running:
+    """The product with handles to hurt it. Whatever was stopped is started again by its own verb, on the same port."""
+
+    product: Product
+    servers: Servers
+
+    @property
+    def base_url(self) -> str:
+        return self.product.address
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of its processes; `DATABASE_URL` and `REDIS_URL` among them."""
+        return self.product.environment
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py` beside it; what it said. Fails with its last words."""
+        return self.product.manage(*arguments)
+
+    def sweep(self) -> str:
+        """Do everything that is due straight from PostgreSQL, as `manage.py sweep` does."""
+        return self.manage("sweep")
+
+    def program(self, name: str) -> Program:
+        """The process `web`, `worker` or `beat`."""
+        return self.product.programs[name]
+
+    def kill(self, name: str) -> None:
+        """`kill -9` a process and its children, as a power cut would."""
+        self.program(name).send_all(signal.SIGKILL)
+        self.program(name).end(0)
+
+    def kill_worker(self) -> None:
+        """`kill -9` the worker and its children."""
+        self.kill("worker")
+
+    def kill_one_worker_child(self) -> int:
+        """`kill -9` one of the worker's children, the worker itself stays; its process id."""
+        child = psutil.Process(self.program("worker").pid).children()[0]
+        child.kill()
+        return int(child.pid)
+
+    def stop(self, *names: str) -> None:
+        """End processes politely."""
+        for name in names:
+            self.program(name).end()
+
+    def start(self, *names: str) -> None:
+        """Start processes that do not run; returns once the web answers."""
+        for name in names:
+            if not self.program(name).runs:
+                self.program(name).start()
+        if "web" in names:
+            self.product.wait_for_page("/healthz")
+
+    @property
+    def redis(self) -> Redis:
+        assert self.servers.redis is not None
+        return self.servers.redis
+
+    @property
+    def postgres(self) -> Postgres:
+        assert self.servers.postgres is not None
+        return self.servers.postgres
+
+    def stop_redis(self) -> None:
+        """Kill Redis and forget everything that it held."""
+        self.redis.stop(crash=True)
+
+    def start_redis(self) -> None:
+        """Start it again, empty, on the same port."""
+        self.redis.start()
+
+    def crash_postgres(self) -> None:
+        """Stop PostgreSQL without a checkpoint and start it again: it has to recover."""
+        self.postgres.stop(crash=True)
+        self.postgres.start()
+
+    def said(self, name: str, lines: int = 40) -> str:
+        """The last lines of a process's log."""
+        return self.program(name).said(lines)
+
+
+@contextmanager
+def running(
+    *, sample: bool = True, durable: bool = False, programs: tuple[str, ...] = ("web", "worker", "beat")
+) -> Iterator[Running]:
+    """A product of one's own: private PostgreSQL and Redis, its own ports; everything is gone afterwards."""
+    state = Path(tempfile.mkdtemp(prefix="lending-product-"))
+    state.chmod(0o711)
+    servers = Servers(state, state / "log", durable=durable)
+    product = None
+    try:
+        servers.start(identity=server_identity())
+        settings = embedded_environment(
+            port=free_port(), database_url=servers.database_url, redis_url=servers.redis_url, kept={}
+        )
+        settings["LIVE_PREFIX"] = f"product-{secrets.token_hex(4)}"
+        product = Product(int(settings["PUBLIC_BASE_URL"].rpartition(":")[2]), settings, state / "log", state)
+        product.manage("migrate", "--no-input", "-v", "0")
+        product.manage("compile_catalogues", "-v", "0")
+        if sample:
+            product.manage("seed_sample")
+        for name in ("web", "worker", "beat"):
+            made = product.program(name)
+            if name in programs:
+                made.start()
+        if "web" in programs:
+            product.wait_for_page("/healthz")
+        yield Running(product, servers)
+    finally:
+        if product is not None:
+            product.stop()
+        servers.stop()
+        if "KEEP_LOGS" in os.environ:
+            print(f"logs: {state / 'log'}")
+        else:
+            shutil.rmtree(state, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def product() -> Iterator[Running]:
+    """The whole service with the sample library, started once for this test process."""
+    with running() as made:
+        yield made
+
+
+def until(condition: Callable[[], Found], *, within: float = 20.0, what: str = "") -> Found:
+    """Ask again and again until a condition holds; gives its first true answer."""
+    end = time.monotonic() + within
+    while time.monotonic() < end:
+        if answer := condition():
+            return answer
+        time.sleep(0.05)
+    raise AssertionError(f"not within {within:.0f} s: {what or condition}")

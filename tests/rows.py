@@ -11,7 +11,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from core.actor import RULE, Actor
+from core import actor
+from core.actor import Actor
 from lending import accounts, catalogue, reservations
 from lending.models import (
     Account,
@@ -30,6 +31,7 @@ from lending.reservations import Item
 from notifications.models import Sender
 from pickup.models import Lane, PointRules, Slot, Window
 
+RULE = actor.RULE
 SEOUL = ZoneInfo("Asia/Seoul")
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=SEOUL).astimezone(UTC)  # a Tuesday, ten in the morning in Seoul
 

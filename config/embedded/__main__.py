@@ -7,20 +7,16 @@ import sys
 from config.embedded.host import Stop
 
 
-def main(action: str, arguments: list[str]) -> int:
+def main(action: str) -> int:
     """Do one action; its exit status."""
-    if action in {"run", "reset"}:
-        from config.embedded import run
+    from config.embedded import locks, run
 
-        return run.run() if action == "run" else run.reset()
-    from config.embedded import chores
-
-    return chores.do(action, arguments)
+    return {"run": run.run, "reset": run.reset, "lock": locks.write}[action]()
 
 
 if __name__ == "__main__":
     try:
-        sys.exit(main(sys.argv[1], sys.argv[2:]))
+        sys.exit(main(sys.argv[1]))
     except Stop as stop:
         sys.exit(f"Cannot go on: {stop}")
     except KeyboardInterrupt:

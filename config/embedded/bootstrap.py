@@ -27,7 +27,8 @@ LOG = ROOT / "var" / "log" / "bootstrap.log"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # the locks resolve to wheels up to here
 LOCKS = ["base", "embedded", "dev"]  # each contains the one before it (tests/house/test_locks.py)
-OF_ACTION = {"run": "embedded", "reset": "embedded", "bootstrap": "embedded"}  # every other action needs `dev`
+OF_ACTION = {"run": "embedded", "reset": "embedded", "lock": "embedded", "bootstrap": "embedded"}  # others need `dev`
+MODULE = {"bench": "bench", "shots": "bench.shots"}  # which module does an action
 
 
 class Stop(Exception):
@@ -55,7 +56,8 @@ def main(arguments: list[str]) -> None:
     os.environ["PATH"] = os.pathsep.join([str(VENV / "bin"), os.environ.get("PATH", os.defpath)])
     os.environ.pop("PYTHONHOME", None)
     sys.stdout.flush()
-    os.execv(python, [python, "-m", "config.embedded", *arguments])  # noqa: S606
+    module = MODULE.get(arguments[0], "config.embedded" if arguments[0] in OF_ACTION else "tests")
+    os.execv(python, [python, "-m", module, *arguments])  # noqa: S606
 
 
 def fit_python() -> None:

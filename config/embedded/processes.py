@@ -158,10 +158,11 @@ def end_left_overs(path: Path, patience: float = 6.0) -> list[str]:
             process = psutil.Process(pid)
             if abs(process.create_time() - started) < SAME_START and process.status() != psutil.STATUS_ZOMBIE:
                 found.append((process, how, name))
-    for process, how, _ in found:
-        if how:
+    headed = {name for _, how, name in found if how}
+    for process, how, name in found:
+        if how or name not in headed:  # a child whose own head is gone has nobody else to end it
             with contextlib.suppress(psutil.Error):
-                process.send_signal(how)
+                process.send_signal(how or signal.SIGTERM)
     _, alive = psutil.wait_procs([process for process, _, _ in found], timeout=patience if found else 0)
     for process in alive:
         with contextlib.suppress(psutil.Error):

@@ -156,7 +156,8 @@ def fingerprint(*parts: str) -> str:
         "*/migrations/*.py", "*/locale/*/LC_MESSAGES/*.po", "*/static/**/*", "lending/samples/*",
         "requirements/base.txt", "*/management/commands/*.py",
     )  # fmt: skip
-    for path in sorted({path for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}):
-        seen.update(f"{path.relative_to(ROOT)}\0".encode())
-        seen.update(path.read_bytes())
+    found = {path.relative_to(ROOT) for pattern in patterns for path in ROOT.glob(pattern) if path.is_file()}
+    for path in sorted(path for path in found if path.parts[0] != "var"):
+        seen.update(f"{path}\0".encode())
+        seen.update((ROOT / path).read_bytes())
     return seen.hexdigest()

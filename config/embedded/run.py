@@ -198,6 +198,7 @@ class Runner:
             self.signals.wait(min([LOOK, *(max(0.05, due - now) for due in self.due.values())]))
 
     def _plan(self, program: Program, now: float) -> None:
+        program.send_all(signal.SIGKILL)  # children that outlived it would hold its port
         lived = now - self.born.get(program.name, 0.0)
         pause = 1.0 if lived > STEADY else min(LONGEST_PAUSE, self.pauses.get(program.name, 0.5) * 2)
         self.pauses[program.name], self.due[program.name] = pause, now + pause

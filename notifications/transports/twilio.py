@@ -28,7 +28,7 @@ from twilio.rest import Client
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
 from notifications import phone
-from notifications.errors import Busy, CarrierError, InDoubt, NotSent, OptedOut, Stopped, Unreachable
+from notifications.errors import Busy, CarrierError, InDoubt, NoConnection, NotSent, OptedOut, Stopped, Unreachable
 from notifications.transports import Outgoing, Received, Report
 
 HOME: Final = "api.twilio.com"
@@ -178,7 +178,7 @@ class Twilio:
             return request(client)
         except requests.RequestException as error:
             if _never_connected(error):
-                raise Busy("", "no connection") from error
+                raise NoConnection from error
             raise InDoubt("", type(error).__name__) from error
         except TwilioException as error:
             status, code = getattr(error, "status", None), str(getattr(error, "code", None) or "")

@@ -68,9 +68,13 @@ def test_another_person_may_use_the_same_key() -> None:
 
 
 def test_a_refusal_is_undone_and_not_remembered() -> None:
-    with pytest.raises(Refusal), once(PATRON, asked()):
-        Counter.objects.create(key="half done", since=NOW, count=1)
-        raise Refusal
+    def stumble() -> None:
+        with once(PATRON, asked()):
+            Counter.objects.create(key="half done", since=NOW, count=1)
+            raise Refusal
+
+    with pytest.raises(Refusal):
+        stumble()
     assert not Counter.objects.exists()
     assert not Answer.objects.exists()
     act(asked())

@@ -120,15 +120,20 @@ def laws_of_the_tables() -> Iterator[tuple[str, type[models.Model]]]:
 def test_the_database_refuses_what_breaks_a_law(law: str, rows: SimpleNamespace) -> None:
     name, how, columns = BREACHES[law]
     row = getattr(rows, name)
-    table = type(row)._default_manager
     values = {column: _value(rows, column, value) for column, value in columns.items()}
     with pytest.raises(IntegrityError) as refused, transaction.atomic():
-        if how == "change":
-            table.filter(pk=row.pk).update(**values)
-        else:
-            same = {field.name: getattr(row, field.name) for field in row._meta.concrete_fields if not field.primary_key}
-            table.bulk_create([type(row)(**{**same, **values})])
-    assert refused.value.__cause__.diag.constraint_name == law  # type: ignore[union-attr]
+        write(row, how, values)
+    assert refused.value.__cause__.diag.constraint_name == law
+
+
+def write(row: models.Model, how: str, values: dict[str, Any]) -> None:
+    """Past the house: change the row, or write another one like it."""
+    table = type(row)._default_manager
+    if how == "change":
+        table.filter(pk=row.pk).update(**values)
+        return
+    same = {field.name: getattr(row, field.name) for field in row._meta.concrete_fields if not field.primary_key}
+    table.bulk_create([type(row)(**{**same, **values})])
 
 
 def _value(rows: SimpleNamespace, column: str, value: Any) -> Any:

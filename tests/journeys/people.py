@@ -16,7 +16,7 @@ T = TypeVar("T")
 PATIENCE = 30.0  # seconds; the slowest sweep that a journey may need comes every 20
 
 
-def eventually(look: Callable[[], T], what: str, *, within: float = PATIENCE) -> T:
+def eventually(look: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:
     """What `look` gives as soon as it gives something; fails saying what never happened."""
     until = time.monotonic() + within
     while time.monotonic() < until:
@@ -72,7 +72,7 @@ class Telephone:
         sid = self.environment["TWILIO_ACCOUNT_SID"]
         answer = requests.get(
             f"{self.base}/2010-04-01/Accounts/{sid}/Messages.json",
-            params={"To": self.number, "PageSize": 50},
+            params={"To": self.number, "PageSize": "50"},
             auth=(sid, self.environment["TWILIO_AUTH_TOKEN"]),
             timeout=20,
         )

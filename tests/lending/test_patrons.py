@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 def enrol(**columns: Any) -> Patron:
     plain = {
-        "card_number": f"EN{rows.serial()}",
+        "card_number": f"EN{rows.serial():06d}",
         "name": "홍길동",
         "number": "010-0000-4721",
         "by": RULE,
@@ -50,14 +50,17 @@ def test_enrolling_gives_a_number_a_household_and_an_account() -> None:
     first = enrol(household_key="H1", pin="2020", language="en")
     second = enrol(household_key="H1")
     contact = patrons.main_contact(first.pk)
-    assert contact and (contact.number, contact.language, contact.may_text) == ("+821000004721", "en", True)
+    assert contact
+    assert (contact.number, contact.language, contact.may_text) == ("+821000004721", "en", True)
     assert first.household == second.household
-    assert first.account and not second.account
+    assert first.account
+    assert not second.account
 
 
 def test_a_landline_is_kept_for_calls() -> None:
     contact = patrons.main_contact(enrol(number="02-100-0001").pk)
-    assert contact and (contact.number, contact.may_text, contact.may_call) == ("+8221000001", False, True)
+    assert contact
+    assert (contact.number, contact.may_text, contact.may_call) == ("+8221000001", False, True)
 
 
 def test_a_patron_may_have_no_number_at_all() -> None:
@@ -67,10 +70,11 @@ def test_a_patron_may_have_no_number_at_all() -> None:
 def test_numbers_are_read_as_at_the_home_library() -> None:
     american = rows.library(region="US", zone="America/New_York")
     contact = patrons.main_contact(enrol(number="(212) 555-0147", home_id=american.pk).pk)
-    assert contact and contact.number == "+12125550147"
+    assert contact
+    assert contact.number == "+12125550147"
 
 
-@pytest.mark.parametrize("number", ["112", "02-107", "abc", "1" * 31, "010-0000-472"])
+@pytest.mark.parametrize("number", ["112", "02-107", "abc", "1" * 31, "010-00"])
 def test_what_is_no_number_is_refused_with_its_reason(number: str) -> None:
     with pytest.raises(BadNumber) as caught:
         enrol(number=number)
@@ -112,7 +116,8 @@ def test_a_named_collector_is_kept_once_and_brought_up_to_date() -> None:
     assert (again.own, again.may_text, again.language, again.name) == (False, False, "en", "손자")
     assert name_collector(patron, name="이웃") != first
     main = patrons.main_contact(patron.pk)
-    assert main and main.own
+    assert main
+    assert main.own
 
 
 def test_a_collector_needs_a_name_and_a_number() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -117,7 +118,7 @@ def test_an_unknown_title_is_refused_with_its_place_in_the_request(
     title = rows.title()
     rows.copy(title, library)
     for unknown in (10**9, 0, -1, 2**63, 10**30):
-        refusal = refused(UnknownTitle, lambda u=unknown: rows.reserve(patron, title, Item(u), at=point))
+        refusal = refused(UnknownTitle, partial(rows.reserve, patron, title, Item(unknown), at=point))
         assert (refusal.code, refusal.status, refusal.field) == ("unknown_title", 404, "items.1")
     assert not Reservation.objects.exists()
 
@@ -151,7 +152,7 @@ def test_a_title_without_any_copy_in_the_programme_is_refused(
     copy.move(CopyState.MISSING, at=rows.NOW, by=RULE)
     copy.move(CopyState.LOST, at=rows.NOW, by=RULE)
     for title in (nowhere, abroad, lost):
-        assert refused(NoCopies, lambda t=title: rows.reserve(patron, t, at=point)).code == "no_copies"
+        assert refused(NoCopies, partial(rows.reserve, patron, title, at=point)).code == "no_copies"
 
 
 def test_a_set_asks_which_volume(library: Library, point: PickupPoint, patron: Patron) -> None:
@@ -385,7 +386,7 @@ def test_lending_lets_go_of_nothing_that_is_in_a_bag(library: Library, point: Pi
     (made,) = rows.reserve(patron, title, at=point)
     reservations.bag(reservation_ids=[made.pk], by=RULE, now=rows.NOW)
     for verb in (reservations.cancel, reservations.suspend):
-        refusal = refused(InAnOrder, lambda v=verb: v(reservation_id=made.pk, by=RULE, now=rows.NOW))
+        refusal = refused(InAnOrder, partial(verb, reservation_id=made.pk, by=RULE, now=rows.NOW))
         assert (refusal.code, refusal.facts) == ("in_an_order", {"reservation": made.pk})
 
 

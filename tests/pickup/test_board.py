@@ -344,7 +344,12 @@ def server(point):
     command = [sys.executable, "-m", "granian", "--interface", "asgi", "--host", "127.0.0.1", "--port", str(port)]
     process = subprocess.Popen(
         [*command, "config.asgi:application"],
-        env={**os.environ, "DATABASE_URL": address, "ALLOWED_HOSTS": "127.0.0.1", "PUBLIC_BASE_URL": "http://127.0.0.1"},
+        env={
+            **os.environ,
+            "DATABASE_URL": address,
+            "ALLOWED_HOSTS": "127.0.0.1",
+            "PUBLIC_BASE_URL": "http://127.0.0.1",
+        },
     )
     try:
         for _ in range(100):

@@ -233,7 +233,10 @@ def test_in_bays_a_librarian_walks_with_several_bags(now):
     for place in ("1", "2", "3"):
         here(ready(bays), now, bay=place)
     visits = lane.call_next(point_id=bays.pk, by=DESK, now=now, count=2)
-    assert [(visit.bay, visit.state, visit.lane_id) for visit in visits] == [("1", "called", None), ("2", "called", None)]
+    assert [(visit.bay, visit.state, visit.lane_id) for visit in visits] == [
+        ("1", "called", None),
+        ("2", "called", None),
+    ]
 
 
 @pytest.mark.parametrize("count", [0, -1, 2, 11])
@@ -411,6 +414,15 @@ def test_who_was_called_and_is_not_there_keeps_the_old_place(point, one_lane, no
     lane.put_back(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
     (again,) = lane.call_next(point_id=point.pk, by=DESK, now=now + timedelta(minutes=3))
     assert (again.pk, again.arrived_at) == (visit.pk, now)
+
+
+def test_who_was_served_or_left_is_not_put_back_into_the_line(point, one_lane, now):
+    served, left = called(ready(point), now), here(ready(point), now)
+    lane.hand_over(visit_id=served.pk, by=DESK, now=now)
+    lane.leave(visit_id=left.pk, by=DESK, now=now)
+    for visit in (served, left):
+        with pytest.raises(MoveRefused):
+            lane.put_back(visit_id=visit.pk, by=DESK, now=now)
 
 
 def test_who_drives_away_may_come_again(point, now):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         with connection.cursor() as cursor:
             cursor.execute("SET statement_timeout = 0")
-        console = Console(file=self.stdout._out)
+        console = Console(file=cast("IO[str]", self.stdout))
         broken = invariants.breaches(limit=options["limit"])
         for breach in broken:
             table = Table(*breach.columns, title=f"{breach.law.number}: {breach.law.sentence}")

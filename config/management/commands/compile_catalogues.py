@@ -32,6 +32,5 @@ class Command(BaseCommand):
             found.save_as_mofile(str(beside))
             beside.replace(compiled)
             if options["verbosity"]:
-                self.stdout.write(
-                    f"{catalogue.parent.parent.name}: {len(found.translated_entries())} of {len(found)} sentences"
-                )
+                done = len(found.translated_entries())
+                self.stdout.write(f"{catalogue.parent.parent.name}: {done} of {len(found)} sentences")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--passes", type=int, default=10, help="stop after so many rounds (default: 10)")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(file=self.stdout._out if hasattr(self.stdout, "_out") else None)
+        console = Console(file=cast("IO[str]", self.stdout))
         before = _newest()
         failed: dict[str, str] = {}
         rounds = 0
@@ -60,7 +60,7 @@ def sweep() -> dict[str, str]:
 def moved_since(journal_id: int) -> list[dict[str, Any]]:
     """What the journals say happened after the row `journal_id`, counted by move."""
     rows = Journal.objects.filter(id__gt=journal_id).values("noun", "was", "became")
-    return list(rows.annotate(many=Count("id")).order_by("noun", "was", "became"))
+    return [dict(row) for row in rows.annotate(many=Count("id")).order_by("noun", "was", "became")]
 
 
 def _newest() -> int:

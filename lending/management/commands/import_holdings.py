@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -41,7 +41,9 @@ class Command(BaseCommand):
             known = ", ".join(Library.objects.values_list("code", flat=True)) or "none"
             raise CommandError(f"There is no library {options['library']}. Known: {known}.")
         prefix = options["prefix"] if options["prefix"] is not None else f"{library.code[:15].upper()}-"
-        console = Console(file=self.stdout, highlight=False, width=None if self.stdout.isatty() else 120)
+        console = Console(
+            file=cast("IO[str]", self.stdout), highlight=False, width=None if self.stdout.isatty() else 120
+        )
         try:
             "".encode(options["encoding"])
             with (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from pathlib import Path
-from typing import Any
+from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
 from rich.console import Console
@@ -34,7 +34,9 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="read and count, record nothing")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        console = Console(file=self.stdout, highlight=False, width=None if self.stdout.isatty() else 120)
+        console = Console(
+            file=cast("IO[str]", self.stdout), highlight=False, width=None if self.stdout.isatty() else 120
+        )
         summary = Table("file", "read", "new", "changed", "same", "left out")
         encoding = options["encoding"]
         if encoding is not None and encoding != "marc8":

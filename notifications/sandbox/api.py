@@ -1,0 +1,182 @@
+"""Twilio's message resource as HTTP: create, fetch, list, in Twilio's own shapes.
+
+After https://www.twilio.com/docs/messaging/api/message-resource
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Callable
+from datetime import UTC, datetime, time, timedelta
+from email.utils import format_datetime
+from functools import wraps
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseBase, JsonResponse
+from django.utils.crypto import constant_time_compare
+from django.utils.dateparse import parse_date, parse_datetime
+from django.views.decorators.csrf import csrf_exempt
+
+from core import clock
+from notifications.sandbox import carrier
+from notifications.sandbox.carrier import Refused
+from notifications.sandbox.models import Text
+
+VERSION: Final = "/2010-04-01"
+MOST: Final = 1000
+
+View = Callable[..., JsonResponse]
+
+
+def for_account(view: View) -> Callable[..., HttpResponseBase]:
+    """Basic authentication by auth token or API key, and errors in Twilio's shape."""
+
+    @csrf_exempt
+    @wraps(view)
+    def guarded(request: HttpRequest, account: str, **kwargs: Any) -> HttpResponseBase:
+        try:
+            if account != settings.TWILIO_ACCOUNT_SID or not _known(request):
+                raise Refused(401, 20003, "Authenticate")
+            return view(request, **kwargs)
+        except Refused as refused:
+            return JsonResponse(
+                {
+                    "code": refused.code,
+                    "message": refused.message,
+                    "more_info": f"https://www.twilio.com/docs/errors/{refused.code}",
+                    "status": refused.status,
+                },
+                status=refused.status,
+            )
+
+    return guarded
+
+
+@for_account
+def messages(request: HttpRequest) -> JsonResponse:
+    """POST creates a text, GET lists them newest first."""
+    if request.method == "POST":
+        text = carrier.take(
+            sent_to=request.POST.get("To", ""),
+            sent_from=request.POST.get("From", ""),
+            body=request.POST.get("Body", "").replace("\x00", ""),
+            status_callback=request.POST.get("StatusCallback", ""),
+            now=clock.now(),
+        )
+        return JsonResponse(_shape(text), status=201)
+    if request.method == "GET":
+        return _page(request, _narrowed(request))
+    raise Refused(405, 20004, "Method not allowed")
+
+
+@for_account
+def message(request: HttpRequest, sid: str) -> JsonResponse:
+    """One text."""
+    text = Text.objects.filter(sid=sid).first()
+    if text is None or request.method != "GET":
+        raise Refused(404, 20404, f"The requested resource {request.path} was not found")
+    return JsonResponse(_shape(text))
+
+
+def _known(request: HttpRequest) -> bool:
+    scheme, _, coded = request.headers.get("Authorization", "").partition(" ")
+    try:
+        user, _, password = base64.b64decode(coded, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return False
+    pairs = [
+        (settings.TWILIO_ACCOUNT_SID, settings.TWILIO_AUTH_TOKEN),
+        (settings.TWILIO_API_KEY, settings.TWILIO_API_SECRET),
+    ]
+    return scheme.lower() == "basic" and any(
+        name and secret and constant_time_compare(user, name) and constant_time_compare(password, secret)
+        for name, secret in pairs
+    )
+
+
+def _narrowed(request: HttpRequest) -> QuerySet[Text]:
+    rows = Text.objects.order_by("-id")
+    if to := request.GET.get("To"):
+        rows = rows.filter(sent_to=to)
+    if sender := request.GET.get("From"):
+        rows = rows.filter(sent_from=sender)
+    if day := request.GET.get("DateSent"):
+        rows = rows.filter(sent_at__gte=_moment(day), sent_at__lt=_moment(day) + timedelta(days=1))
+    if since := request.GET.get("DateSent>"):
+        rows = rows.filter(sent_at__gte=_moment(since))
+    if until := request.GET.get("DateSent<"):
+        rows = rows.filter(sent_at__lt=_moment(until) + timedelta(days=1))
+    return rows
+
+
+def _moment(value: str) -> datetime:
+    """The start of a GMT day; Twilio's filters look at the day alone."""
+    try:
+        day = parse_date(value[:10]) or getattr(parse_datetime(value), "date", lambda: None)()
+    except ValueError:
+        day = None
+    if day is None:
+        raise Refused(400, 20001, f"Invalid date {value}")
+    return datetime.combine(day, time(), tzinfo=UTC)
+
+
+def _page(request: HttpRequest, rows: QuerySet[Text]) -> JsonResponse:
+    try:
+        size = min(max(int(request.GET.get("PageSize", "50")), 1), MOST)
+        page = min(max(int(request.GET.get("Page", "0")), 0), 10_000)
+    except ValueError:
+        raise Refused(400, 20001, "Invalid page") from None
+    found = list(rows[page * size : (page + 1) * size + 1])
+    shown = found[:size]
+    filters = {name: value for name, value in request.GET.items() if name not in {"Page", "PageSize", "PageToken"}}
+
+    def uri(number: int) -> str:
+        return f"{request.path}?{urlencode({**filters, 'PageSize': size, 'Page': number})}"
+
+    return JsonResponse(
+        {
+            "messages": [_shape(text) for text in shown],
+            "page": page,
+            "page_size": size,
+            "start": page * size,
+            "end": page * size + max(len(shown) - 1, 0),
+            "uri": uri(page),
+            "first_page_uri": uri(0),
+            "previous_page_uri": uri(page - 1) if page else None,
+            "next_page_uri": uri(page + 1) if len(found) > size else None,
+        }
+    )
+
+
+def _shape(text: Text) -> dict[str, Any]:
+    uri = f"{VERSION}/Accounts/{settings.TWILIO_ACCOUNT_SID}/Messages/{text.sid}"
+    return {
+        "account_sid": settings.TWILIO_ACCOUNT_SID,
+        "api_version": "2010-04-01",
+        "body": text.body,
+        "date_created": _written(text.created_at),
+        "date_sent": _written(text.sent_at),
+        "date_updated": _written(text.updated_at),
+        "direction": text.direction,
+        "error_code": None,
+        "error_message": None,
+        "from": text.sent_from,
+        "messaging_service_sid": None,
+        "num_media": "0",
+        "num_segments": str(text.segments),
+        "price": None,
+        "price_unit": "USD",
+        "sid": text.sid,
+        "status": text.status,
+        "subresource_uris": {"media": f"{uri}/Media.json"},
+        "to": text.sent_to,
+        "uri": f"{uri}.json",
+    }
+
+
+def _written(moment: datetime | None) -> str | None:
+    return format_datetime(moment.astimezone(UTC)) if moment else None

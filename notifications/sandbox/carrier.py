@@ -1,0 +1,237 @@
+"""What the carrier does: takes a text or refuses it with Twilio's error, tells us what became of it, brings replies."""
+
+from __future__ import annotations
+
+import secrets
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
+from typing import Final
+from urllib.parse import urlsplit
+
+import requests
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F
+from django.urls import reverse
+from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
+
+from notifications import doors, encoding, keywords, phone, queries
+from notifications.keywords import Meaning
+from notifications.models import Sender
+from notifications.sandbox.models import Posting, Stopped, Text
+
+log = structlog.get_logger()
+
+LONGEST: Final = 1600
+STEPS: Final = (("sent", timedelta(milliseconds=300)), ("delivered", timedelta(seconds=1)))
+PATIENCE: Final = timedelta(seconds=10)  # for one answer of our webhooks; also the lease of a posting
+TRIES: Final = 12
+AT_ONCE: Final = 8
+# The answers of Twilio's default opt-out handling, which it sends by itself and in English.
+STOPPED: Final = (
+    "You have successfully been unsubscribed. You will not receive any more messages from this number."
+    " Reply START to resubscribe."
+)
+STARTED: Final = (
+    "You have successfully been re-subscribed to messages from this number."
+    " Reply HELP for help. Reply STOP to unsubscribe."
+)
+HELPED: Final = "Reply STOP to unsubscribe. Msg&Data Rates May Apply."
+
+
+class Refused(Exception):
+    """An error of Twilio's: HTTP status, its number, its sentence."""
+
+    def __init__(self, status: int, code: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.code = code
+        self.message = message
+
+
+@transaction.atomic
+def take(*, sent_to: str, sent_from: str, body: str, status_callback: str, now: datetime) -> Text:
+    """Take a text for sending, or refuse it as Twilio does."""
+    if not Sender.objects.filter(number=sent_from).exists():
+        raise Refused(400, 21606, f"The 'From' phone number provided ({sent_from}) cannot send messages.")
+    try:
+        if phone.parse(sent_to, "US") != sent_to:
+            raise phone.NotANumber("phone_unreadable")
+    except phone.NotANumber:
+        raise Refused(400, 21211, f"Invalid 'To' Phone Number: {sent_to}") from None
+    if not phone.can_text(sent_to):
+        raise Refused(400, 21614, f"'To' number is not a valid mobile number: {sent_to}")
+    if not body:
+        raise Refused(400, 21602, "Message body is required.")
+    if len(body) > LONGEST:
+        raise Refused(400, 21617, "The concatenated message body exceeds the 1600 character limit.")
+    if status_callback and _origin(status_callback) != _origin(settings.PUBLIC_BASE_URL):
+        raise Refused(400, 21609, f"The 'StatusCallback' URL {status_callback} is not a valid URL.")
+    if Stopped.objects.filter(phone=sent_to, sender=sent_from).exists():
+        raise Refused(400, 21610, "Attempt to send to unsubscribed recipient")
+    text = Text.objects.create(
+        sid=_sid(),
+        direction=Text.Direction.OUTBOUND,
+        sent_from=sent_from,
+        sent_to=sent_to,
+        body=body,
+        segments=encoding.segments(body),
+        status="queued",
+        status_callback=status_callback,
+        created_at=now,
+        updated_at=now,
+    )
+    for status, after in STEPS:
+        Posting.objects.create(
+            text=text,
+            address=status_callback,
+            status=status,
+            due_at=now + after,
+            fields={
+                "MessageSid": text.sid,
+                "SmsSid": text.sid,
+                "AccountSid": settings.TWILIO_ACCOUNT_SID,
+                "MessageStatus": status,
+                "SmsStatus": status,
+                "From": sent_from,
+                "To": sent_to,
+                "ApiVersion": "2010-04-01",
+            },
+        )
+    return text
+
+
+@transaction.atomic
+def bring(*, sent_from: str, sent_to: str, body: str, now: datetime) -> Text:
+    """A phone texts one of our numbers; STOP and its kind are obeyed and answered by the carrier itself."""
+    text = Text.objects.create(
+        sid=_sid(),
+        direction=Text.Direction.INBOUND,
+        sent_from=sent_from,
+        sent_to=sent_to,
+        body=body,
+        segments=max(encoding.segments(body), 1),
+        status="received",
+        created_at=now,
+        sent_at=now,
+        updated_at=now,
+    )
+    kind, answer = _opt_out(body)
+    if kind == "STOP":
+        Stopped.objects.get_or_create(phone=sent_from, sender=sent_to, defaults={"since": now})
+    elif kind == "START":
+        Stopped.objects.filter(phone=sent_from, sender=sent_to).delete()
+    if answer:
+        Text.objects.create(
+            sid=_sid(),
+            direction=Text.Direction.OUTBOUND_REPLY,
+            sent_from=sent_to,
+            sent_to=sent_from,
+            body=answer,
+            segments=encoding.segments(answer),
+            status="delivered",
+            created_at=now,
+            sent_at=now,
+            updated_at=now,
+        )
+    fields = {
+        "MessageSid": text.sid,
+        "SmsSid": text.sid,
+        "SmsMessageSid": text.sid,
+        "AccountSid": settings.TWILIO_ACCOUNT_SID,
+        "From": sent_from,
+        "To": sent_to,
+        "Body": body,
+        "NumMedia": "0",
+        "NumSegments": str(text.segments),
+        "SmsStatus": "received",
+        "ApiVersion": "2010-04-01",
+        **({"OptOutType": kind} if kind else {}),
+    }
+    address = settings.PUBLIC_BASE_URL + reverse("twilio-messages")
+    Posting.objects.create(text=text, address=address, fields=fields, due_at=now)
+    return text
+
+
+def reply_shut(*, number: str, sender: Sender) -> str:
+    """Why a phone cannot answer this sender, from the country table; "" when it can."""
+    if doors.Door.REPLY in queries.open_for(sender.key, number):
+        return ""
+    return doors.cell(phone.country(number), doors.Door.REPLY).source
+
+
+def post_due(*, now: datetime, limit: int = 50) -> int:
+    """Tell our webhooks what is due, signed, over HTTP outside any transaction; gives back how many were answered.
+
+    What is not answered with 2xx is tried again after 1, 2, 4, .. seconds, twelve times in all.
+    """
+    with transaction.atomic(durable=True):
+        due = list(
+            Posting.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("text")
+            .filter(done_at__isnull=True, due_at__lte=now)
+            .order_by("due_at", "pk")[:limit]
+        )
+        Posting.objects.filter(pk__in=[row.pk for row in due]).update(due_at=now + 2 * PATIENCE, tries=F("tries") + 1)
+        for row in due:
+            if row.status:
+                sent = {"sent_at": now} if row.status == "sent" else {}
+                Text.objects.filter(pk=row.text_id).update(status=row.status, updated_at=now, **sent)
+    if not due:
+        return 0
+    with requests.Session() as session, ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
+        session.trust_env = False
+        answers = list(pool.map(lambda row: _post(session, row), due))
+    done = 0
+    for row, answer in zip(due, answers, strict=True):
+        if (answer is not None and 200 <= answer < 300) or row.tries + 1 >= TRIES:
+            done += Posting.objects.filter(pk=row.pk).update(done_at=now, answer=answer)
+        else:
+            wait = timedelta(seconds=min(2**row.tries, 60))
+            Posting.objects.filter(pk=row.pk).update(due_at=now + wait, answer=answer)
+    return done
+
+
+def _post(session: requests.Session, row: Posting) -> int | None:
+    if not row.address:
+        return 204
+    signature = RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(row.address, row.fields)
+    try:
+        answer = session.post(
+            row.address,
+            data=row.fields,
+            headers={SIGNATURE_HEADER: signature, "User-Agent": "sandbox"},
+            timeout=PATIENCE.total_seconds(),
+            allow_redirects=False,
+        )
+    except requests.RequestException as error:
+        log.warning("sandbox.not_answered", address=row.address, error=type(error).__name__)
+        return None
+    if answer.status_code >= 300:
+        log.warning("sandbox.answered", address=row.address, status=answer.status_code)
+    return answer.status_code
+
+
+def _opt_out(body: str) -> tuple[str, str]:
+    """What Twilio's default handling makes of a text, and its answer; it reads single words in English alone."""
+    if not body.strip().isascii():
+        return "", ""
+    match keywords.parse(body).meaning:
+        case Meaning.OPT_OUT:
+            return "STOP", STOPPED
+        case Meaning.OPT_IN:
+            return "START", STARTED
+        case Meaning.HELP:
+            return "HELP", HELPED
+        case _:
+            return "", ""
+
+
+def _origin(address: str) -> tuple[str, str]:
+    parts = urlsplit(address)
+    return parts.scheme, parts.netloc
+
+
+def _sid() -> str:
+    return f"SM{secrets.token_hex(16)}"

@@ -1,0 +1,15 @@
+"""Twilio's addresses, and the phones."""
+
+from __future__ import annotations
+
+from django.urls import path
+
+from notifications.sandbox import api, phones
+
+urlpatterns = [
+    path("2010-04-01/Accounts/<str:account>/Messages.json", api.messages, name="sandbox-messages"),
+    path("2010-04-01/Accounts/<str:account>/Messages/<str:sid>.json", api.message, name="sandbox-message"),
+    path("sandbox/phones/", phones.phones, name="sandbox-phones"),
+    path("sandbox/phones/gateway/", phones.gateway, name="sandbox-gateway"),
+    path("sandbox/phones/<str:number>/", phones.one, name="sandbox-phone"),
+]

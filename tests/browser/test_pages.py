@@ -1,0 +1,305 @@
+"""Every page, in both languages and three widths: nothing for axe to find, no error, nothing beside the screen.
+
+The order of the sample library is only looked at; what the tests write, they write for people of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from config import sample
+from tests.product import Running
+
+pytestmark = pytest.mark.browser
+
+WIDTHS = (390, 1024, 1440)
+LANGUAGES = {"ko": "ko-KR", "en": "en-US"}
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+READER, LIBRARIAN = "2020-0001", "librarian"
+
+Address = str | Callable[[Page], str]
+Context = Callable[..., BrowserContext]
+
+
+@pytest.fixture
+def reading(browser: Browser, base_url: str) -> Iterator[Context]:
+    """Make a window: of which language and width, with or without scripts."""
+    opened: list[BrowserContext] = []
+
+    def make(language: str = "ko", width: int = 390, *, scripts: bool = True) -> BrowserContext:
+        context = browser.new_context(
+            base_url=base_url,
+            locale=LANGUAGES[language],
+            viewport={"width": width, "height": 844},
+            java_script_enabled=scripts,
+        )
+        opened.append(context)
+        return context
+
+    yield make
+    for context in opened:
+        context.close()
+
+
+def sign_in(page: Page, card: str = READER) -> None:
+    page.goto("/sign-in/")
+    page.fill("#id_card_number", card)
+    page.fill("#id_pin", sample.PIN)
+    page.click("main button")
+    expect(page).to_have_url(re.compile("/my/$"))
+
+
+def sign_in_staff(page: Page) -> None:
+    page.goto("/staff/sign-in/")
+    page.fill("#id_username", LIBRARIAN)
+    page.fill("#id_password", sample.PASSWORD)
+    page.click("main button")
+    expect(page).to_have_url(re.compile("/staff/$"))
+
+
+def note_a_book(page: Page) -> None:
+    page.goto("/?q=한국")
+    page.locator("form[action='/ask/note/'] button").first.click()
+    expect(page.locator(".count")).to_be_visible()
+
+
+def first_order(page: Page) -> str:
+    page.goto("/my/orders/")
+    return page.locator("main .list a").first.get_attribute("href") or ""
+
+
+def first_slip(page: Page) -> str:
+    page.goto("/staff/packing/?point=1")
+    return page.locator("a[href*='/slip/']").first.get_attribute("href") or ""
+
+
+def first_find(page: Page) -> str:
+    page.goto("/staff/packing/?point=1")
+    number = page.locator(".plate").last.inner_text()[-5:]
+    return f"/staff/lane/?point=1&number={number}"
+
+
+PAGES: dict[str, list[Address]] = {
+    "anybody": [
+        "/",
+        "/?q=한국",
+        "/?q=qzqzqz",
+        "/titles/5/",
+        "/titles/999999999/",
+        "/sign-in/",
+        "/staff/sign-in/",
+        "/code/",
+        "/code/seongdong/",
+        "/now/",
+        "/now/geumho/",
+        "/o/nobody-has-this/",
+    ],
+    "reader": [
+        "/my/",
+        "/my/orders/",
+        first_order,
+        lambda page: first_order(page) + "time/",
+        "/ask/",
+        "/ask/?place=2",
+        "/ask/?place=3",
+        "/my/orders/999999/",
+    ],
+    "staff": [
+        "/staff/",
+        "/staff/lane/?point=1",
+        "/staff/lane/?point=2",
+        "/staff/lane/?point=1&number=0000",
+        first_find,
+        "/staff/pull-list/?point=1",
+        "/staff/packing/?point=1",
+        first_slip,
+        "/staff/returns/?point=1",
+        "/staff/shelf/?point=1",
+        "/staff/phone-orders/?point=1",
+        "/staff/phone-orders/?point=1&card=nobody",
+        "/staff/phone-orders/?point=1&card=2020-0012&q=한국&item=5%3A",
+        "/staff/inbox/?point=1",
+        "/staff/lane/?point=999",
+    ],
+}
+
+
+def findings(page: Page, address: Address) -> list[str]:
+    """What is wrong with a page."""
+    said: list[str] = []
+    path = address if isinstance(address, str) else address(page)
+    page.on("console", lambda message: said.append(message.text) if message.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: said.append(str(error)))
+    answer = page.goto(path)
+    page.wait_for_load_state("load")
+    wrong = [text for text in said if "Failed to load resource: the server responded with" not in text]
+    assert answer is not None
+    if answer.status >= 500:
+        wrong.append(f"status {answer.status}")
+    too_wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+    if too_wide > 0:
+        wrong.append(f"{too_wide} px beside the screen")
+    small = page.evaluate(
+        """[...document.querySelectorAll('main button, main a.btn, main label.choice, main select')]
+           .filter(e => e.getClientRects().length && e.getBoundingClientRect().height < 44)
+           .map(e => e.textContent.trim())"""
+    )
+    wrong += [f"too small for a thumb: {text}" for text in small]
+    for rule in Axe().run(page, options={"runOnly": RULES}).response["violations"]:
+        wrong += [f"{rule['id']} {node['target']}" for node in rule["nodes"]]
+    return [f"{path}: {text}" for text in wrong]
+
+
+@pytest.mark.parametrize("width", WIDTHS)
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("who", PAGES)
+def test_every_page_can_be_used_by_everyone(reading, who, language, width):
+    page = reading(language, width).new_page()
+    if who == "reader":
+        sign_in(page)
+        note_a_book(page)
+    if who == "staff":
+        sign_in_staff(page)
+    wrong = [found for address in PAGES[who] for found in findings(page, address)]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_a_page_says_in_which_language_it_is(reading, language):
+    page = reading(language).new_page()
+    page.goto("/")
+    assert page.locator("html").get_attribute("lang") == language
+    other = {"ko": "en", "en": "ko"}[language]
+    page.locator(f"button[lang={other}]").click()
+    expect(page.locator("html")).to_have_attribute("lang", other)
+
+
+def test_everything_that_can_be_clicked_is_reached_by_tab(reading):
+    page = reading(width=1024).new_page()
+    sign_in_staff(page)
+    for path in ("/staff/lane/?point=1", "/staff/packing/?point=1", "/staff/returns/?point=1"):
+        page.goto(path)
+        page.evaluate("document.activeElement.blur()")
+        wanted = page.evaluate(
+            "[...document.querySelectorAll('a[href], button, input:not([type=hidden]), select, summary')]"
+            ".filter(e => e.checkVisibility() && !e.disabled).length"
+        )
+        reached = set()
+        for _ in range(wanted + 5):
+            page.keyboard.press("Tab")
+            reached.add(page.evaluate("[...document.querySelectorAll('*')].indexOf(document.activeElement)"))
+            seen = page.evaluate(
+                "(() => { const e = document.activeElement; if (e === document.body) return true;"
+                " const s = getComputedStyle(e); return s.outlineStyle !== 'none' && s.outlineWidth !== '0px' })()"
+            )
+            assert seen, "the focus cannot be seen"
+        assert len(reached) >= wanted, path
+
+
+def test_a_book_is_asked_for_by_keyboard_alone(reading):
+    page = reading(width=1024).new_page()
+
+    def walk_to(selector: str) -> None:
+        for _ in range(80):
+            if page.evaluate("s => document.activeElement.matches(s)", selector):
+                return
+            page.keyboard.press("Tab")
+        raise AssertionError(f"no way to {selector}")
+
+    page.goto("/sign-in/")
+    walk_to("#id_card_number")
+    page.keyboard.type("2020-0013")
+    page.keyboard.press("Tab")
+    page.keyboard.type(sample.PIN)
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/my/$"))
+    page.goto("/")
+    walk_to("#id_q")
+    page.keyboard.type("한국")
+    page.keyboard.press("Enter")
+    expect(page.locator("#results .list")).to_be_visible()
+    walk_to("form[action='/ask/note/'] button")
+    page.keyboard.press("Enter")
+    expect(page.locator(".count")).to_be_visible()
+    walk_to("header a[href='/ask/']")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/ask/"))
+    walk_to("main form.stack button.primary")
+    page.keyboard.press("Enter")
+    expect(page).to_have_url(re.compile("/my/"))
+    expect(page.locator("[role=status]").first).to_be_visible()
+
+
+def test_the_way_works_without_scripts(reading):
+    page = reading(scripts=False).new_page()
+    sign_in(page, "2020-0009")
+    note_a_book(page)
+    page.goto("/ask/?place=2")
+    page.click("main form.stack button.primary")
+    expect(page).to_have_url(re.compile("/my/"))
+    staff = reading(scripts=False).new_page()
+    sign_in_staff(staff)
+    staff.goto("/staff/lane/?point=1")
+    expect(staff.locator("#board h2").first).to_be_visible()
+
+
+def test_asking_twice_with_one_form_makes_one_order(reading, product: Running):
+    page = reading().new_page()
+    sign_in(page, "2020-0012")
+    note_a_book(page)
+    page.goto("/ask/?place=3")
+    form = page.locator("main form.stack")
+    fields = {
+        name: form.locator(f"[name={name}]").first.input_value() for name in ("csrfmiddlewaretoken", "key", "point")
+    }
+    answers = [
+        page.request.post("/ask/?place=3", form={**fields, "who": "me"}, headers={"Referer": page.url}, max_redirects=0)
+        for _ in range(2)
+    ]
+    assert [answer.status for answer in answers] == [303, 303]
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+
+
+def test_the_board_moves_by_itself(reading):
+    board = reading(width=1440).new_page()
+    sign_in_staff(board)
+    board.goto("/staff/lane/?point=1")
+    expect(board.locator("[data-live-said]")).to_have_text("실시간")
+    board.goto("/staff/packing/?point=2")
+    number = board.locator("article.ready .plate").last.inner_text()[-5:]
+    board.goto("/staff/lane/?point=2")
+    expect(board.locator("[data-live-said]")).to_have_text("실시간")
+    desk = reading(width=1440).new_page()
+    sign_in_staff(desk)
+    desk.goto(f"/staff/lane/?point=2&number={number}")
+    desk.locator("form[action*='/arrive/'] button").first.click()
+    expect(board.locator("#board li", has_text=number)).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_the_board_is_read_in_sunlight(reading, scheme):
+    page = reading(width=1024).new_page()
+    page.emulate_media(color_scheme=scheme)
+    sign_in_staff(page)
+    for path in ("/staff/lane/?point=1", first_find(page)):
+        page.goto(path)
+        found = Axe().run(page, options={"runOnly": {"type": "rule", "values": ["color-contrast-enhanced"]}}).response
+        assert not [node["target"] for rule in found["violations"] for node in rule["nodes"]]
+
+
+def test_the_board_says_when_it_is_out_of_date(reading):
+    window = reading(width=1024)
+    board = window.new_page()
+    sign_in_staff(board)
+    board.goto("/staff/lane/?point=1")
+    said = board.locator("[data-live-said]")
+    expect(said).to_have_text("실시간")
+    window.set_offline(True)
+    expect(said).to_contain_text("연결이 끊겼습니다", timeout=20_000)
+    window.set_offline(False)
+    expect(said).to_have_text("실시간", timeout=20_000)

@@ -1,0 +1,137 @@
+"""Commands that touch several rooms."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+
+from config import invariants, tasks
+from core import clock
+from core.models import Answer, Counter, Happening, Journal
+from lending.models import Copy
+from notifications.models import Message, Receipt
+from pickup.models import Order, Slot
+from tests import rows
+from tests.pickup import steps
+
+
+def said(command: str, *args: str) -> str:
+    out = io.StringIO()
+    call_command(command, *args, stdout=out)
+    return out.getvalue()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_carries_an_order_as_far_as_it_goes_without_any_worker(no_redis) -> None:
+    now = clock.now()
+    point = rows.point()
+    who = rows.patron(point.library)
+    rows.reserve(who, rows.copy(at=point.library).title, at=point, now=now)
+    told = said("sweep")
+    assert "pickup.order" in told
+    order = Order.objects.get()
+    assert (order.state, order.patron) == ("picking", who)
+    rows.slot(point, now + timedelta(hours=26))
+    steps.ready(order, now=now)
+    assert "pickup.appointment" in said("sweep")
+    order.refresh_from_db()
+    assert order.appointment is not None
+    assert Message.objects.filter(about=f"appointment:{order.appointment_id}").exists()
+    assert "pickup." not in said("sweep")
+
+
+@pytest.mark.django_db
+def test_the_laws_hold_in_a_house_at_work() -> None:
+    now = clock.now()
+    point = rows.point()
+    who = rows.patron(point.library)
+    order = steps.ready(steps.asked(who, point, books=2, now=now), now=now)
+    steps.handed_over(order, now=now)
+    assert "laws hold" in said("check_invariants")
+
+
+@pytest.mark.django_db
+def test_rows_that_break_a_law_are_printed() -> None:
+    point = rows.point()
+    slot = rows.slot(point)
+    Slot.objects.filter(pk=slot.pk).update(booked=2)
+    out = io.StringIO()
+    with pytest.raises(CommandError, match=r"1 of \d+ laws are broken"):
+        call_command("check_invariants", stdout=out)
+    assert "I1" in out.getvalue()
+    assert str(slot.pk) in out.getvalue()
+
+
+def breaks(sql: str, *values: int) -> set[str]:
+    """The laws that break once this was written past the house."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, values)
+    return {breach.law.number for breach in invariants.breaches()}
+
+
+@pytest.mark.django_db
+def test_a_state_that_no_journal_tells_is_found() -> None:
+    copy = rows.copy()
+    assert breaks("UPDATE lending_copy SET state = 'missing' WHERE id = %s", copy.pk) == {"I3"}
+
+
+@pytest.mark.django_db
+def test_a_move_that_is_in_no_table_is_found() -> None:
+    copy = rows.copy()
+    Copy.objects.filter(pk=copy.pk).update(state="withdrawn")
+    for was, became in (("shelf", "lost"), ("lost", "withdrawn")):
+        Journal.objects.create(
+            noun="lending.copy", row=copy.pk, was=was, became=became, at=clock.now(), principal="rule", channel="rule"
+        )
+    assert {breach.law.number for breach in invariants.breaches()} == {"I3"}
+
+
+@pytest.mark.django_db
+def test_a_bagged_reservation_without_a_bag_is_found() -> None:
+    point = rows.point()
+    [row] = rows.reserve(rows.patron(point.library), rows.copy(at=point.library).title, at=point)
+    assert breaks("UPDATE lending_reservation SET state = 'bagged' WHERE id = %s", row.pk) == {"I2", "I3"}
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("sql", "law"),
+    [
+        (
+            "UPDATE pickup_order SET ready_at = now() - interval '2 minutes', opened_at = now() - interval '1 hour'",
+            "I4",
+        ),
+        ("UPDATE pickup_order SET opened_at = now() + interval '1 minute'", "I9"),
+        ("UPDATE lending_copy SET state = 'lost'", "I2"),
+        (
+            "UPDATE pickup_order SET state = 'cancelled', moved_at = now() - interval '30 days'",
+            "I10",
+        ),
+        ("ALTER TABLE core_journal DISABLE TRIGGER core_journal_append_only", "I11"),
+    ],
+)
+def test_each_law_has_teeth(sql, law) -> None:
+    now = clock.now()
+    point = rows.point()
+    steps.ready(steps.asked(rows.patron(point.library), point, now=now), now=now)
+    assert {breach.law.number for breach in invariants.breaches()} == set()
+    assert law in breaks(sql)
+
+
+@pytest.mark.django_db
+def test_short_memory_is_forgotten_and_the_rest_is_kept() -> None:
+    now = clock.database_now()
+    for age, name in ((timedelta(hours=1), "new"), (timedelta(days=3), "old")):
+        Answer.objects.create(principal="patron:1", key=name, fingerprint="f", status=200, body={}, at=now - age)
+        Counter.objects.create(key=name, since=now - age, count=1)
+        Happening.objects.create(topic=name, at=now - age)
+        Receipt.objects.create(provider_id=name, status="sent", at=now - age)
+    tasks.forget()
+    assert [row.key for row in Answer.objects.all()] == ["new"]
+    assert [row.key for row in Counter.objects.all()] == ["new"]
+    assert [row.topic for row in Happening.objects.all()] == ["new"]
+    assert [row.provider_id for row in Receipt.objects.all()] == ["new"]

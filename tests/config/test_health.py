@@ -1,0 +1,67 @@
+"""What operators see."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from config import celery, health
+from core import clock
+from core.models import Heartbeat
+from lending.models import Reservation
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+
+def test_alive_asks_nobody(django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        assert Client().get("/healthz").json() == {"status": "ok"}
+
+
+def test_ready_needs_the_database_and_only_tells_of_the_broker(settings) -> None:
+    assert Client().get("/readyz").json() == {"status": "ok", "database": "ok", "broker": "ok"}
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    answer = Client().get("/readyz")
+    assert (answer.status_code, answer.json()["broker"]) == (200, "ConnectionError")
+
+
+def test_every_hand_off_has_its_gauge() -> None:
+    text = Client().get("/metrics").content.decode()
+    for name in celery.HANDOFFS:
+        assert f'lending_oldest_waiting_seconds{{handoff="{name.replace(" ", "_")}"}} 0.0' in text
+
+
+def test_the_age_of_the_oldest_waiting_row_is_told() -> None:
+    point = rows.point()
+    [row] = rows.reserve(rows.patron(point.library), rows.copy(at=point.library).title, at=point)
+    assert row.state == "allocated"
+    Reservation.objects.filter(pk=row.pk).update(moved_at=clock.now() - timedelta(minutes=2))
+    Heartbeat.objects.create(sweep="pickup.tasks.assemble", at=clock.now() - timedelta(minutes=5))
+    with connection.cursor() as cursor:
+        seconds, count = health.waiting(cursor)["reservation_allocated"]
+    assert (119 < seconds < 125, count) == (True, 1)
+    text = Client().get("/metrics").content.decode()
+    assert 'lending_waiting_rows{handoff="reservation_allocated"} 1.0' in text
+    [beat] = [line for line in text.splitlines() if line.startswith("lending_sweep_age_seconds{")]
+    assert 299 < float(beat.split()[-1]) < 305
+
+
+def test_a_free_copy_that_somebody_waits_for_counts_until_it_is_given() -> None:
+    point = rows.point()
+    copy = rows.copy(at=point.library)
+    rows.reserve(rows.patron(point.library), copy.title, at=point)
+    waiting = rows.patron(point.library)
+    rows.reserve(waiting, copy.title, at=point)
+    with connection.cursor() as cursor:
+        assert health.waiting(cursor)["copy_came_free"] == (0.0, 0)
+        rows.copy(copy.title, point.library)
+        assert health.waiting(cursor)["copy_came_free"][1] == 1
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
+def test_operators_only_look(path) -> None:
+    assert Client().post(path).status_code == 405

@@ -1,0 +1,390 @@
+"""What an answer to a text does, from the stored row to the sentence that goes back."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from notifications import encoding, inbound, wording
+from notifications.models import InboundMessage, Message, Sender
+from pickup import appointments, texts
+from pickup.models import Appointment, Order, Question, Visit
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def point():
+    """A lane whose texts are carried by a gateway that brings replies."""
+    sender = rows.sender(gateway="domestic", number="+821000000001")
+    return rows.point(rows.library(sender=sender.key, name_ko="성동도서관", name_en="Seongdong Library"))
+
+
+@pytest.fixture
+def phone():
+    return rows.mobile()
+
+
+@pytest.fixture
+def reader(point, phone):
+    return rows.patron(point.library, number=phone)
+
+
+def texted(point, number, body, now):
+    """Somebody texts the library; gives the row after it was understood, and the sentence that goes back or ""."""
+    sender = Sender.objects.get(key=point.library.sender)
+    row = inbound.store(
+        provider_id=f"SM{rows.serial()}", from_number=number, to_number=sender.number, body=body, media=0, now=now
+    )
+    assert inbound.apply(now=now) == 1
+    row.refresh_from_db()
+    said = Message.objects.filter(dedup_key=f"answer:{row.provider_id}").first()
+    assert said is None or said.to == number
+    return row, said.body if said else ""
+
+
+def offered(point, who, now, **slot):
+    """A ready order that was offered a time."""
+    if not point.slots.exists():
+        for hour in range(6, 12):
+            rows.slot(point, now + timedelta(hours=hour), **slot)
+    order = steps.ready(steps.asked(who, point))
+    assert appointments.offer_ready(now=now, order_ids=[order.pk]) == 1
+    return steps.again(order)
+
+
+# 1
+
+
+@pytest.mark.parametrize("body", ["1", " １ ", "네~", "yes", "👍"])
+def test_one_says_yes_to_the_offered_time(point, reader, phone, now, body):
+    order = offered(point, reader, now)
+    row, said = texted(point, phone, body, now)
+    assert (row.state, row.why, row.about) == ("applied", "confirmed", f"order:{order.pk}")
+    assert steps.again(order).appointment.state == "confirmed"
+    assert order.shown in said
+    assert "16:00-16:15" in said
+    assert not Question.objects.filter(closed_at__isnull=True).exists()
+
+
+def test_yes_twice_is_one_yes(point, reader, phone, now):
+    order = offered(point, reader, now)
+    texted(point, phone, "1", now)
+    row, said = texted(point, phone, "1", now)
+    assert (row.state, Appointment.objects.count()) == ("applied", 1)
+    assert order.shown in said
+
+
+def test_one_without_an_offer_says_how_it_stands(point, reader, phone, now):
+    order = steps.asked(reader, point)
+    assert "준비 중" in texted(point, phone, "1", now)[1]
+    steps.ready(order)
+    assert "11/27(금)까지" in texted(point, phone, "1", now)[1]
+
+
+# 2 and the choices
+
+
+def test_two_offers_other_times_and_keeps_the_old_one_until_one_is_chosen(point, reader, phone, now):
+    order = offered(point, reader, now)
+    row, said = texted(point, phone, "2", now)
+    assert (row.why, said) == (
+        "times_offered",
+        "[성동도서관] 시간 5=11/24 17:00 6=18:00 7=19:00. 숫자로 답해 주세요.",
+    )
+    assert steps.again(order).appointment_id == order.appointment_id
+    row, said = texted(point, phone, "6", now)
+    changed = steps.again(order).appointment
+    assert (row.why, changed.state, changed.slot.starts_at) == ("time_chosen", "confirmed", now + timedelta(hours=8))
+    assert "18:00-18:15" in said
+    assert sorted(point.slots.values_list("booked", flat=True)) == [0, 0, 0, 0, 0, 1]
+
+
+def test_a_time_that_has_gone_meanwhile_is_answered_with_others(point, reader, phone, now):
+    offered(point, reader, now, capacity=1)
+    texted(point, phone, "2", now)
+    point.slots.filter(starts_at=now + timedelta(hours=7)).update(booked=1)
+    row, said = texted(point, phone, "5", now)
+    assert row.why == "times_offered"
+    assert said.startswith("[성동도서관] 찼습니다. 5=11/24 18:00")
+
+
+def test_with_no_other_time_the_library_is_named_to_call(point, reader, phone, now):
+    rows.slot(point)
+    offered(point, reader, now)
+    row, said = texted(point, phone, "2", now)
+    assert (row.why, "02-100-6440" in said) == ("no_times", True)
+
+
+def test_where_no_times_are_promised_two_says_come_when_you_like(point, reader, phone, now):
+    door = rows.point(point.library, layout="door", rules={"by_appointment": False})
+    steps.ready(steps.asked(reader, door))
+    assert "11/27(금)까지" in texted(point, phone, "2", now)[1]
+
+
+def test_a_ready_order_without_a_promise_gets_the_chosen_time(point, reader, phone, now):
+    order = steps.ready(steps.asked(reader, point))
+    for hour in (6, 7):
+        rows.slot(point, now + timedelta(hours=hour))
+    texted(point, phone, "2", now)
+    row, _said = texted(point, phone, "5", now)
+    assert (row.why, steps.again(order).appointment.state) == ("time_chosen", "confirmed")
+
+
+@pytest.mark.parametrize("body", ["9", "5"])
+def test_a_choice_that_was_not_offered_goes_to_the_staff(point, reader, phone, now, body):
+    offered(point, reader, now)
+    if body == "9":
+        texted(point, phone, "2", now)
+    row, said = texted(point, phone, body, now)
+    assert (row.state, row.why) == ("parked", "not_understood")
+    assert "1=예" in said
+
+
+def test_yes_while_other_times_are_open_keeps_the_old_time(point, reader, phone, now):
+    order = offered(point, reader, now)
+    texted(point, phone, "2", now)
+    texted(point, phone, "1", now)
+    assert steps.again(order).appointment.pk == order.appointment_id
+    assert steps.again(order).appointment.state == "confirmed"
+    assert texted(point, phone, "5", now)[0].state == "parked"
+
+
+# 3
+
+
+@pytest.mark.parametrize("body", ["3", "취소", "취소해 주세요"])
+def test_three_gives_the_books_back_and_the_place_too(point, reader, phone, now, body):
+    order = offered(point, reader, now)
+    row, said = texted(point, phone, body, now)
+    assert (row.why, steps.again(order).state) == ("given_back", "cancelled")
+    assert said == f"[성동도서관] 신청 {order.shown} 취소되었습니다. 문의 02-100-6440"
+    assert set(point.slots.values_list("booked", flat=True)) == {0}
+
+
+def test_a_letter_that_has_a_digit_in_it_cancels_nothing(point, reader, phone, now):
+    order = offered(point, reader, now)
+    row, _said = texted(point, phone, "3시에 갈게요", now)
+    assert (row.state, row.why, steps.again(order).state) == ("parked", "not_understood", "ready")
+
+
+# 4
+
+
+def test_four_says_i_am_here_and_how_many_are_before(point, reader, phone, now):
+    others = [steps.ready(steps.asked(rows.patron(point.library), point)) for _ in range(2)]
+    for other in others:
+        arrive(other, now)
+    order = steps.ready(steps.asked(reader, point))
+    row, said = texted(point, phone, "도착", now + timedelta(minutes=1))
+    visit = Visit.objects.get(orders=order)
+    assert (row.why, row.about, visit.door) == ("here", f"visit:{visit.pk}", "text")
+    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 앞에 2대 있습니다."
+    assert texted(point, phone, "4", now + timedelta(minutes=2))[0].about == f"visit:{visit.pk}"
+
+
+def arrive(order, now):
+    from pickup import arrivals
+
+    return arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=DESK, now=now)
+
+
+def test_who_comes_before_the_bag_is_packed_hears_so(point, reader, phone, now):
+    steps.asked(reader, point)
+    assert "책을 담고 있으니" in texted(point, phone, "4", now)[1]
+
+
+def test_long_before_it_opens_nobody_is_put_in_line(point, reader, phone, now):
+    rows.window(point)  # Tuesdays 16:00 to 17:00; it is ten
+    steps.ready(steps.asked(reader, point))
+    row, said = texted(point, phone, "4", now)
+    assert (row.why, Visit.objects.count()) == ("closed", 0)
+    assert "11/24(화) 16:00에 엽니다" in said
+    assert texted(point, phone, "4", now + timedelta(hours=5, minutes=30))[0].why == "here"
+
+
+def test_a_household_arrives_with_one_text(point, now):
+    family = rows.household(together=True)
+    phones = [rows.mobile() for _ in range(2)]
+    bags = [
+        steps.ready(steps.asked(rows.patron(point.library, number=number, household=family), point))
+        for number in phones
+    ]
+    texted(point, phones[0], "4", now)
+    assert {steps.again(bag).visit_id for bag in bags} == {Visit.objects.get().pk}
+
+
+# Several orders, shared telephones
+
+
+def two_strangers_with_one_telephone(point, phone):
+    """Two patrons who merely share a line, each with a ready order."""
+    return [steps.ready(steps.asked(rows.patron(point.library, number=phone), point)) for _ in range(2)]
+
+
+@pytest.mark.parametrize(("body", "why"), [("4", "here"), ("3", "given_back")])
+@pytest.mark.parametrize("how", ["digit", "number"])
+def test_two_orders_on_one_telephone_are_told_apart_by_number_and_no_name_is_said(point, phone, now, body, why, how):
+    first, second = two_strangers_with_one_telephone(point, phone)
+    row, said = texted(point, phone, body, now)
+    assert (row.why, said) == (
+        "asked_which",
+        f"[성동도서관] 어느 신청입니까? 5={first.shown} 6={second.shown}. 숫자로 답해 주세요.",
+    )
+    assert not any(order.patron.name in said for order in (first, second))
+    row, said = texted(point, phone, "6" if how == "digit" else second.shown, now)
+    assert row.why == why
+    assert second.shown in said
+    assert (steps.again(first).state, steps.again(first).visit_id) == ("ready", None)
+
+
+def test_the_order_that_was_asked_about_last_is_the_one_that_is_answered(point, phone, now):
+    first, second = two_strangers_with_one_telephone(point, phone)
+    for minute, order in enumerate((second, first)):
+        rows.slot(point, now + timedelta(hours=6, minutes=20 * minute), capacity=1)
+        appointments.offer_ready(now=now + timedelta(minutes=minute), order_ids=[order.pk])
+    row, said = texted(point, phone, "1", now + timedelta(minutes=5))
+    assert (row.about, first.shown in said) == (f"order:{first.pk}", True)
+    assert steps.again(second).appointment.state == "offered"
+    row, said = texted(point, phone, "1", now + timedelta(minutes=6))
+    assert row.about == f"order:{second.pk}"
+
+
+def test_a_family_of_one_promise_is_confirmed_by_one_yes_but_given_back_one_by_one(point, now):
+    phone = rows.mobile()
+    bags = []
+    for _ in range(2):
+        who = rows.patron(point.library)
+        driver = rows.contact(who, number=phone, own=False, name="운전자")
+        bags.append(steps.ready(steps.asked(who, point, collector_id=driver.pk)))
+    rows.slot(point)
+    appointments.offer_ready(now=now)
+    assert texted(point, phone, "1", now)[0].why == "confirmed"
+    assert texted(point, phone, "3", now)[0].why == "asked_which"
+    assert set(Order.objects.values_list("state", flat=True)) == {"ready"}
+    assert Appointment.objects.get().state == "confirmed"
+
+
+def test_an_order_number_alone_says_how_it_stands(point, reader, phone, now):
+    order = steps.asked(reader, point)
+    row, said = texted(point, phone, order.shown, now)
+    assert (row.why, order.shown in said) == ("order_number", True)
+
+
+def test_somebody_elses_order_number_tells_nothing(point, reader, phone, now):
+    theirs = steps.asked(rows.patron(point.library), point)
+    steps.asked(reader, point)
+    row, said = texted(point, phone, theirs.shown, now)
+    assert (row.why, theirs.shown in said) == ("not_understood", False)
+
+
+def test_another_librarys_number_does_not_answer_for_this_one(point, reader, phone, now):
+    order = offered(point, reader, now)
+    other = rows.point(rows.library(sender=rows.sender(number="+821000000002").key))
+    row, _said = texted(other, phone, "3", now)
+    assert (row.why, steps.again(order).state) == ("nothing_open", "ready")
+
+
+# Nothing to answer
+
+
+def test_who_has_collected_hears_when(point, reader, phone, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, point)), now=now + timedelta(hours=4, minutes=2))
+    row, said = texted(point, phone, "1", now + timedelta(hours=6))
+    assert row.why == "already_handed_over"
+    assert said == f"[성동도서관] 신청 {order.shown} 14:02에 이미 수령하셨습니다. 문의 02-100-6440"
+    assert texted(point, phone, "1", now + timedelta(days=1))[0].why == "nothing_open"
+
+
+def test_who_has_nothing_to_collect_hears_so(point, reader, phone, now):
+    row, said = texted(point, phone, "2", now)
+    assert (row.state, row.why) == ("applied", "nothing_open")
+    assert "받으실 책이 없습니다" in said
+
+
+def test_a_stranger_gets_one_friendly_line_an_hour_and_the_staff_get_every_text(point, now):
+    number = rows.mobile()
+    first, said = texted(point, number, "1", now)
+    second, nothing = texted(point, number, "누구세요?", now + timedelta(minutes=1))
+    later, again = texted(point, number, "?", now + timedelta(hours=1))
+    assert [row.state for row in (first, second, later)] == ["parked"] * 3
+    assert first.why == "unknown_number"
+    assert (bool(said), nothing, bool(again)) == (True, "", True)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "\u200b",
+        "가" * 1600,
+        "'; DROP TABLE orders; --",
+        "<script>alert(1)</script>",
+        "\u202e1\u202c2",
+        "5" * 40,
+        "0",
+        "🙈",
+    ],
+)
+def test_whatever_somebody_writes_is_kept_for_the_staff_and_changes_nothing(point, reader, phone, now, body):
+    order = offered(point, reader, now)
+    row, _said = texted(point, phone, body, now)
+    assert row.state == "parked"
+    assert InboundMessage.objects.get(pk=row.pk).body == body
+    assert (steps.again(order).state, steps.again(order).appointment.state) == ("ready", "offered")
+
+
+def test_what_is_refused_goes_to_the_staff_with_its_reason(point, reader, phone, now):
+    order = offered(point, reader, now)
+    texted(point, phone, "2", now)
+    point.rules.by_appointment = False
+    point.rules.save()
+    appointments.cancel(appointment_id=order.appointment_id, by=DESK, now=now)
+    row, said = texted(point, phone, "5", now)
+    assert (row.state, row.why) == ("parked", "no_times_here")
+    assert "직원이 확인합니다" in said
+
+
+# The sentences
+
+
+ANSWERS = sorted(texts._ANSWERING)
+LONGEST = {
+    "number": "47-21",
+    "phone": "02-2204-6440",
+    "ahead": 12,
+    "at": "14:02",
+}
+
+
+@pytest.mark.parametrize("key", ANSWERS)
+def test_korean_answers_fit_a_short_text(key):
+    values = {
+        **LONGEST,
+        "library": "성동도서관",
+        "when": "11/25(수) 16:00-16:15",
+        "until": "11/28(토)",
+        "options": "5=47-21 6=47-22" if key == "answer_which" else "5=11/25 16:00 6=11/26 16:15 7=11/27 16:30",
+    }
+    if key == "answer_closed":
+        values["when"] = "11/25(수) 16:00"
+    body = wording.render(key=key, language="ko", values=values)
+    assert encoding.ucs2_length(body) <= 70
+    assert encoding.euckr_bytes(body) <= 90
+    assert encoding.carried_in_korea(body) == ()
+
+
+@pytest.mark.parametrize("key", ANSWERS)
+def test_english_answers_fit_one_segment(key):
+    values = {
+        **LONGEST,
+        "library": "Seongdong Library",
+        "when": "Wed 25 Nov 16:00-16:15",
+        "until": "Sat 28 Nov",
+        "options": "5=25 Nov 16:00 6=26 Nov 16:15 7=27 Nov 16:30",
+    }
+    assert encoding.segments(wording.render(key=key, language="en", values=values)) == 1
