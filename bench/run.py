@@ -40,7 +40,8 @@ def machine() -> str:
         lines = cpu.read_text(encoding="utf-8").splitlines()
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), "")
     load = os.getloadavg()[0]
-    return f"{platform.system()} {platform.machine()}, {model or platform.processor()}, {os.cpu_count()} cores, {memory:.0f} GiB, load {load:.1f}"
+    parts = [platform.system(), platform.machine(), model or platform.processor(), f"{os.cpu_count()} cores"]
+    return ", ".join([*parts, f"{memory:.0f} GiB", f"load {load:.1f}"])
 
 
 def versions() -> str:

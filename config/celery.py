@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+from importlib import import_module
 
-from celery import Celery
+from celery import Celery, Task
 
 from core import nudge
 
@@ -37,7 +38,18 @@ TIMETABLE = {
 if settings.SANDBOX:
     TIMETABLE["notifications.sandbox.tasks.post"] = 1.0
 
-app = Celery("lending")
+
+class Beating(Task):  # type: ignore[type-arg]
+    """A task that leaves a heartbeat: a worker that answers but does not sweep is as bad as none (see /metrics)."""
+
+    def on_success(self, retval: object, task_id: str, args: object, kwargs: dict[str, object]) -> None:
+        """Note that a whole sweep ran to its end; a nudge for a few rows is no sweep."""
+        if self.name in TIMETABLE and not kwargs:
+            clock, models = import_module("core.clock"), import_module("core.models")  # need the apps to be ready
+            models.Heartbeat.objects.update_or_create(sweep=self.name, defaults={"at": clock.database_now()})
+
+
+app = Celery("lending", task_cls=Beating)
 nudge.connect(HANDOFFS)
 
 BROKER_PATIENCE = 300  # seconds until an unacknowledged task goes to another worker; above the task time limit

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import random
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -317,8 +318,9 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """Django's answer 500."""
-    return respond(request, _said(Broken()))
+    """Django's answer 500; 503 where only the database was away while somebody's session was read."""
+    error = sys.exc_info()[1]
+    return respond(request, (problem_of(error) if error else None) or _said(Broken()))
 
 
 def csrf_failed(request: HttpRequest, reason: str = "") -> HttpResponse:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
+from django.apps import apps
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
@@ -18,14 +19,28 @@ if TYPE_CHECKING:
     Moves: TypeAlias = "Mapping[str, Collection[str]]"
 
 
-class MoveRefused(Refusal):
+def state_label(noun: str, state: str) -> str:
+    """A state of a noun (`pickup.order`) in the reader's language; as it is when the noun's table has no such state."""
+    known = apps.get_model(noun).MOVES if noun else {}
+    return str(next((getattr(one, "label", one) for one in known if one == state), state))
+
+
+class OfState(Refusal):
+    """A refusal that tells a state: programs read the word of the table, people its label."""
+
+    def __str__(self) -> str:
+        told = state_label(self.facts.get("noun", ""), self.facts.get("state", ""))
+        return str(self.sentence) % {**self.facts, "state": told}
+
+
+class MoveRefused(OfState):
     """The table of moves has no such pair."""
 
     code = "not_in_this_state"
     sentence = _("This cannot be done any more: it is already “%(state)s”.")
 
 
-class MovedMeanwhile(Refusal):
+class MovedMeanwhile(OfState):
     """Somebody else moved the row first; says who and when."""
 
     code = "moved_meanwhile"
@@ -72,7 +87,7 @@ class Moving(models.Model):
 
     def get_state_display(self) -> str:
         """The state in the reader's language, under the name that Django gives to columns with choices."""
-        return str(next((getattr(state, "label", state) for state in self.MOVES if state == self.state), self.state))
+        return state_label(self.noun(), self.state)
 
     @classmethod
     def noun(cls) -> str:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, connection, transaction
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http.request import RawPostDataException
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
@@ -94,7 +95,7 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
         key = request.headers.get("Idempotency-Key", "")
     if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
         raise KeyRequired(field="Idempotency-Key")
-    said = b"\0".join([(request.method or "").encode(), request.path.encode(), request.body])
+    said = b"\0".join([(request.method or "").encode(), request.path.encode(), _body(request)])
     fingerprint = hashlib.sha256(said).hexdigest()
     try:
         with transaction.atomic(durable=True):
@@ -115,6 +116,14 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
             raise
         _replay_if_answered(by.key, key, fingerprint)
         raise
+
+
+def _body(request: HttpRequest) -> bytes:
+    """What was sent; of a form in parts, whose stream is read by then, its fields."""
+    try:
+        return request.body
+    except RawPostDataException:
+        return request.POST.urlencode().encode()
 
 
 def _take_or_refuse(principal: str, key: str) -> None:

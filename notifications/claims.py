@@ -9,7 +9,7 @@ from typing import Final, cast
 
 import structlog
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import OperationalError, transaction
 from django.db.models import Case, F, Q, When
 from django.utils.module_loading import import_string
 
@@ -115,13 +115,14 @@ def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | No
                     row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="no_link")
                     return None
                 body = wording.with_link(body, address)
-            if not budget.spend(sender=row.sender, segments=encoding.segments(body), now=now) and row.kind not in FIRST:
+            within = row.attempts > 0 or budget.spend(sender=row.sender, segments=encoding.segments(body), now=now)
+            if not within and row.kind not in FIRST:
                 log.error("message.budget_spent", sender=row.sender.key, budget=row.sender.daily_budget)
                 _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="budget", now=now)
                 return None
             return body
-    except DatabaseError:
-        raise
+    except OperationalError:
+        raise  # the database's trouble, not the row's: the next sweep tries all of them again
     except Exception as error:  # one row that cannot be made ready must not hold up the others
         log.exception("message.not_ready", message=row.pk, error=type(error).__name__)
         wait = timedelta(seconds=min(2**row.attempts, 300))

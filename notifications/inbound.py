@@ -9,7 +9,7 @@ from typing import cast
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, OperationalError, transaction
 from django.utils.module_loading import import_string
 
 from core import nudge
@@ -210,6 +210,9 @@ def _apply_one(key: int, *, now: datetime) -> int:
             )
             if reply.text is not None and row.sender is not None:
                 _answer(row, row.sender, reply.text, about=reply.about, now=now)
+    except OperationalError as error:  # a lock or the connection, not the text: the next sweep tries again
+        log.warning("inbound.put_off", inbound=key, error=type(error).__name__)
+        return 0
     except Exception as error:  # one text that cannot be understood must not hold up the others
         log.exception("inbound.failed", inbound=key, error=type(error).__name__)
         return _count_failure(key, now=now)

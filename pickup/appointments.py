@@ -277,11 +277,9 @@ _TOLD = ("library", "point__library", "patron", "collector", "appointment__slot"
 
 
 def _locked(order_id: int) -> Order:
-    order = (
-        Order.objects.select_for_update(of=("self",), no_key=True).select_related(*_TOLD).filter(pk=order_id).first()
-    )
-    if order is None:
+    if Order.objects.select_for_update(no_key=True).filter(pk=order_id).first() is None:
         raise OrderNotFound(order=order_id)
+    order = Order.objects.select_related(*_TOLD).get(pk=order_id)  # read after the lock; see orders.locked
     if order.state not in OPEN_ORDER:
         raise NoAppointment(order=order_id, state=order.state)
     return order
@@ -289,13 +287,9 @@ def _locked(order_id: int) -> Order:
 
 def _with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
     """Lock the open orders of a promise and then the promise itself; its slot comes with it."""
-    orders = (
-        Order.objects.select_for_update(of=("self",), no_key=True)
-        .select_related(*_TOLD)
-        .filter(appointment_id=appointment_id, state__in=OPEN_ORDER)
-        .order_by("pk")
-    )
-    found = list(orders)
+    orders = Order.objects.filter(appointment_id=appointment_id, state__in=OPEN_ORDER).order_by("pk")
+    locked = [order.pk for order in orders.select_for_update(no_key=True)]
+    found = list(Order.objects.select_related(*_TOLD).filter(pk__in=locked).order_by("pk"))
     appointment = (
         Appointment.objects.select_for_update(of=("self",), no_key=True)
         .select_related("slot__point__library")

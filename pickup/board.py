@@ -229,7 +229,7 @@ def _answer(topics: list[str]) -> StreamingHttpResponse:
 
 
 async def _events(topics: list[str]) -> AsyncIterator[str]:
-    """Server-sent events: `version` with the version, `stale` while it cannot be read, a comment in between."""
+    """Server-sent events: `version` with the version, `stale` while it cannot be read, `here` when nothing happens."""
     await sync_to_async(connections.close_all)()  # what the middleware read with is not needed for hours
     yield f"retry: {RETRY}\n\n"
     async with aclosing(watch.versions(topics)) as versions:
@@ -237,4 +237,4 @@ async def _events(topics: list[str]) -> AsyncIterator[str]:
             if version == watch.STALE:
                 yield "event: stale\ndata: old\n\n"
             else:
-                yield f"event: version\ndata: {version}\n\n" if version else ": still here\n\n"
+                yield f"event: version\ndata: {version}\n\n" if version else "event: here\ndata: -\n\n"

@@ -245,7 +245,7 @@ _NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": No
 
 
 def _locked(visit_id: int) -> Visit:
-    visits = Visit.objects.select_for_update(of=("self",), no_key=True).select_related("point__library", "lane")
+    visits = Visit.objects.select_for_update(of=("self",), no_key=True).select_related("point__library")
     visit = visits.filter(pk=visit_id).first()
     if visit is None:
         raise VisitNotFound(visit=visit_id)

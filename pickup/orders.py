@@ -325,13 +325,11 @@ def release_numbers(*, now: datetime) -> int:
 
 
 def locked(order_id: int) -> Order:
-    """The order with its lock and all that is told of it; refuses an unknown one."""
-    order = (
-        Order.objects.select_for_update(of=("self",), no_key=True)
-        .select_related("library", "point__library", "patron", "collector", "appointment__slot", "visit")
-        .filter(pk=order_id)
-        .first()
-    )
-    if order is None:
+    """The order with its lock and all that is told of it; refuses an unknown one.
+
+    Locked first and read after: a joined row would be as old as the moment at which we began to wait for the lock.
+    """
+    if Order.objects.select_for_update(no_key=True).filter(pk=order_id).first() is None:
         raise OrderNotFound(order=order_id)
-    return order
+    told = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
+    return Order.objects.select_related(*told).get(pk=order_id)

@@ -16,8 +16,8 @@ from django.db.models import F, Q
 from lending import queries as lending_queries
 from pickup import windows
 from pickup.errors import NoSuchSlot, SlotUnavailable
-from pickup.models import PointRules, Slot, Window
-from pickup.queries import slot_facts
+from pickup.models import PointRules, Slot
+from pickup.queries import slot_facts, window_rules
 
 
 @transaction.atomic
@@ -35,7 +35,7 @@ def make(*, now: datetime, point_ids: Collection[int] | None = None) -> int:
         calendar = lending_queries.calendar_of(library)
         zone = ZoneInfo(library.zone)
         today = now.astimezone(zone).date()
-        cut = [_rule(window, rule) for window in Window.objects.filter(point_id=rule.point_id)]
+        cut = window_rules(rule.point_id)
         plans = [
             plan
             for ahead in range(rule.horizon_days + 1)
@@ -66,25 +66,6 @@ def make(*, now: datetime, point_ids: Collection[int] | None = None) -> int:
         )
         made += len(new)
     return made
-
-
-def _rule(window: Window, rules: PointRules) -> windows.WindowRule:
-    return windows.WindowRule(
-        id=window.pk,
-        weekday=window.weekday,
-        date=window.date,
-        opens=window.opens,
-        closes=window.closes,
-        slot_minutes=window.slot_minutes,
-        capacity=window.capacity,
-        accessible=window.accessible,
-        cutoff_days=window.cutoff_days,
-        cutoff_time=window.cutoff_time,
-        lead_minutes=rules.lead_minutes,
-        regime=window.regime,
-        session_ko=window.session_ko,
-        session_en=window.session_en,
-    )
 
 
 def take(*, slot_id: int, accessible: bool) -> bool:

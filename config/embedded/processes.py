@@ -153,8 +153,9 @@ def end_left_overs(path: Path, patience: float = 6.0) -> list[str]:
     except (FileNotFoundError, ValueError):
         return []
     found: list[tuple[psutil.Process, int, str]] = []
-    for pid, started, how, name in rows:
-        with contextlib.suppress(psutil.Error):
+    for row in rows if isinstance(rows, list) else ():
+        with contextlib.suppress(psutil.Error, ValueError, TypeError):
+            pid, started, how, name = row
             process = psutil.Process(pid)
             if abs(process.create_time() - started) < SAME_START and process.status() != psutil.STATUS_ZOMBIE:
                 found.append((process, how, name))

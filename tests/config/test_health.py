@@ -65,3 +65,13 @@ def test_a_free_copy_that_somebody_waits_for_counts_until_it_is_given() -> None:
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_operators_only_look(path) -> None:
     assert Client().post(path).status_code == 405
+
+
+def test_a_whole_sweep_leaves_a_heartbeat_and_a_nudge_does_not() -> None:
+    celery.app.loader.import_default_modules()
+    assemble = celery.app.tasks["pickup.tasks.assemble"]
+    assemble.apply(kwargs={"ids": [1]})
+    assert not Heartbeat.objects.exists()
+    assemble.apply()
+    assert Heartbeat.objects.get().sweep == "pickup.tasks.assemble"
+    assert clock.now() - Heartbeat.objects.get().at < timedelta(minutes=1)

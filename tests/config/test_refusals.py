@@ -126,7 +126,8 @@ def test_a_person_gets_a_page_with_a_way_on() -> None:
 )
 def test_the_way_on_leads_nowhere_else(referer, back) -> None:
     answer = Client().get("/nothing/", headers={"Accept": "text/html", "Referer": referer})
-    assert f'class="btn primary" href="{back}"' in answer.content.decode()
+    assert answer.context["back"] == back
+    assert f'href="{back}"' in answer.content.decode()
 
 
 @pytest.mark.django_db
@@ -211,6 +212,24 @@ def test_what_nobody_expected_is_not_hidden() -> None:
         through_the_middleware(view)
     answer = refusals.broken(RequestFactory().get("/api/v1/x"))
     assert (answer.status_code, json.loads(answer.content)["code"]) == (500, "internal_error")
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("accept", "kind"), [("text/html", "text/html"), ("application/json", "application/problem+json")]
+)
+def test_a_database_that_goes_away_while_a_session_is_read_is_a_503(monkeypatch, accept, kind) -> None:
+    """Even where it happens outside of any view."""
+
+    def gone(*_args: object, **_kwargs: object) -> None:
+        raise the_cause("57P01")
+
+    monkeypatch.setattr("lending.accounts.actor_of", gone)
+    visitor = Client(raise_request_exception=False)
+    visitor.force_login(rows.staff(rows.library()))
+    answer = visitor.get("/", headers={"Accept": accept})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
+    assert answer.headers["Content-Type"].startswith(kind)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -56,6 +56,7 @@ def work(way: Callable[[], None]) -> None:
 
 if __name__ == "__main__":
     way = {"ours": ours, "naive": naive}[sys.argv[1]]
+    transports.text()  # the client's many modules are read once, not by every worker
     while True:
         worker = os.fork()
         if not worker:

@@ -3,28 +3,16 @@
 from __future__ import annotations
 
 import secrets
-import time
 import uuid
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any
 
 import requests
 from twilio.request_validator import RequestValidator
 
-T = TypeVar("T")
+from tests.product import until
+
 PATIENCE = 30.0  # seconds; the slowest sweep that a journey may need comes every 20
-
-
-def eventually(look: Callable[[], T | None], what: str, *, within: float = PATIENCE) -> T:
-    """What `look` gives as soon as it gives something; fails saying what never happened."""
-    until = time.monotonic() + within
-    while time.monotonic() < until:
-        found = look()
-        if found:
-            return found
-        time.sleep(0.2)
-    raise AssertionError(f"did not happen within {within} s: {what}")
 
 
 @dataclass
@@ -85,7 +73,7 @@ class Telephone:
         def look() -> str | None:
             return next((row["body"] for row in self.texts() if all(word in row["body"] for word in words)), None)
 
-        return eventually(look, f"a text to {self.number} with {words}", within=within)
+        return until(look, within=within, what=f"a text to {self.number} with {words}")
 
     def answer(self, body: str, *, sid: str = "") -> requests.Response:
         """An answer, as the carrier delivers it: signed, to the webhook."""

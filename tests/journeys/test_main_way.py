@@ -8,7 +8,8 @@ import psycopg
 import pytest
 
 from config import sample
-from tests.journeys.people import Program, Telephone, eventually
+from tests.journeys.people import Program, Telephone
+from tests.product import until
 
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 
@@ -25,15 +26,15 @@ def town(product):
 
 def phone(town, card: str) -> Telephone:
     number = next(person.number for person in sample.PEOPLE if person.card == card)
-    return Telephone(town.address, town.environment, number, sample.SENDERS[0]["number"])
+    return Telephone(town.base_url, town.environment, number, sample.SENDERS[0]["number"])
 
 
 def patron(town, card: str) -> Program:
-    return Program(town.address).sign_in(card_number=card, pin=sample.PIN)
+    return Program(town.base_url).sign_in(card_number=card, pin=sample.PIN)
 
 
 def librarian(town) -> Program:
-    return Program(town.address).sign_in(username="librarian", password=sample.PASSWORD)
+    return Program(town.base_url).sign_in(username="librarian", password=sample.PASSWORD)
 
 
 def point_of(anybody: Program, code: str) -> int:
@@ -42,10 +43,10 @@ def point_of(anybody: Program, code: str) -> int:
 
 
 def book_with_one_copy_at(anybody: Program, library: str, word: str) -> int:
-    """A title found by searching, whose only copy stands free at the library."""
+    """A title found by searching, whose only copy stands free at the library and has no volumes beside it."""
     for row in anybody.get("titles", q=word, page_size=100)["results"]:
-        holdings = anybody.get(f"titles/{row['id']}")["holdings"]
-        if [(copy["library"], copy["free"]) for copy in holdings] == [(library, True)]:
+        holdings = anybody.get(f"titles/{row['id']}")["copies"]
+        if [(copy["library"]["code"], copy["free"]) for copy in holdings] == [(library, True)]:
             return int(row["id"])
     raise AssertionError(f"no title for {word!r} with one free copy at {library}")
 
@@ -77,18 +78,16 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
     again = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key="grace-1", status=201)
     assert again["order"]["id"] == order["id"]
     waits = following.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)
-    assert (waits["reservations"][0]["state"], waits["reservations"][0]["why"]) == ("waiting", "lent")
+    assert (waits["reservations"][0]["state"], waits["reservations"][0]["why_waiting"]) == ("waiting", "lent")
 
     pack(staff, order)
     telephone = phone(town, GRACE)
-    offer = telephone.text_with("ready", f"{order['number'][:2]}-{order['number'][2:]}")
+    offer = telephone.text_with("ready", order["shown"])
     assert "1=yes" in offer
     for _ in range(3):
         assert telephone.answer("1", sid="SM" + "1" * 32).status_code == 200
-    eventually(
-        lambda: grace.get(f"orders/{order['id']}")["appointment"]["state"] == "confirmed", "the answer is applied"
-    )
-    assert telephone.text_with("confirmed")
+    until(lambda: grace.get(f"orders/{order['id']}")["appointment"]["state"] == "confirmed", what="the yes is applied")
+    assert telephone.text_with("Confirmed", order["shown"])
 
     visit = grace.post("visits", {"order": order["id"]})
     assert visit["state"] == "waiting"
@@ -107,7 +106,7 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
     def bagged() -> list[dict[str, Any]]:
         return list(following.get("orders", state="picking")["results"])
 
-    [bag] = eventually(bagged, "the worker puts the returned book into the next reader's bag")
+    [bag] = until(bagged, what="the worker puts the returned book into the next reader's bag")
     pack(staff, bag)
     assert phone(town, NEXT).text_with("준비")
 
@@ -116,12 +115,19 @@ def test_with_redis_switched_off_the_sweep_does_it_all(town):
     staff, reader = librarian(town), patron(town, "2020-0012")
     lane = point_of(reader, "geumho-lane")
     town.stop_redis()
+    try:
+        all_the_way_without_redis(town, staff, reader, lane)
+    finally:
+        town.start_redis()
+
+
+def all_the_way_without_redis(town, staff: Program, reader: Program, lane: int) -> None:
     out_of_the_way(reader)
     title = book_with_one_copy_at(reader, "geumho", "문화")
     order = reader.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)["order"]
     pack(staff, order)
     town.manage("sweep")
-    assert phone(town, "2020-0012").text_with("준비", f"{order['number'][:2]}-{order['number'][2:]}", within=5)
+    assert phone(town, "2020-0012").text_with("준비", order["shown"], within=5)
     offered = reader.get(f"orders/{order['id']}")["appointment"]
     assert offered["state"] == "offered"
     reader.post(f"appointments/{offered['id']}/confirm")

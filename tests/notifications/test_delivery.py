@@ -16,6 +16,7 @@ from core.models import Journal
 from notifications import claims, consent, delivery, receipts, transports
 from notifications.models import Call, Message, OptOut, Sender
 from notifications.states import CallState, MessageState
+from notifications.transports.twilio import Twilio
 from tests import rows
 from tests.notifications.conftest import claimed, enqueue, queue
 from tests.notifications.standin import Answer, StandIn, refused
@@ -158,6 +159,24 @@ def test_a_poisoned_row_fails_at_last_and_the_others_flow(carrier: StandIn, send
     assert Call.objects.get().about == "order:broken"
 
 
+def test_a_row_whose_address_the_database_refuses_does_not_hold_up_the_others(carrier: StandIn, sender: Sender, now):
+    poison, other = queue(sender, template="test.link", about="order:refused"), queue(sender)
+    delivery.deliver(now=now)
+    assert states(poison, other) == [S.QUEUED, S.ACCEPTED]
+
+
+def test_what_is_tried_again_is_paid_once(carrier: StandIn, now):
+    sender = rows.sender(daily_budget=2)
+    carrier.answer = lambda _: refused(429, 20429)
+    text = queue(sender)
+    for minute in range(3):
+        delivery.deliver(now=now + timedelta(minutes=minute))
+    carrier.answer = lambda _: Answer()
+    other = queue(sender)
+    delivery.deliver(now=now + timedelta(minutes=9))
+    assert states(text, other) == [S.ACCEPTED, S.ACCEPTED]
+
+
 def test_a_sender_that_has_spent_its_day_waits_for_the_next_but_codes_go(carrier: StandIn, now):
     sender = rows.sender(daily_budget=2)
     texts = [queue(sender) for _ in range(3)]
@@ -271,7 +290,7 @@ def test_after_five_doubts_in_a_row_nothing_more_is_put_in_doubt(carrier: StandI
 
 
 def test_the_client_talks_to_one_host_alone(carrier: StandIn):
-    http = transports.text().client.http_client
+    http = Twilio().client.http_client
     with pytest.raises(ValueError, match="not a request"):
         http.request("GET", "https://lookups.twilio.com/v2/PhoneNumbers/+821000000001")
     with pytest.raises(ValueError, match="not a request"):

@@ -118,9 +118,11 @@ def test_who_brings_books_back_needs_no_order(point, reader, now):
 
 def test_a_bag_that_was_given_already_says_when(point, reader, now):
     order = steps.handed_over(steps.ready(steps.asked(reader, point)), now=now)
-    for asked in ({"order_id": order.pk}, {}):
+    for order_id in (order.pk, None):
         with pytest.raises(errors.AlreadyHandedOver) as refusal:
-            arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now + timedelta(minutes=20), **asked)
+            arrivals.arrive(
+                point_id=point.pk, order_id=order_id, by=rows.patron_actor(reader), now=now + timedelta(minutes=20)
+            )
         assert refusal.value.facts["at"] == "10:00"
 
 

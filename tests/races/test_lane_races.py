@@ -13,7 +13,7 @@ from core.moves import Moving
 from core.refusal import Refusal
 from lending.models import Copy, Loan
 from pickup import arrivals, lane
-from pickup.models import Order, Visit
+from pickup.models import Lane, Order, Visit
 from pickup.states import VisitState
 from tests import rows
 from tests.pickup import steps
@@ -116,7 +116,7 @@ def test_one_lane_gets_one_car(one_lane, now):
 
 def any_lane(point_id, lane_id):
     """A lane as it is found without a lock and without looking whether it is free."""
-    found = rows.Lane.objects.get(pk=lane_id)
+    found = Lane.objects.get(pk=lane_id)
     breathe()
     return found
 

@@ -1,0 +1,263 @@
+"""`make run` as a real tree of processes: it starts, is found, survives its killers, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from config.embedded import processes
+from config.embedded.host import LOOPBACK, kept_secret, next_free_port
+from config.embedded.product import answers, read_environment
+from tests import checkout
+from tests.checkout import Service
+from tests.product import until
+
+# Seconds for everything to end: streams are cut after three; the rest is for a machine that does other work besides.
+ENDS_WITHIN = 12.0
+run_tests = [pytest.mark.fault, pytest.mark.journey, pytest.mark.timeout(400)]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory):
+    """A copy of the checkout; its database is made by whoever starts it first."""
+    made = checkout.copy(tmp_path_factory.mktemp("run") / "checkout")
+    yield made
+    checkout.forget(made)
+
+
+@pytest.fixture(scope="module")
+def started(place):
+    """The services that tests of this module have started, the newest last."""
+    made: list[Service] = []
+    yield made
+    for service in made:
+        service.end()
+        assert service.processes() == []
+
+
+@pytest.fixture
+def service(place, started):
+    """`make run` there, up to its first page and the end of its words; the one of the last test when it still runs."""
+    if not started or not started[-1].runs:
+        made = Service(place)
+        started.append(made)
+        made.start()
+        made.wait_for_page()
+        made.wait_for_words("Phones")
+    return started[-1]
+
+
+def stream(port: int) -> http.client.HTTPResponse:
+    """A live stream that stays open until its server ends."""
+    connection = http.client.HTTPConnection(LOOPBACK, port, timeout=30)
+    connection.request("GET", "/live/now/1/")
+    answer = connection.getresponse()
+    assert answer.status == 200
+    assert answer.fp.readline()
+    return answer
+
+
+def ended(command: list[str], folder: Path, **changes: str) -> subprocess.CompletedProcess[str]:
+    """A command that ends by itself."""
+    environment = checkout.environment(**changes)
+    return subprocess.run(command, check=False, cwd=folder, env=environment, capture_output=True, text=True, timeout=60)
+
+
+class TestRunning:
+    pytestmark = run_tests
+
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_it_ends_with_a_stream_open_and_leaves_no_process(self, service, number):
+        open_stream = stream(service.port)
+        everything = service.processes()
+        assert len(everything) > 6
+        assert service.end(number) < ENDS_WITHIN
+        assert [one for one in everything if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert "Ended. Everything is kept" in service.said
+        open_stream.close()
+
+    def test_it_names_three_addresses_and_all_answer(self, service):
+        for path in ("/", "/staff/", "/sandbox/phones/"):
+            assert f"http://{LOOPBACK}:{service.port}{path}" in service.said
+            assert answers(service.port, path) in {200, 302}
+
+    def test_the_second_start_says_where_the_first_one_is(self, service):
+        command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", "run"]
+        second = ended(command, service.checkout)
+        assert second.returncode == 0, second.stderr
+        assert "It already runs." in second.stdout
+        assert f"http://{LOOPBACK}:{service.port}/" in second.stdout
+        assert answers(service.port, "/healthz") == 200
+
+    def test_secrets_are_for_their_owner_alone_and_stay(self, service):
+        kept = service.checkout / "var" / "run.env"
+        assert kept.stat().st_mode & 0o777 == 0o600
+        before = read_environment(kept)
+        service.end()
+        again = Service(service.checkout)
+        again.start()
+        again.wait_for_page()
+        after = read_environment(kept)
+        again.end()
+        assert {"SECRET_KEY", "LINK_KEY", "TWILIO_AUTH_TOKEN", "DATABASE_URL", "REDIS_URL"} <= set(before)
+        moved = {"PUBLIC_BASE_URL", "TWILIO_API_BASE_URL"}
+        assert {name for name in before if before[name] != after[name]} <= moved
+        assert "Preparing" not in again.said, "nothing had changed"
+
+    def test_no_command_line_shows_a_password(self, service):
+        kept = read_environment(service.checkout / "var" / "run.env")
+        hidden = [kept["SECRET_KEY"], kept["LINK_KEY"], kept["TWILIO_AUTH_TOKEN"]]
+        hidden += [kept[name].split("@")[0].rpartition(":")[2] for name in ("DATABASE_URL", "REDIS_URL")]
+        lines = " ".join(" ".join(one.cmdline()) for one in service.processes())
+        assert [word for word in hidden if word in lines] == []
+
+    def test_servers_listen_on_loopback_only(self, service):
+        listening = [
+            socket_.laddr.ip
+            for one in service.processes()
+            for socket_ in one.net_connections("inet")
+            if socket_.status == psutil.CONN_LISTEN
+        ]
+        assert len(listening) >= 3
+        assert set(listening) == {LOOPBACK}
+
+    @pytest.mark.parametrize("words", [("granian",), ("worker",), ("beat",)])
+    def test_a_killed_process_comes_back(self, service, words):
+        victim = service.find(*words)
+        assert victim is not None
+        victim.kill()
+        until(lambda: (now := service.find(*words)) and now.pid != victim.pid, within=60, what="a new process")
+        until(lambda: answers(service.port, "/healthz") == 200, within=60, what="the page again")
+
+    def test_killed_servers_come_back_with_the_data(self, service):
+        for program in ("postgres", "valkey"):
+            victim = next(one for one in service.processes() if program in Path(one.exe()).name)
+            victim.kill()
+            service.wait_for_words(f"{program} ended; it starts again", within=30)
+        until(lambda: answers(service.port, "/readyz") == 200, within=90, what="ready again")
+
+    def test_what_a_killed_runner_leaves_is_ended_by_the_next_one(self, service):
+        runner = service.find("config.embedded", "run")
+        assert runner is not None
+        everything = service.processes()
+        orphans = [one for one in everything if one.pid not in {runner.pid, service.make.pid}]
+        for one in orphans:
+            one.suspend()  # so that no farewell of the dying runner reaches them
+        runner.kill()
+        service.make.wait(20)
+        again = Service(service.checkout)
+        again.start()
+        for one in orphans:
+            one.resume()
+        again.wait_for_page()
+        assert [one for one in orphans if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        again.end()
+        assert again.processes() == []
+
+    def test_ctrl_c_while_it_starts_ends_everything(self, place):
+        starting = Service(place)
+        starting.start()
+        until(lambda: len(starting.processes()) > 3, within=60, what="its servers")
+        assert starting.end(signal.SIGINT) < 60
+        assert starting.processes() == []
+
+    def test_a_taken_port_gives_the_next_one(self, place):
+        with socket.create_server((LOOPBACK, 0)) as other:
+            taken = other.getsockname()[1]
+            second = Service(place, port=taken)
+            second.start()
+            second.wait_for_words("Phones")
+            assert f"http://{LOOPBACK}:{taken}/" not in second.said
+            second.end()
+
+    def test_a_wrong_setting_stops_the_start_and_is_named(self, place):
+        broken = Service(place, changes={"DATABASE_POOL": "plenty"})
+        broken.start()
+        assert broken.make is not None
+        assert broken.make.wait(120) != 0
+        assert "DATABASE_POOL must be a whole number" in broken.said
+        assert broken.processes() == []
+
+    def test_a_port_that_is_none_is_refused(self, place):
+        command = [sys.executable, "-m", "config.embedded", "run"]
+        refused = ended(command, place, PORT="http")
+        assert refused.returncode == 1
+        assert "PORT must be a number" in refused.stderr
+
+
+# -- its parts -----------------------------------------------------------------------------
+
+
+@pytest.fixture
+def sleeper():
+    """A process of somebody else."""
+    made = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    yield made
+    made.kill()
+    made.wait()
+
+
+def test_a_left_over_is_ended(tmp_path, sleeper):
+    record = tmp_path / "processes.json"
+    record.write_text(json.dumps([[sleeper.pid, psutil.Process(sleeper.pid).create_time(), 15, "web"]]))
+    assert processes.end_left_overs(record) == ["web"]
+    assert sleeper.wait(5) is not None
+    assert not record.exists()
+
+
+def test_another_process_with_a_recorded_number_is_left_alone(tmp_path, sleeper):
+    record = tmp_path / "processes.json"
+    record.write_text(json.dumps([[sleeper.pid, psutil.Process(sleeper.pid).create_time() - 60, 15, "web"]]))
+    assert processes.end_left_overs(record) == []
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[[1]]"])
+def test_a_broken_record_stops_nothing(tmp_path, text):
+    record = tmp_path / "processes.json"
+    record.write_text(text)
+    assert processes.end_left_overs(record) == []
+
+
+def test_a_kept_secret_stays_and_is_private(tmp_path):
+    first = kept_secret(tmp_path / "secret")
+    assert kept_secret(tmp_path / "secret") == first
+    assert len(first) > 30
+    assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
+
+
+def test_the_next_free_port_is_past_a_taken_one():
+    with socket.create_server((LOOPBACK, 0)) as other:
+        taken = other.getsockname()[1]
+        assert taken < next_free_port(taken) < taken + 200
+
+
+def test_a_test_cannot_leave_this_machine():
+    with pytest.raises(RuntimeError, match="wanted to leave this machine"), socket.socket() as outward:
+        outward.connect(("192.0.2.1", 9))
+
+
+def test_a_program_that_will_not_end_is_killed_with_its_children(tmp_path):
+    stubborn = (
+        "import signal, subprocess, sys, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+        "subprocess.Popen([sys.executable, '-c', 'import time; time.sleep(60)']);"
+        "print('up', flush=True); time.sleep(60)"
+    )
+    program = processes.Program("stubborn", [sys.executable, "-c", stubborn], tmp_path / "log")
+    program.start()
+    until(lambda: "up" in program.said())
+    family = [psutil.Process(program.pid), *psutil.Process(program.pid).children()]
+    assert len(family) == 2
+    began = time.monotonic()
+    program.end(0.5)
+    assert time.monotonic() - began < 5
+    until(lambda: not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], within=5)
