@@ -143,7 +143,7 @@ def fetch_missed(*, now: datetime) -> int:
                 "provider_id", flat=True
             )
         )
-        for one in found:
+        for one in reversed(found):  # oldest first: START after STOP must not end as STOP
             if one.provider_id in known:
                 continue
             store(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import URLPattern, URLResolver, path
 
 from pickup import api as edges
-from pickup import board, lane_api, lane_pages, staff_pages
+from pickup import board, lane_api, lane_pages, phone_pages, staff_pages
 from pickup import pages as views
 
 api: list[URLPattern | URLResolver] = [
@@ -66,8 +66,8 @@ pages: list[URLPattern | URLResolver] = [
     path("staff/returns/", staff_pages.taking_back, name="returns"),
     path("staff/loans/<int:loan_id>/undo-return/", staff_pages.undo_return, name="undo-return"),
     path("staff/shelf/", staff_pages.shelf, name="shelf"),
-    path("staff/phone-orders/", staff_pages.phone_orders, name="phone-orders"),
-    path("staff/inbox/", staff_pages.inbox, name="inbox"),
-    path("staff/inbox/<int:inbound_id>/settle/", staff_pages.settle, name="settle"),
-    path("staff/calls/<int:call_id>/<slug:what>/", staff_pages.called, name="called"),
+    path("staff/phone-orders/", phone_pages.phone_orders, name="phone-orders"),
+    path("staff/inbox/", phone_pages.inbox, name="inbox"),
+    path("staff/inbox/<int:inbound_id>/settle/", phone_pages.settle, name="settle"),
+    path("staff/calls/<int:call_id>/<slug:what>/", phone_pages.called, name="called"),
 ]

@@ -95,7 +95,7 @@ def _opening(point: PickupPoint, *, now: datetime) -> tuple[bool, datetime | Non
     """Whether the point is closed now, and when it opens next if it is.
 
     Hours are the windows of the point on the library's open days, without slots that were closed by hand; a point
-    without any window is open all day on open days. People may stand in line between two sessions of a day.
+    without any window is open all day on open days.
     """
     if not point.open:
         return True, None

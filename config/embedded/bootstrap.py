@@ -159,7 +159,7 @@ def pip_install() -> list[object]:
 
 def run(*command: object) -> bool:
     """Run an installer with its words in the log; whether it succeeded."""
-    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1"}
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_INPUT": "1", "UV_SYSTEM_CERTS": "1"}
     with LOG.open("a", encoding="utf-8") as log:
         log.write(f"$ {Path(str(command[0])).name} {' '.join(str(part) for part in command[1:])}\n")
         log.flush()

@@ -180,11 +180,17 @@ def post_due(*, now: datetime, limit: int = 50) -> int:
                 Text.objects.filter(pk=row.text_id).update(status=row.status, updated_at=now, **sent)
     if not due:
         return 0
+    of_phone: dict[str, list[Posting]] = {}
+    for row in due:
+        inbound = row.text.direction == Text.Direction.INBOUND
+        of_phone.setdefault(row.text.sent_from if inbound else row.text.sent_to, []).append(row)
     with requests.Session() as session, ThreadPoolExecutor(max_workers=AT_ONCE) as pool:
         session.trust_env = False
-        answers = list(pool.map(lambda row: _post(session, row), due))
+        # One after the other for each phone: who says STOP and then START means START.
+        told = pool.map(lambda rows: [(row, _post(session, row)) for row in rows], of_phone.values())
+        answers = [one for group in told for one in group]
     done = 0
-    for row, answer in zip(due, answers, strict=True):
+    for row, answer in answers:
         if (answer is not None and 200 <= answer < 300) or row.tries + 1 >= TRIES:
             done += Posting.objects.filter(pk=row.pk).update(done_at=now, answer=answer)
         else:

@@ -59,7 +59,7 @@ class Transport(Protocol):
         """What became of one text; None when the carrier does not know it."""
 
     def received(self, number: str, *, since: datetime) -> Sequence[Received]:
-        """What people sent to our number since then."""
+        """What people sent to our number since then, newest first."""
 
 
 def text() -> Transport:

@@ -210,6 +210,14 @@ def test_texts_that_no_webhook_brought_are_fetched_from_the_carrier(carrier: Sta
     assert (row.from_number, row.body, row.sender) == (missed["from"], "4", sender)
 
 
+def test_fetched_texts_are_heard_in_the_order_in_which_they_were_written(carrier: StandIn, sender: Sender):
+    number = rows.american()
+    for body in ("STOP", "START"):
+        carrier.text_in(sent_from=number, sent_to=sender.number, body=body)
+    assert inbound.fetch_missed(now=datetime.now(UTC)) == 2
+    assert not consent.opted_out([number])
+
+
 def test_after_a_long_silence_the_look_goes_back_as_far(carrier: StandIn, sender: Sender):
     now = datetime.now(UTC)
     inbound.fetch_missed(now=now - timedelta(hours=5))

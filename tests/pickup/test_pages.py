@@ -11,7 +11,9 @@ from django.urls import reverse
 
 from core import clock
 from core.actor import RULE
+from core.models import Access
 from lending.models import Reservation
+from lending.reservations import Item
 from pickup import links, orders
 from pickup.models import Order, Visit
 from tests import rows
@@ -22,12 +24,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def place():
     """A library with a drive lane where a time is chosen while ordering."""
-    point = rows.point(rows_library := rows.library(), rules={"promise": "at_order"})
+    point = rows.point(rules={"promise": "at_order"})
     rows.lane(point)
     soon = clock.now().replace(minute=0, second=0, microsecond=0) + timedelta(hours=6)
     rows.slot(point, soon)
     rows.slot(point, soon + timedelta(hours=1))
-    assert point.library == rows_library
     return point
 
 
@@ -51,7 +52,7 @@ def desk(place):
 
 def ordered(patron, place, books=2) -> Order:
     """An order as the verb makes it."""
-    items = [rows.Item(rows.copy(at=place.library).title_id) for _ in range(books)]
+    items = [Item(rows.copy(at=place.library).title_id) for _ in range(books)]
     by = rows.patron_actor(patron)
     made = orders.request(patron_id=patron.pk, point_id=place.pk, items=items, by=by, now=clock.now()).order
     assert made is not None
@@ -249,8 +250,22 @@ def test_an_order_on_the_phone_bears_the_channel_and_is_logged(place, desk):
     patron, copy = rows.patron(place.library), rows.copy(at=place.library)
     address = f"/staff/phone-orders/?point={place.pk}&card={patron.card_number}&item={copy.title_id}:"
     assert desk.get(address).status_code == 200
-    from core.models import Access
-
     assert Access.objects.filter(about=f"patron:{patron.pk}", purpose="phone-orders").exists()
     desk.post(address, {**key(), "point": place.pk, "who": "me"})
     assert Reservation.objects.get(patron=patron).channel == "phone"
+
+
+def test_a_form_in_parts_is_read_like_any_other(place, desk):
+    order = packed(ordered(rows.patron(place.library), place))
+    form = {**key(), "order_number": order.number}
+    answers = [desk.post(f"/staff/lane/serve/?point={place.pk}", form, format="multipart") for _ in range(2)]
+    assert [answer.status_code for answer in answers] == [303, 303]
+
+
+def test_an_impossible_move_is_told_in_the_readers_words(place, reader):
+    patron, client = reader
+    order = ordered(patron, place)
+    client.post(f"/my/orders/{order.pk}/cancel/", key())
+    again = client.post(f"/my/orders/{order.pk}/cancel/", key())
+    assert again.status_code == 409
+    assert "it is already “cancelled”" in again.content.decode()

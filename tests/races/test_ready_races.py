@@ -10,6 +10,7 @@ import pytest
 
 from notifications.models import Message
 from pickup import appointments, orders
+from pickup.models import Appointment
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -24,11 +25,12 @@ def test_a_bag_that_is_ready_while_its_time_changes_is_told_the_new_time(now):
     old, new = rows.slot(point), rows.slot(point, now + timedelta(hours=9))
     order = steps.packed(steps.asked(rows.patron(point.library), point, slot_id=old.pk))
 
+    promise = Appointment.objects.get(orders=order)
     changed = threading.Event()
 
     def change_slowly_or_mark_ready(n):
         if n == 0:
-            appointments.change(appointment_id=order.appointment_id, slot_id=new.pk, by=DESK, now=now)
+            appointments.change(appointment_id=promise.pk, slot_id=new.pk, by=DESK, now=now)
             changed.set()
             time.sleep(0.5)  # the other one waits for the order meanwhile
         else:
