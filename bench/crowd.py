@@ -1,4 +1,7 @@
-"""Fills an empty database with a crowd for P1 and prints who they are, as JSON: `python -m bench.crowd SLOTS PLACES PATRONS_FOR_EACH`."""
+"""Fills an empty database with a crowd for P1 and prints who they are, as JSON.
+
+`python -m bench.crowd SLOTS PLACES PATRONS_FOR_EACH_SLOT`
+"""
 
 from __future__ import annotations
 

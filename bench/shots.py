@@ -24,13 +24,14 @@ LANGUAGES = {"ko": "ko-KR", "en": "en-GB"}
 # What each kind of person sees. A pattern stands for the first link on the page before it that fits.
 PAGES: dict[str, list[str]] = {
     "anyone": [
-        "/", "/?q=%ED%95%9C%EA%B0%95", "/?q=", r"/titles/\d+/", "/sign-in/", "/staff/sign-in/", "/code/", "/code/seongdong/",
-        "/now/", "/now/seongdong/", "/no-such-page/", "/api/docs/", "/sandbox/phones/", r"/sandbox/phones/[^/]+/",
+        "/", "/?q=%ED%95%9C%EA%B5%AD", "/?q=", r"/titles/\d+/.*", "/sign-in/", "/staff/sign-in/", "/code/",
+        "/code/seongdong/", "/now/", "/now/seongdong/", "/no-such-page/", "/api/docs/", "/sandbox/phones/",
+        r"/sandbox/phones/.+",
     ],
     "patron": ["/", "/ask/", "/my/", "/my/orders/", r"/my/orders/\d+/"],
     "staff": [
-        "/staff/", "/staff/pull-list/", "/staff/packing/", r"/staff/orders/\d+/slip/", "/staff/lane/", "/staff/shelf/",
-        "/staff/returns/", "/staff/phone-orders/", "/staff/inbox/",
+        "/staff/", "/staff/pull-list/", "/staff/packing/", r"/staff/orders/\d+/slip/.*", "/staff/lane/",
+        "/staff/shelf/", "/staff/returns/", "/staff/phone-orders/", "/staff/inbox/",
     ],
 }  # fmt: skip
 

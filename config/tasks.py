@@ -8,6 +8,7 @@ from celery import shared_task
 
 from core import access, clock, counters, live
 from core.models import Answer
+from lending import accounts
 from notifications.models import Receipt
 
 ANSWERS = timedelta(hours=24)  # how long a repeated request gets its first answer
@@ -18,10 +19,11 @@ RECEIPTS = timedelta(days=1)  # a callback may beat our commit by seconds, never
 
 @shared_task
 def forget(**_: object) -> None:
-    """Drop what only short memory needs: answers, counters, happenings, early receipts, access rows past their time."""
+    """Drop what only short memory needs, and looks and tokens whose time is over."""
     now = clock.database_now()
     Answer.objects.filter(at__lt=now - ANSWERS).delete()
     counters.forget(before=now - COUNTERS)
     live.forget(before=now - HAPPENINGS)
     Receipt.objects.filter(at__lt=now - RECEIPTS).delete()
     access.forget(now=now)
+    accounts.forget_tokens(now=now)

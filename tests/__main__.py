@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 PYTHON = sys.executable
 DEBIAN = {"PG_BIN": "/usr/lib/postgresql/15/bin", "REDIS_SERVER": "/usr/bin/redis-server"}
 LIKE_PRODUCTION = {
+    "SECRET_KEY": secrets.token_urlsafe(50),
     "PUBLIC_BASE_URL": "https://pickup.example.org",
     "SANDBOX": "0",
     "DEBUG": "0",
@@ -90,8 +92,8 @@ def templates_are_formatted() -> bool:
 
 def read_the_text(checks: Checks) -> None:
     """What needs no database: format, lint, contracts."""
-    checks.run("format", "ruff", "format", "--check", "--quiet", ".")
-    checks.run("lint", "ruff", "check", "--quiet", ".")
+    checks.run("format", "ruff", "format", "--check", "--quiet", "--output-format", "concise", ".")
+    checks.run("lint", "ruff", "check", "--quiet", "--output-format", "concise", ".")
     checks.call("templates", templates_are_formatted)
     checks.run("contracts", "lint-imports", "--no-logo")
 

@@ -13,374 +13,806 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('auth', '0012_alter_user_first_name_max_length'),
+        ("auth", "0012_alter_user_first_name_max_length"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Household',
+            name="Household",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(max_length=40, unique=True)),
-                ('together', models.BooleanField(default=False, help_text='all agreed to be served as one party')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("key", models.CharField(max_length=40, unique=True)),
+                ("together", models.BooleanField(default=False, help_text="all agreed to be served as one party")),
             ],
         ),
         migrations.CreateModel(
-            name='Library',
+            name="Library",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name_ko', models.CharField(max_length=60)),
-                ('name_en', models.CharField(max_length=80)),
-                ('code', models.SlugField(max_length=40, unique=True)),
-                ('sender', models.SlugField(help_text='key of the sender that texts come from', max_length=40)),
-                ('phone', models.CharField(max_length=20)),
-                ('region', models.CharField(default='KR', help_text='country in which local numbers are read', max_length=2)),
-                ('zone', models.CharField(default='Asia/Seoul', max_length=40)),
-                ('circulation', models.CharField(choices=[('own', 'loans are kept here'), ('beside', 'another system keeps the loans')], default='own', max_length=10)),
-                ('weekly_closed', django.contrib.postgres.fields.ArrayField(base_field=models.PositiveSmallIntegerField(), blank=True, default=list, help_text='weekdays, Monday is 0', size=None)),
-                ('rooms', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), blank=True, default=list, help_text='order of the rooms on a pull list', size=None)),
-                ('surge', models.BooleanField(default=False, help_text='building closed, lending goes on')),
-                ('position', models.PositiveSmallIntegerField(default=0)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name_ko", models.CharField(max_length=60)),
+                ("name_en", models.CharField(max_length=80)),
+                ("code", models.SlugField(max_length=40, unique=True)),
+                ("sender", models.SlugField(help_text="key of the sender that texts come from", max_length=40)),
+                ("phone", models.CharField(max_length=20)),
+                (
+                    "region",
+                    models.CharField(default="KR", help_text="country in which local numbers are read", max_length=2),
+                ),
+                ("zone", models.CharField(default="Asia/Seoul", max_length=40)),
+                (
+                    "circulation",
+                    models.CharField(
+                        choices=[("own", "loans are kept here"), ("beside", "another system keeps the loans")],
+                        default="own",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "weekly_closed",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.PositiveSmallIntegerField(),
+                        blank=True,
+                        default=list,
+                        help_text="weekdays, Monday is 0",
+                        size=None,
+                    ),
+                ),
+                (
+                    "rooms",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=20),
+                        blank=True,
+                        default=list,
+                        help_text="order of the rooms on a pull list",
+                        size=None,
+                    ),
+                ),
+                ("surge", models.BooleanField(default=False, help_text="building closed, lending goes on")),
+                ("position", models.PositiveSmallIntegerField(default=0)),
             ],
             options={
-                'ordering': ['position', 'id'],
+                "ordering": ["position", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Account',
+            name="Account",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('password', models.CharField(max_length=128, verbose_name='password')),
-                ('last_login', models.DateTimeField(blank=True, null=True, verbose_name='last login')),
-                ('is_superuser', models.BooleanField(default=False, help_text='Designates that this user has all permissions without explicitly assigning them.', verbose_name='superuser status')),
-                ('username', models.CharField(error_messages={'unique': 'A user with that username already exists.'}, help_text='Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.', max_length=150, unique=True, validators=[django.contrib.auth.validators.UnicodeUsernameValidator()], verbose_name='username')),
-                ('first_name', models.CharField(blank=True, max_length=150, verbose_name='first name')),
-                ('last_name', models.CharField(blank=True, max_length=150, verbose_name='last name')),
-                ('is_staff', models.BooleanField(default=False, help_text='Designates whether the user can log into this admin site.', verbose_name='staff status')),
-                ('is_active', models.BooleanField(default=True, help_text='Designates whether this user should be treated as active. Unselect this instead of deleting accounts.', verbose_name='active')),
-                ('date_joined', models.DateTimeField(default=django.utils.timezone.now, verbose_name='date joined')),
-                ('language', models.CharField(choices=[('ko', '한국어'), ('en', 'English')], default='ko', max_length=5)),
-                ('email', models.EmailField(blank=True, max_length=254)),
-                ('groups', models.ManyToManyField(blank=True, help_text='The groups this user belongs to. A user will get all permissions granted to each of their groups.', related_name='user_set', related_query_name='user', to='auth.group', verbose_name='groups')),
-                ('user_permissions', models.ManyToManyField(blank=True, help_text='Specific permissions for this user.', related_name='user_set', related_query_name='user', to='auth.permission', verbose_name='user permissions')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("password", models.CharField(max_length=128, verbose_name="password")),
+                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "is_superuser",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates that this user has all permissions without explicitly assigning them.",
+                        verbose_name="superuser status",
+                    ),
+                ),
+                (
+                    "username",
+                    models.CharField(
+                        error_messages={"unique": "A user with that username already exists."},
+                        help_text="Required. 150 characters or fewer. Letters, digits and @/./+/-/_ only.",
+                        max_length=150,
+                        unique=True,
+                        validators=[django.contrib.auth.validators.UnicodeUsernameValidator()],
+                        verbose_name="username",
+                    ),
+                ),
+                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
+                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
+                (
+                    "is_staff",
+                    models.BooleanField(
+                        default=False,
+                        help_text="Designates whether the user can log into this admin site.",
+                        verbose_name="staff status",
+                    ),
+                ),
+                (
+                    "is_active",
+                    models.BooleanField(
+                        default=True,
+                        help_text="Designates whether this user should be treated as active. Unselect this instead of deleting accounts.",
+                        verbose_name="active",
+                    ),
+                ),
+                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
+                (
+                    "language",
+                    models.CharField(choices=[("ko", "한국어"), ("en", "English")], default="ko", max_length=5),
+                ),
+                ("email", models.EmailField(blank=True, max_length=254)),
+                (
+                    "groups",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="The groups this user belongs to. A user will get all permissions granted to each of their groups.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.group",
+                        verbose_name="groups",
+                    ),
+                ),
+                (
+                    "user_permissions",
+                    models.ManyToManyField(
+                        blank=True,
+                        help_text="Specific permissions for this user.",
+                        related_name="user_set",
+                        related_query_name="user",
+                        to="auth.permission",
+                        verbose_name="user permissions",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'user',
-                'verbose_name_plural': 'users',
-                'abstract': False,
+                "verbose_name": "user",
+                "verbose_name_plural": "users",
+                "abstract": False,
             },
             managers=[
-                ('objects', django.contrib.auth.models.UserManager()),
+                ("objects", django.contrib.auth.models.UserManager()),
             ],
         ),
         migrations.CreateModel(
-            name='Copy',
+            name="Copy",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('barcode', models.CharField(max_length=30, unique=True)),
-                ('volume', models.CharField(blank=True, max_length=20)),
-                ('call_number', models.CharField(blank=True, max_length=80)),
-                ('shelf_key', models.CharField(blank=True, help_text='sorts in shelf order', max_length=200)),
-                ('at_library', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='copies_here', to='lending.library')),
-                ('library', models.ForeignKey(help_text='whose it is', on_delete=django.db.models.deletion.PROTECT, related_name='copies', to='lending.library')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("barcode", models.CharField(max_length=30, unique=True)),
+                ("volume", models.CharField(blank=True, max_length=20)),
+                ("call_number", models.CharField(blank=True, max_length=80)),
+                ("shelf_key", models.CharField(blank=True, help_text="sorts in shelf order", max_length=200)),
+                (
+                    "at_library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="copies_here", to="lending.library"
+                    ),
+                ),
+                (
+                    "library",
+                    models.ForeignKey(
+                        help_text="whose it is",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="copies",
+                        to="lending.library",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'copies',
+                "verbose_name_plural": "copies",
             },
         ),
         migrations.CreateModel(
-            name='Patron',
+            name="Patron",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('card_number', models.CharField(max_length=20, unique=True, validators=[django.core.validators.RegexValidator('^[0-9A-Z-]{4,20}$')])),
-                ('name', models.CharField(max_length=80)),
-                ('language', models.CharField(choices=[('ko', '한국어'), ('en', 'English')], default='ko', max_length=5)),
-                ('accessible_place', models.BooleanField(default=False, help_text='leaves the car and needs an accessible place')),
-                ('needs', models.CharField(blank=True, help_text='what to do, never why', max_length=200)),
-                ('blocked_until', models.DateField(blank=True, null=True)),
-                ('account', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='patron', to=settings.AUTH_USER_MODEL)),
-                ('home', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='patrons', to='lending.library')),
-                ('household', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='patrons', to='lending.household')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "card_number",
+                    models.CharField(
+                        max_length=20,
+                        unique=True,
+                        validators=[django.core.validators.RegexValidator("^[0-9A-Z-]{4,20}$")],
+                    ),
+                ),
+                ("name", models.CharField(max_length=80)),
+                (
+                    "language",
+                    models.CharField(choices=[("ko", "한국어"), ("en", "English")], default="ko", max_length=5),
+                ),
+                (
+                    "accessible_place",
+                    models.BooleanField(default=False, help_text="leaves the car and needs an accessible place"),
+                ),
+                ("needs", models.CharField(blank=True, help_text="what to do, never why", max_length=200)),
+                ("blocked_until", models.DateField(blank=True, null=True)),
+                (
+                    "account",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="patron",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "home",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="patrons", to="lending.library"
+                    ),
+                ),
+                (
+                    "household",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="patrons",
+                        to="lending.household",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Contact',
+            name="Contact",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(blank=True, help_text='of the person, if not the patron', max_length=80)),
-                ('number', models.CharField(max_length=16)),
-                ('language', models.CharField(choices=[('ko', '한국어'), ('en', 'English')], default='ko', max_length=5)),
-                ('may_text', models.BooleanField(default=True)),
-                ('may_call', models.BooleanField(default=True)),
-                ('own', models.BooleanField(default=True, help_text="the patron's own number")),
-                ('position', models.PositiveSmallIntegerField(default=0)),
-                ('patron', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='contacts', to='lending.patron')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(blank=True, help_text="of the person, if not the patron", max_length=80)),
+                ("number", models.CharField(max_length=16)),
+                (
+                    "language",
+                    models.CharField(choices=[("ko", "한국어"), ("en", "English")], default="ko", max_length=5),
+                ),
+                ("may_text", models.BooleanField(default=True)),
+                ("may_call", models.BooleanField(default=True)),
+                ("own", models.BooleanField(default=True, help_text="the patron's own number")),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "patron",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="contacts",
+                        to="lending.patron",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position', 'id'],
+                "ordering": ["position", "id"],
             },
         ),
         migrations.CreateModel(
-            name='PickupPoint',
+            name="PickupPoint",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name_ko', models.CharField(max_length=60)),
-                ('name_en', models.CharField(max_length=80)),
-                ('code', models.SlugField(max_length=40, unique=True)),
-                ('layout', models.CharField(choices=[('file', 'single-file lane'), ('bays', 'numbered bays'), ('door', 'front door, on foot'), ('locker', 'locker')], max_length=10)),
-                ('place_ko', models.CharField(blank=True, help_text='how to find it', max_length=120)),
-                ('place_en', models.CharField(blank=True, max_length=160)),
-                ('open', models.BooleanField(default=True)),
-                ('position', models.PositiveSmallIntegerField(default=0)),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pickup_points', to='lending.library')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name_ko", models.CharField(max_length=60)),
+                ("name_en", models.CharField(max_length=80)),
+                ("code", models.SlugField(max_length=40, unique=True)),
+                (
+                    "layout",
+                    models.CharField(
+                        choices=[
+                            ("file", "single-file lane"),
+                            ("bays", "numbered bays"),
+                            ("door", "front door, on foot"),
+                            ("locker", "locker"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("place_ko", models.CharField(blank=True, help_text="how to find it", max_length=120)),
+                ("place_en", models.CharField(blank=True, max_length=160)),
+                ("open", models.BooleanField(default=True)),
+                ("position", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="pickup_points", to="lending.library"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['position', 'id'],
+                "ordering": ["position", "id"],
             },
         ),
         migrations.CreateModel(
-            name='Programme',
+            name="Programme",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name_ko', models.CharField(max_length=60)),
-                ('name_en', models.CharField(max_length=80)),
-                ('key', models.SlugField(max_length=40, unique=True)),
-                ('volumes', models.PositiveSmallIntegerField(help_text='volumes in a week', validators=[django.core.validators.MinValueValidator(1)])),
-                ('volumes_per', models.CharField(choices=[('household', 'per household'), ('patron', 'per person')], default='patron', max_length=10)),
-                ('week', models.CharField(choices=[('calendar', 'calendar week, from Monday'), ('rolling', 'any seven days')], default='calendar', max_length=10)),
-                ('loan_days', models.PositiveSmallIntegerField(default=14, validators=[django.core.validators.MinValueValidator(1)])),
-                ('first_day_counts', models.BooleanField(default=False)),
-                ('renewals', models.PositiveSmallIntegerField(default=1)),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name_ko", models.CharField(max_length=60)),
+                ("name_en", models.CharField(max_length=80)),
+                ("key", models.SlugField(max_length=40, unique=True)),
+                (
+                    "volumes",
+                    models.PositiveSmallIntegerField(
+                        help_text="volumes in a week", validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                (
+                    "volumes_per",
+                    models.CharField(
+                        choices=[("household", "per household"), ("patron", "per person")],
+                        default="patron",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "week",
+                    models.CharField(
+                        choices=[("calendar", "calendar week, from Monday"), ("rolling", "any seven days")],
+                        default="calendar",
+                        max_length=10,
+                    ),
+                ),
+                (
+                    "loan_days",
+                    models.PositiveSmallIntegerField(
+                        default=14, validators=[django.core.validators.MinValueValidator(1)]
+                    ),
+                ),
+                ("first_day_counts", models.BooleanField(default=False)),
+                ("renewals", models.PositiveSmallIntegerField(default=1)),
             ],
             options={
-                'constraints': [models.CheckConstraint(condition=models.Q(('volumes__gte', 1)), name='lending_programme_lends_something'), models.CheckConstraint(condition=models.Q(('loan_days__gte', 1)), name='lending_programme_lends_for_a_day'), models.CheckConstraint(condition=models.Q(('volumes_per__in', ['household', 'patron']), ('week__in', ['calendar', 'rolling'])), name='lending_programme_rule_known')],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("volumes__gte", 1)), name="lending_programme_lends_something"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("loan_days__gte", 1)), name="lending_programme_lends_for_a_day"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("volumes_per__in", ["household", "patron"]), ("week__in", ["calendar", "rolling"])
+                        ),
+                        name="lending_programme_rule_known",
+                    ),
+                ],
             },
         ),
         migrations.AddField(
-            model_name='library',
-            name='programme',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='libraries', to='lending.programme'),
+            model_name="library",
+            name="programme",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="libraries", to="lending.programme"
+            ),
         ),
         migrations.CreateModel(
-            name='Reservation',
+            name="Reservation",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('volume', models.CharField(blank=True, max_length=20)),
-                ('request', models.UUIDField(help_text='the one asking that it was part of')),
-                ('placed_at', models.DateTimeField()),
-                ('placed_on', models.DateField(help_text='local day; weeks are counted by it')),
-                ('channel', models.CharField(max_length=10)),
-                ('collector', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reservations', to='lending.contact')),
-                ('copy', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='lending.copy')),
-                ('patron', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='reservations', to='lending.patron')),
-                ('pickup_point', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='lending.pickuppoint')),
-                ('programme', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='lending.programme')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("volume", models.CharField(blank=True, max_length=20)),
+                ("request", models.UUIDField(help_text="the one asking that it was part of")),
+                ("placed_at", models.DateTimeField()),
+                ("placed_on", models.DateField(help_text="local day; weeks are counted by it")),
+                ("channel", models.CharField(max_length=10)),
+                (
+                    "collector",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="reservations",
+                        to="lending.contact",
+                    ),
+                ),
+                (
+                    "copy",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reservations",
+                        to="lending.copy",
+                    ),
+                ),
+                (
+                    "patron",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="reservations",
+                        to="lending.patron",
+                    ),
+                ),
+                (
+                    "pickup_point",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="reservations",
+                        to="lending.pickuppoint",
+                    ),
+                ),
+                (
+                    "programme",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="reservations", to="lending.programme"
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Loan',
+            name="Loan",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(max_length=20)),
-                ('moved_at', models.DateTimeField()),
-                ('lent_at', models.DateTimeField()),
-                ('due_on', models.DateField()),
-                ('renewals', models.PositiveSmallIntegerField(default=0)),
-                ('returned_at', models.DateTimeField(blank=True, null=True)),
-                ('copy', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='loans', to='lending.copy')),
-                ('library', models.ForeignKey(help_text='lent by', on_delete=django.db.models.deletion.PROTECT, related_name='loans', to='lending.library')),
-                ('patron', models.ForeignKey(null=True, on_delete=django.db.models.deletion.SET_NULL, related_name='loans', to='lending.patron')),
-                ('programme', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='loans', to='lending.programme')),
-                ('reservation', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='loans', to='lending.reservation')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("state", models.CharField(max_length=20)),
+                ("moved_at", models.DateTimeField()),
+                ("lent_at", models.DateTimeField()),
+                ("due_on", models.DateField()),
+                ("renewals", models.PositiveSmallIntegerField(default=0)),
+                ("returned_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "copy",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="loans", to="lending.copy"
+                    ),
+                ),
+                (
+                    "library",
+                    models.ForeignKey(
+                        help_text="lent by",
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="loans",
+                        to="lending.library",
+                    ),
+                ),
+                (
+                    "patron",
+                    models.ForeignKey(
+                        null=True,
+                        on_delete=django.db.models.deletion.SET_NULL,
+                        related_name="loans",
+                        to="lending.patron",
+                    ),
+                ),
+                (
+                    "programme",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="loans", to="lending.programme"
+                    ),
+                ),
+                (
+                    "reservation",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="loans",
+                        to="lending.reservation",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Title',
+            name="Title",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(help_text='where the record comes from', max_length=20)),
-                ('control_number', models.CharField(max_length=40)),
-                ('title', models.CharField(max_length=1000)),
-                ('title_romanised', models.CharField(blank=True, max_length=1000)),
-                ('author', models.CharField(blank=True, max_length=500)),
-                ('publisher', models.CharField(blank=True, max_length=300)),
-                ('year', models.SmallIntegerField(blank=True, null=True)),
-                ('isbn', models.CharField(blank=True, max_length=13)),
-                ('language', models.CharField(blank=True, max_length=3)),
-                ('classification', models.CharField(blank=True, max_length=30)),
-                ('searchable', models.TextField(help_text='normalised title, author and ISBN; see lending/grams.py')),
-                ('grams', django.contrib.postgres.search.SearchVectorField(help_text='one- and two-letter grams of `searchable`')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("source", models.CharField(help_text="where the record comes from", max_length=20)),
+                ("control_number", models.CharField(max_length=40)),
+                ("title", models.CharField(max_length=1000)),
+                ("title_romanised", models.CharField(blank=True, max_length=1000)),
+                ("author", models.CharField(blank=True, max_length=500)),
+                ("publisher", models.CharField(blank=True, max_length=300)),
+                ("year", models.SmallIntegerField(blank=True, null=True)),
+                ("isbn", models.CharField(blank=True, max_length=13)),
+                ("language", models.CharField(blank=True, max_length=3)),
+                ("classification", models.CharField(blank=True, max_length=30)),
+                ("searchable", models.TextField(help_text="normalised title, author and ISBN; see lending/grams.py")),
+                (
+                    "grams",
+                    django.contrib.postgres.search.SearchVectorField(
+                        help_text="one- and two-letter grams of `searchable`"
+                    ),
+                ),
             ],
             options={
-                'indexes': [django.contrib.postgres.indexes.GinIndex(fields=['grams'], name='lending_title_grams'), models.Index(fields=['isbn'], name='lending_title_isbn')],
-                'constraints': [models.UniqueConstraint(fields=('source', 'control_number'), name='lending_title_recorded_once')],
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(fields=["grams"], name="lending_title_grams"),
+                    models.Index(fields=["isbn"], name="lending_title_isbn"),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("source", "control_number"), name="lending_title_recorded_once")
+                ],
             },
         ),
         migrations.AddField(
-            model_name='reservation',
-            name='title',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='reservations', to='lending.title'),
+            model_name="reservation",
+            name="title",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="reservations", to="lending.title"
+            ),
         ),
         migrations.AddField(
-            model_name='copy',
-            name='title',
-            field=models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='copies', to='lending.title'),
+            model_name="copy",
+            name="title",
+            field=models.ForeignKey(
+                on_delete=django.db.models.deletion.PROTECT, related_name="copies", to="lending.title"
+            ),
         ),
         migrations.CreateModel(
-            name='Token',
+            name="Token",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('digest', models.CharField(max_length=64, unique=True)),
-                ('device', models.CharField(blank=True, help_text='name of the device, such as the plate camera', max_length=60)),
-                ('scopes', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=20), blank=True, default=list, size=None)),
-                ('created_at', models.DateTimeField()),
-                ('expires_at', models.DateTimeField()),
-                ('account', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to=settings.AUTH_USER_MODEL)),
-                ('library', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.CASCADE, related_name='tokens', to='lending.library')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("digest", models.CharField(max_length=64, unique=True)),
+                (
+                    "device",
+                    models.CharField(
+                        blank=True, help_text="name of the device, such as the plate camera", max_length=60
+                    ),
+                ),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=20), blank=True, default=list, size=None
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
+                ("expires_at", models.DateTimeField()),
+                (
+                    "account",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tokens",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "library",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="tokens",
+                        to="lending.library",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='ClosedDay',
+            name="ClosedDay",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('day', models.DateField()),
-                ('reason', models.CharField(blank=True, max_length=80)),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='closed_days', to='lending.library')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("day", models.DateField()),
+                ("reason", models.CharField(blank=True, max_length=80)),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="closed_days", to="lending.library"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('library', 'day'), name='lending_day_closed_once')],
+                "constraints": [models.UniqueConstraint(fields=("library", "day"), name="lending_day_closed_once")],
             },
         ),
         migrations.CreateModel(
-            name='Membership',
+            name="Membership",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('librarian', 'librarian'), ('manager', 'manager')], default='librarian', max_length=10)),
-                ('account', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to=settings.AUTH_USER_MODEL)),
-                ('library', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='memberships', to='lending.library')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[("librarian", "librarian"), ("manager", "manager")], default="librarian", max_length=10
+                    ),
+                ),
+                (
+                    "account",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="memberships",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "library",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE, related_name="memberships", to="lending.library"
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('account', 'library'), name='lending_one_role_per_library'), models.CheckConstraint(condition=models.Q(('role__in', ['librarian', 'manager'])), name='lending_role_known')],
+                "constraints": [
+                    models.UniqueConstraint(fields=("account", "library"), name="lending_one_role_per_library"),
+                    models.CheckConstraint(
+                        condition=models.Q(("role__in", ["librarian", "manager"])), name="lending_role_known"
+                    ),
+                ],
             },
         ),
         migrations.AddConstraint(
-            model_name='patron',
-            constraint=models.CheckConstraint(condition=models.Q(('card_number__regex', '^[0-9A-Z-]{4,20}$')), name='lending_card_number_form'),
+            model_name="patron",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("card_number__regex", "^[0-9A-Z-]{4,20}$")), name="lending_card_number_form"
+            ),
         ),
         migrations.AddIndex(
-            model_name='contact',
-            index=models.Index(fields=['number'], name='lending_contact_by_number'),
+            model_name="contact",
+            index=models.Index(fields=["number"], name="lending_contact_by_number"),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.CheckConstraint(condition=models.Q(('number__regex', '^\\+[1-9][0-9]{6,14}$')), name='lending_contact_number_e164'),
+            model_name="contact",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("number__regex", "^\\+[1-9][0-9]{6,14}$")), name="lending_contact_number_e164"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='contact',
-            constraint=models.UniqueConstraint(fields=('patron', 'number', 'name'), name='lending_contact_listed_once'),
+            model_name="contact",
+            constraint=models.UniqueConstraint(fields=("patron", "number", "name"), name="lending_contact_listed_once"),
         ),
         migrations.AddConstraint(
-            model_name='pickuppoint',
-            constraint=models.CheckConstraint(condition=models.Q(('layout__in', ['file', 'bays', 'door', 'locker'])), name='lending_point_layout_known'),
+            model_name="pickuppoint",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("layout__in", ["file", "bays", "door", "locker"])),
+                name="lending_point_layout_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='library',
-            constraint=models.CheckConstraint(condition=models.Q(('circulation__in', ['own', 'beside'])), name='lending_library_circulation_known'),
+            model_name="library",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("circulation__in", ["own", "beside"])), name="lending_library_circulation_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='library',
-            constraint=models.CheckConstraint(condition=models.Q(('weekly_closed__contained_by', [0, 1, 2, 3, 4, 5, 6])), name='lending_library_weekdays_known'),
+            model_name="library",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("weekly_closed__contained_by", [0, 1, 2, 3, 4, 5, 6])),
+                name="lending_library_weekdays_known",
+            ),
         ),
         migrations.AddIndex(
-            model_name='loan',
-            index=models.Index(condition=models.Q(('state', 'out')), fields=['patron'], name='lending_loan_of_patron'),
+            model_name="loan",
+            index=models.Index(condition=models.Q(("state", "out")), fields=["patron"], name="lending_loan_of_patron"),
         ),
         migrations.AddConstraint(
-            model_name='loan',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['out', 'returned', 'voided'])), name='lending_loan_state_known'),
+            model_name="loan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["out", "returned", "voided"])), name="lending_loan_state_known"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loan',
-            constraint=models.UniqueConstraint(condition=models.Q(('state', 'out')), fields=('copy',), name='lending_copy_lent_once'),
+            model_name="loan",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state", "out")), fields=("copy",), name="lending_copy_lent_once"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loan',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state', 'out'), _negated=True), ('patron__isnull', False), _connector='OR'), name='lending_open_loan_has_patron'),
+            model_name="loan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "out"), _negated=True), ("patron__isnull", False), _connector="OR"
+                ),
+                name="lending_open_loan_has_patron",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loan',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('returned_at__isnull', False), ('state', 'returned')), models.Q(models.Q(('state', 'returned'), _negated=True), ('returned_at__isnull', True)), _connector='OR'), name='lending_returned_loan_has_its_time'),
+            model_name="loan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("returned_at__isnull", False), ("state", "returned")),
+                    models.Q(models.Q(("state", "returned"), _negated=True), ("returned_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="lending_returned_loan_has_its_time",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='loan',
-            constraint=models.CheckConstraint(condition=models.Q(('returned_at__isnull', True), ('returned_at__gte', models.F('lent_at')), _connector='OR'), name='lending_lent_before_returned'),
+            model_name="loan",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("returned_at__isnull", True), ("returned_at__gte", models.F("lent_at")), _connector="OR"
+                ),
+                name="lending_lent_before_returned",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('state', 'waiting')), fields=['title', 'placed_at', 'id'], name='lending_reservation_queue'),
+            model_name="reservation",
+            index=models.Index(
+                condition=models.Q(("state", "waiting")),
+                fields=["title", "placed_at", "id"],
+                name="lending_reservation_queue",
+            ),
         ),
         migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(fields=['patron', 'placed_on'], name='lending_reservation_quota'),
+            model_name="reservation",
+            index=models.Index(fields=["patron", "placed_on"], name="lending_reservation_quota"),
         ),
         migrations.AddIndex(
-            model_name='reservation',
-            index=models.Index(condition=models.Q(('state', 'allocated')), fields=['id'], name='lending_reservation_to_bag'),
+            model_name="reservation",
+            index=models.Index(
+                condition=models.Q(("state", "allocated")), fields=["id"], name="lending_reservation_to_bag"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['allocated', 'bagged', 'cancelled', 'expired', 'fulfilled', 'suspended', 'waiting'])), name='lending_reservation_state_known'),
+            model_name="reservation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("state__in", ["allocated", "bagged", "cancelled", "expired", "fulfilled", "suspended", "waiting"])
+                ),
+                name="lending_reservation_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('waiting', 'suspended', 'allocated', 'bagged'))), fields=('patron', 'title', 'volume'), name='lending_title_reserved_once_per_patron'),
+            model_name="reservation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("waiting", "suspended", "allocated", "bagged"))),
+                fields=("patron", "title", "volume"),
+                name="lending_title_reserved_once_per_patron",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.UniqueConstraint(condition=models.Q(('state__in', ('allocated', 'bagged'))), fields=('copy',), name='lending_copy_set_aside_once'),
+            model_name="reservation",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("state__in", ("allocated", "bagged"))),
+                fields=("copy",),
+                name="lending_copy_set_aside_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('allocated', 'bagged')), _negated=True), ('copy__isnull', False), _connector='OR'), name='lending_held_reservation_has_copy'),
+            model_name="reservation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ("allocated", "bagged")), _negated=True),
+                    ("copy__isnull", False),
+                    _connector="OR",
+                ),
+                name="lending_held_reservation_has_copy",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ['waiting', 'suspended']), _negated=True), ('copy__isnull', True), _connector='OR'), name='lending_waiting_reservation_has_no_copy'),
+            model_name="reservation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ["waiting", "suspended"]), _negated=True),
+                    ("copy__isnull", True),
+                    _connector="OR",
+                ),
+                name="lending_waiting_reservation_has_no_copy",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='reservation',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('state__in', ('waiting', 'suspended', 'allocated', 'bagged')), _negated=True), ('patron__isnull', False), _connector='OR'), name='lending_open_reservation_has_patron'),
+            model_name="reservation",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state__in", ("waiting", "suspended", "allocated", "bagged")), _negated=True),
+                    ("patron__isnull", False),
+                    _connector="OR",
+                ),
+                name="lending_open_reservation_has_patron",
+            ),
         ),
         migrations.AddIndex(
-            model_name='copy',
-            index=models.Index(fields=['title', 'volume', 'at_library', 'state'], name='lending_copy_to_hand'),
+            model_name="copy",
+            index=models.Index(fields=["title", "volume", "at_library", "state"], name="lending_copy_to_hand"),
         ),
         migrations.AddIndex(
-            model_name='copy',
-            index=models.Index(fields=['at_library', 'state', 'shelf_key'], name='lending_copy_in_shelf_order'),
+            model_name="copy",
+            index=models.Index(fields=["at_library", "state", "shelf_key"], name="lending_copy_in_shelf_order"),
         ),
         migrations.AddConstraint(
-            model_name='copy',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['bag', 'damaged', 'loan', 'lost', 'missing', 'shelf', 'to_shelve', 'transit', 'withdrawn'])), name='lending_copy_state_known'),
+            model_name="copy",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    (
+                        "state__in",
+                        ["bag", "damaged", "loan", "lost", "missing", "shelf", "to_shelve", "transit", "withdrawn"],
+                    )
+                ),
+                name="lending_copy_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('account__isnull', False), ('device', '')), models.Q(('account__isnull', True), models.Q(('device', ''), _negated=True)), _connector='OR'), name='lending_token_of_account_or_device'),
+            model_name="token",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("account__isnull", False), ("device", "")),
+                    models.Q(("account__isnull", True), models.Q(("device", ""), _negated=True)),
+                    _connector="OR",
+                ),
+                name="lending_token_of_account_or_device",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(('device', ''), ('library__isnull', False), _connector='OR'), name='lending_device_belongs_to_a_library'),
+            model_name="token",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("device", ""), ("library__isnull", False), _connector="OR"),
+                name="lending_device_belongs_to_a_library",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='token',
-            constraint=models.CheckConstraint(condition=models.Q(('expires_at__gt', models.F('created_at'))), name='lending_token_lives_a_while'),
+            model_name="token",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("expires_at__gt", models.F("created_at"))), name="lending_token_lives_a_while"
+            ),
         ),
     ]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import time
 
 from django import forms
 from django.contrib import messages
-from django.db.models import Max, Q, QuerySet
+from django.db.models import F, Max, Q, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
@@ -16,10 +17,13 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from core import clock
 from notifications import phone
-from notifications.models import Gateway, Sender
+from notifications.models import Gateway, Message, Sender
+from notifications.quiet import WAITS
 from notifications.sandbox import carrier
 from notifications.sandbox.models import Text
+from notifications.states import MessageState
 
+QUIET = (time(21), time(8))
 OUT = (Text.Direction.OUTBOUND, Text.Direction.OUTBOUND_REPLY)
 
 
@@ -63,7 +67,8 @@ def phones(request: HttpRequest) -> HttpResponse:
     if form.is_bound and form.is_valid():
         return redirect("sandbox-phone", number=form.cleaned_data["number"])
     listed = [_phone(number, last) for number, last in _last_texts()]
-    return render(request, "sandbox/phones.html", {"phones": listed, "form": form, "domestic": _domestic()})
+    context = {"phones": listed, "form": form, "domestic": _domestic(), "quiet": _quiet()}
+    return render(request, "sandbox/phones.html", context)
 
 
 @never_cache
@@ -112,6 +117,29 @@ def gateway(request: HttpRequest) -> HttpResponse:
         return redirect("sandbox-phone", number=phone.parse(back, "US"))
     except phone.NotANumber:
         return redirect("sandbox-phones")
+
+
+@require_POST
+def quiet(request: HttpRequest) -> HttpResponse:
+    """Keep quiet hours (21:00 to 08:00), or send at night too; what waits for the morning leaves at once then."""
+    kept = request.POST.get("kept") == "1"
+    start, end = QUIET if kept else (time(), time())
+    Sender.objects.update(quiet_from=start, quiet_until=end)
+    if kept:
+        messages.success(request, _("Notices wait for the morning again."))
+    else:
+        _waiting().update(not_before=clock.now())
+        messages.success(request, _("Texts leave at once now, also at night."))
+    return redirect("sandbox-phones")
+
+
+def _quiet() -> dict[str, object]:
+    kept = Sender.objects.exclude(quiet_from=F("quiet_until")).exists()
+    return {"kept": kept, "waiting": _waiting().count() if kept else 0}
+
+
+def _waiting() -> QuerySet[Message]:
+    return Message.objects.filter(state=MessageState.QUEUED, kind__in=WAITS, not_before__gt=clock.now())
 
 
 def _conversation(number: str) -> list[Text]:

@@ -11,5 +11,6 @@ urlpatterns = [
     path("2010-04-01/Accounts/<str:account>/Messages/<str:sid>.json", api.message, name="sandbox-message"),
     path("sandbox/phones/", phones.phones, name="sandbox-phones"),
     path("sandbox/phones/gateway/", phones.gateway, name="sandbox-gateway"),
+    path("sandbox/phones/quiet/", phones.quiet, name="sandbox-quiet"),
     path("sandbox/phones/<str:number>/", phones.one, name="sandbox-phone"),
 ]

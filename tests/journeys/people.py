@@ -70,8 +70,9 @@ class Telephone:
     def text_with(self, *words: str, within: float = PATIENCE) -> str:
         """The newest text that has all these words, as soon as it is there."""
 
-        def look() -> str | None:
-            return next((row["body"] for row in self.texts() if all(word in row["body"] for word in words)), None)
+        def look() -> str:
+            bodies = [str(row["body"]) for row in self.texts()]
+            return next((body for body in bodies if all(word in body for word in words)), "")
 
         return until(look, within=within, what=f"a text to {self.number} with {words}")
 

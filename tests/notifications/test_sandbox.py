@@ -201,3 +201,16 @@ def test_phones_are_listed_opened_by_number_and_refused_in_a_sentence(client: Cl
         assert client.get("/sandbox/phones/", {"number": odd}).status_code == 200
     for odd in ("1", "abc", "+1", "+99999999999"):
         assert client.get(reverse("sandbox-phone", args=[odd])).status_code == 404
+
+
+def test_at_night_the_switch_lets_waiting_notices_leave_and_keeps_them_again(client: Client):
+    now = datetime.now(UTC)
+    message = queue(rows.sender(), now=now, not_before=now + timedelta(hours=9))
+    page = client.get(reverse("sandbox-phones"))
+    assert page.context["quiet"] == {"kept": True, "waiting": 1}
+    client.post(reverse("sandbox-quiet"), {"kept": "0"})
+    message.refresh_from_db()
+    assert message.not_before <= datetime.now(UTC)
+    assert client.get(reverse("sandbox-phones")).context["quiet"] == {"kept": False, "waiting": 0}
+    client.post(reverse("sandbox-quiet"), {"kept": "1"})
+    assert client.get(reverse("sandbox-phones")).context["quiet"]["kept"]
