@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import secrets
-import shutil
 import signal
 import tempfile
 import time
@@ -150,7 +149,7 @@ def running(
         if "KEEP_LOGS" in os.environ:
             print(f"logs: {state / 'log'}")
         else:
-            shutil.rmtree(state, ignore_errors=True)
+            servers.forget()
 
 
 @pytest.fixture(scope="session")

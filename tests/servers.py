@@ -9,7 +9,6 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
-import shutil
 import sys
 import tempfile
 from pathlib import Path
@@ -29,7 +28,7 @@ SETTINGS = {
     "SECRET_KEY": "tests-" + "s" * 40,
     "LINK_KEY": "tests-" + "l" * 40,
     "PUBLIC_BASE_URL": "http://127.0.0.1:8000",
-    "SANDBOX": str(int((Path(__file__).resolve().parents[1] / "notifications" / "sandbox").exists())),
+    "SANDBOX": "1",
     "LIVE_PREFIX": "tests",
     "TWILIO_ACCOUNT_SID": "AC" + "0" * 32,
     "TWILIO_AUTH_TOKEN": "0123456789abcdef0123456789abcdef",
@@ -56,7 +55,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> Iterator[None]
 def stop(servers: Servers) -> None:
     """End what this process started, and forget it."""
     servers.stop()
-    shutil.rmtree(servers.state, ignore_errors=True)
+    servers.forget()
 
 
 def start() -> Servers:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import psutil
 import psycopg
 
-from config.embedded.binaries import Binaries, settle
+from config.embedded.binaries import Binaries, outside, settle
 from config.embedded.host import LOOPBACK, Identity, Stop, free_port, kept_secret, write_privately
 from config.embedded.processes import Program
 
@@ -307,3 +307,8 @@ class Servers:
             self.redis.stop()
         if self.postgres is not None:
             self.postgres.stop()
+
+    def forget(self) -> None:
+        """Remove the data of servers that have ended, wherever it lies."""
+        for folder in (self.state, outside(self.state)):
+            shutil.rmtree(folder, ignore_errors=True)
