@@ -87,7 +87,7 @@ def _naive_web(town: Running) -> str:
     environment = {**town.environment, "PUBLIC_BASE_URL": address}
     product = replace(town.product, port=port, environment=environment, programs={})
     web = product.program("web")
-    web.command[-1] = "bench.naive:application"
+    web.command = [*web.command[:-1], "bench.naive:application"]
     web.log = web.log.with_name("naive.log")
     web.start()
     product.wait_for_page("/healthz")

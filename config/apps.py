@@ -8,4 +8,4 @@ class FrameConfig(AppConfig):
 
     def ready(self) -> None:
         """Load the Celery app, so that every process that rings a hand-off knows the task behind it."""
-        from config import celery  # noqa: F401
+        from config import celery, checks  # noqa: F401

@@ -82,9 +82,10 @@ def one(request: HttpRequest, number: str) -> HttpResponse:
     except phone.NotANumber:
         raise Http404 from None
     talk = _conversation(number)
-    if "part" in request.GET:
-        return render(request, "sandbox/_conversation.html", {"number": number, "texts": talk})
     sender = _sender(request, talk)
+    zone = sender.zone if sender else "UTC"
+    if "part" in request.GET:
+        return render(request, "sandbox/_conversation.html", {"number": number, "texts": talk, "zone": zone})
     shut = carrier.reply_shut(number=number, sender=sender) if sender else _("There is no sender yet.")
     form = ReplyForm(request.POST or None)
     if request.method == "POST" and sender and not shut and form.is_valid():
@@ -94,6 +95,7 @@ def one(request: HttpRequest, number: str) -> HttpResponse:
         "number": number,
         "shown": shown,
         "texts": talk,
+        "zone": zone,
         "form": form,
         "sender": sender,
         "senders": Sender.objects.order_by("key"),
