@@ -28,11 +28,11 @@ WAITING = {
     "order_ready": """
         SELECT min(o.ready_at), count(*)
         FROM pickup_order o
-        JOIN pickup_pointrules s ON s.point_id = o.point_id AND s.by_appointment AND s.promise = 'when_ready'
+        JOIN pickup_pointrules s ON s.point_id = o.point_id AND s.by_appointment
         LEFT JOIN pickup_appointment a ON a.id = o.appointment_id
         LEFT JOIN pickup_visit v ON v.id = o.visit_id
         WHERE o.state = 'ready' AND o.why = ''
-            AND (a.id IS NULL OR a.state NOT IN ('offered', 'confirmed', 'kept'))
+            AND (a.id IS NULL OR (a.state = 'lapsed' AND a.offer < s.offers))
             AND (v.id IS NULL OR v.state NOT IN ('waiting', 'called'))""",
     "message_queued": """
         SELECT min(not_before), count(*) FROM notifications_message

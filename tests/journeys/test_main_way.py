@@ -58,6 +58,17 @@ def pack(staff: Program, order: dict[str, Any]) -> None:
     staff.post(f"orders/{order['id']}/ready")
 
 
+def states_of_texts(town, order_id: int) -> set[str]:
+    """The states of what was said about an order's promise."""
+    with psycopg.connect(town.environment["DATABASE_URL"]) as connection:
+        rows = connection.execute(
+            "SELECT m.state FROM notifications_message m JOIN pickup_order o"
+            " ON m.about = 'appointment:' || o.appointment_id WHERE o.id = %s",
+            [order_id],
+        )
+        return {str(state) for (state,) in rows}
+
+
 def out_of_the_way(person: Program) -> None:
     """The sample's own order is cancelled, so that what follows is the only one."""
     for row in person.get("orders")["results"]:
@@ -84,6 +95,8 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
     telephone = phone(town, GRACE)
     offer = telephone.text_with("ready", order["shown"])
     assert "1=yes" in offer
+    assert grace.get(f"titles/{title}")["title"] not in offer
+    until(lambda: states_of_texts(town, order["id"]) == {"delivered"}, what="the carrier's reports arrive, signed")
     for _ in range(3):
         assert telephone.answer("1", sid="SM" + "1" * 32).status_code == 200
     until(lambda: grace.get(f"orders/{order['id']}")["appointment"]["state"] == "confirmed", what="the yes is applied")
