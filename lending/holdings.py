@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO, Final
 
-from lending.marc import isbn13
+from lending.isbn import isbn13
 
 COLUMNS: Final = (
     "번호", "도서명", "저자", "출판사", "발행년도", "ISBN", "세트 ISBN", "부가기호", "권", "주제분류번호", "도서권수",

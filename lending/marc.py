@@ -19,7 +19,8 @@ from typing import BinaryIO, Final
 
 from pymarc import Field, Record
 from pymarc.exceptions import PymarcException
-from stdnum import isbn as isbns
+
+from lending.isbn import isbn13
 
 MAX_RECORD: Final = 1_000_000
 """Bytes without a terminator after which what was read is given up; ISO 2709 allows 99,999 a record."""
@@ -230,17 +231,6 @@ class _Reading:
             if text := self._first(tag, "a").replace("/", "").strip():  # "/" marks where a DDC number may be cut
                 return scheme, unicodedata.normalize("NFC", text)
         return "", ""
-
-
-def isbn13(text: str) -> str | None:
-    """The first ISBN in a text such as "8976330714 (set)" as 13 digits, ISBN-10 converted; None unless valid."""
-    number = re.match(r"\s*([0-9][0-9Xx -]{8,16})", text)
-    if not number:
-        return None
-    try:
-        return str(isbns.to_isbn13(isbns.validate(number[1])))
-    except isbns.ValidationError:
-        return None
 
 
 def _clean(text: str) -> str:

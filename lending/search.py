@@ -8,7 +8,8 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
 
 from core.refusal import BadInput
-from lending import grams, marc
+from lending import grams
+from lending.isbn import isbn13
 from lending.models import Title
 
 LONGEST_QUERY: Final = 200  # characters that are looked at; the rest is cut off
@@ -38,7 +39,7 @@ def find(q: str) -> QuerySet[Title]:
     if "\x00" in q:
         raise UnreadableQuery(field="q")
     asked = q[:LONGEST_QUERY]
-    isbn = marc.isbn13(asked.strip())
+    isbn = isbn13(asked.strip())
     if isbn and Title.objects.filter(isbn=isbn).exists():
         return Title.objects.filter(isbn=isbn).order_by(F("year").desc(nulls_last=True), "pk")
     words = grams.words(asked)[:MOST_WORDS]

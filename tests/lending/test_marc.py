@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lending import marc
+from lending.isbn import isbn13
 from lending.marc import BadRecord, ParsedRecord, read_titles
 
 SAMPLES = Path(__file__).parents[2] / "lending" / "samples"
@@ -144,7 +145,7 @@ def test_years_as_cataloguers_write_them(printed, control, year):
     ],
 )
 def test_isbns_are_checked_and_made_thirteen_digits(text, isbn):
-    assert marc.isbn13(text) == isbn
+    assert isbn13(text) == isbn
 
 
 def test_the_first_valid_isbn_counts():
