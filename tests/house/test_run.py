@@ -139,8 +139,10 @@ class TestRunning:
         until(lambda: answers(service.port, "/healthz") == 200, within=60, what="the page again")
 
     def test_killed_servers_come_back_with_the_data(self, service):
-        for program in ("postgres", "valkey"):
-            victim = next(one for one in service.processes() if program in Path(one.exe()).name)
+        executables = {"postgres": ["postgres"], "valkey": ["valkey", "redis"]}  # Debian's is called redis-check-rdb
+        for program, names in executables.items():
+            found = (one for one in service.processes() if any(name in Path(one.exe()).name for name in names))
+            victim = next(found)
             victim.kill()
             service.wait_for_words(f"{program} ended; it starts again", within=30)
         until(lambda: answers(service.port, "/readyz") == 200, within=90, what="ready again")
