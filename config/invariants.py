@@ -88,7 +88,8 @@ LAWS = (
         LEFT JOIN pickup_visit v ON v.id = o.visit_id AND v.state IN ('waiting', 'called')
         LEFT JOIN pickup_appointment a ON a.id = o.appointment_id AND a.instead_of_id IS NOT NULL
             AND a.offered_at >= o.ready_at -- they changed it themselves, and saw the new time
-        WHERE o.state = 'ready' AND o.why = '' AND v.id IS NULL AND a.id IS NULL AND o.ready_at < now() - interval '60 seconds'
+        WHERE o.state = 'ready' AND o.why = '' AND v.id IS NULL AND a.id IS NULL
+            AND o.ready_at < now() - interval '60 seconds'
             AND NOT EXISTS (SELECT 1 FROM notifications_message m
                 WHERE m.about IN ('order:' || o.id, 'appointment:' || o.appointment_id))
             AND NOT EXISTS (SELECT 1 FROM notifications_call c

@@ -41,10 +41,10 @@ class MoveRefused(OfState):
 
 
 class MovedMeanwhile(OfState):
-    """Somebody else moved the row first; says who and when."""
+    """Somebody else moved the row first; the facts say who and when (UTC), the sentence only what it is now."""
 
     code = "moved_meanwhile"
-    sentence = _("Somebody was faster: it has been “%(state)s” since %(at)s. Please look again.")
+    sentence = _("Somebody was faster: it is already “%(state)s”. Please look again.")
 
 
 class Journal(models.Model):

@@ -103,12 +103,12 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     library = _keeping(library_id)
     Title.objects.select_for_update(no_key=True).get(pk=found.title_id)
     holder = _lock_holder(found.pk, None)
-    if holder is not None and holder.state == ReservationState.BAGGED:
-        raise InAnOrder(field="barcode", reservation=holder.pk)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=found.pk)
     loan = Loan.objects.select_for_update(no_key=True).filter(copy=copy, state=LoanState.OUT).first()
     if loan is None:
-        raise _not_on_loan(copy)
+        raise _not_on_loan(copy)  # also when it lies in the next reader's bag by now: it was taken back twice
+    if holder is not None and holder.state == ReservationState.BAGGED:
+        raise InAnOrder(field="barcode", reservation=holder.pk)
     loan.move(LoanState.RETURNED, at=now, by=by, returned_at=max(now, loan.lent_at))
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library)
     given = reservations.allocate(title_ids=[copy.title_id], by=by, now=now)

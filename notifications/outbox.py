@@ -21,6 +21,7 @@ OF_USE = timedelta(hours=24)
 """How long a text is of use when the caller does not say."""
 GENERATIONS = 3
 """How often one thing is said in all when the carrier fails to bring it."""
+_ON_ITS_WAY = (MessageState.SENDING, MessageState.IN_DOUBT, MessageState.ACCEPTED)
 
 
 @transaction.atomic
@@ -135,17 +136,23 @@ def suppress(
     """Keep back what was not sent yet about these things, and drop the calls that are due; gives back how many.
 
     `templates` narrows it to some sentences and leaves calls alone. `replaced_by` names the text that says it better;
-    it is never kept back itself. What is being sent at this moment goes.
+    it is never kept back itself. What is being sent at this moment goes; where it turns out that it did not, or did
+    not arrive, it is of no use any more and is neither sent again nor called.
     """
-    waiting = Message.objects.filter(about__in=about, state=MessageState.QUEUED).order_by("pk")
+    texts = Message.objects.filter(about__in=about)
     due = Call.objects.filter(about__in=about, state=CallState.DUE).order_by("pk")
     if templates is not None:
-        waiting, due = waiting.filter(template__in=templates), due.none()
+        texts, due = texts.filter(template__in=templates), due.none()
     if replaced_by is not None:
-        waiting = waiting.exclude(pk=replaced_by.pk)
+        texts = texts.exclude(pk=replaced_by.pk)
+    waiting = texts.filter(state=MessageState.QUEUED).order_by("pk")
     kept = Message.move_many(
         list(waiting), MessageState.SUPPRESSED, at=now, by=by, why=why[:40], replaced_by=replaced_by
     )
+    # Looked for after the move, which waits for a worker that is just taking one of them.
+    gone = texts.filter(state__in=_ON_ITS_WAY, not_after__gt=now).select_for_update(no_key=True).order_by("pk")
+    # One that fails yet is not said again. A law wants the moment after `created_at`.
+    texts.filter(pk__in=list(gone.values_list("pk", flat=True))).update(not_after=now + timedelta(microseconds=1))
     return len(kept) + len(Call.move_many(list(due), CallState.DROPPED, at=now, by=by))
 
 

@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 
 from django.db import transaction
+from django.db.models import Q
 
 from core import live
 from core.actor import RULE, Actor
@@ -71,14 +72,15 @@ def offer_ready(
         found.select_for_update(of=("self",), skip_locked=True, no_key=True).values_list("pk", flat=True)[:BATCH]
     )
     of_point: dict[int, list[Order]] = {}
-    for order in queries.orders(pk__in=mine).order_by("ready_at", "id"):
+    still = queries.to_offer(order_ids=mine).values("pk")  # a joined row was as old as the moment before the lock
+    for order in queries.orders(pk__in=still).order_by("ready_at", "id"):
         of_point.setdefault(order.point_id, []).append(order)
     return sum(_offer_at(point_id, orders, now=now) for point_id, orders in sorted(of_point.items()))
 
 
 def _offer_at(point_id: int, orders: list[Order], *, now: datetime) -> int:
     rules = queries.rules_of(point_id)
-    parties = _parties(orders)
+    parties = queries.parties(orders)
     joined, seeking = 0, {}
     for head, party in parties.items():
         promised = _of_party(party[0], None, now=now)
@@ -109,10 +111,12 @@ def _offer_at(point_id: int, orders: list[Order], *, now: datetime) -> int:
     plan = sorted(scheduling.assign(asked, rooms).items(), key=lambda pair: (pair[1], pair[0]))
     by_id = Slot.objects.select_related("point__library").in_bulk([slot_id for _key, slot_id in plan])
     offered = 0
+    in_vain = [party for key, party in seeking.items() if key not in dict(plan)]
     for key, slot_id in plan:
         party, slot = seeking[key], by_id[slot_id]
         accessible = _needs_accessible(party)
         if slot.starts_at >= min(order.keep_until or slot.starts_at for order in party):
+            in_vain.append(party)
             continue
         if not slots.take(slot_id=slot_id, accessible=accessible):
             continue  # somebody else was faster: the next round finds this party again
@@ -121,6 +125,8 @@ def _offer_at(point_id: int, orders: list[Order], *, now: datetime) -> int:
         _attach(party, appointment)
         texts.offer(appointment, party, now=now)
         offered += 1
+    for party in in_vain:
+        texts.no_time(party, now=now)
     if joined or offered:
         live.publish([f"point:{point_id}"], now=now)
     return joined + offered
@@ -148,9 +154,11 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     slot = slots.check(
         slot_id=slot_id, point_id=appointment.point_id, now=now, accessible=appointment.accessible, ready=ready
     )
+    unsaid = texts.hush(orders=orders, why="time_changed", now=now)  # while they still name the old promise
     new = _instead(appointment, orders, slot, ready=ready, by=by, now=now)
     new.move(AppointmentState.CONFIRMED, at=now, by=by)
-    texts.hush(orders=orders, why="time_changed", now=now)
+    if unsaid and ready:
+        texts.ready([order for order in orders if order.state == OrderState.READY], now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return new
 
@@ -262,12 +270,15 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
         return 0
     rooms = slots.free(point_id=appointment.point_id, now=now, accessible=appointment.accessible, limit=1)
+    texts.hush(orders=packing, why="time_changed", now=now)
     if packing and rooms:
         new = _instead(appointment, packing, rooms[0], ready=False, by=RULE, now=now)
         texts.offer(new, packing, now=now, template="moved")
     else:
         appointment.move(AppointmentState.CANCELLED, at=now, by=RULE)
         Order.objects.filter(pk__in=[order.pk for order in packing]).update(appointment=None)
+        for order in packing:
+            texts.about_order("late", order, now=now)
         slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
@@ -276,10 +287,18 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
 _TOLD = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
 
 
+def lock_together(order_id: int) -> None:
+    """Lock an order with the open ones of its promise, by id, as whoever speaks for the promise does."""
+    promise = Order.objects.filter(pk=order_id, appointment__state__in=PROMISED).values("appointment_id")
+    same = Q(pk=order_id) | Q(appointment_id__in=promise, state__in=OPEN_ORDER)
+    list(Order.objects.select_for_update(no_key=True).filter(same).order_by("pk").values_list("pk", flat=True))
+
+
 def _locked(order_id: int) -> Order:
-    if Order.objects.select_for_update(no_key=True).filter(pk=order_id).first() is None:
+    lock_together(order_id)
+    order = Order.objects.select_related(*_TOLD).filter(pk=order_id).first()  # read after the lock; see orders.locked
+    if order is None:
         raise OrderNotFound(order=order_id)
-    order = Order.objects.select_related(*_TOLD).get(pk=order_id)  # read after the lock; see orders.locked
     if order.state not in OPEN_ORDER:
         raise NoAppointment(order=order_id, state=order.state)
     return order
@@ -308,24 +327,11 @@ def _of_party(order: Order, slot_id: int | None, *, now: datetime | None = None)
         if appointment is None:
             continue
         if appointment.slot_id == slot_id or (slot_id is None and now is not None and appointment.slot.starts_at > now):
-            return (
-                Appointment.objects.select_for_update(of=("self",), no_key=True)
-                .select_related("slot")
-                .get(pk=appointment.pk)
-            )
+            locked = Appointment.objects.select_for_update(of=("self",), no_key=True).select_related("slot")
+            still = locked.filter(pk=appointment.pk, state__in=PROMISED).first()
+            if still is not None:
+                return still
     return None
-
-
-def _parties(orders: Sequence[Order]) -> dict[int, list[Order]]:
-    """The orders grouped by who comes in one car, keyed by the first order's id."""
-    left = {order.pk: order for order in orders}
-    parties: dict[int, list[Order]] = {}
-    for order in orders:
-        if order.pk not in left:
-            continue
-        together = [other.pk for other in queries.party_of(order) if other.pk in left]
-        parties[order.pk] = [left.pop(pk) for pk in sorted({order.pk, *together})]
-    return parties
 
 
 def _needs_accessible(orders: Iterable[Order]) -> bool:
@@ -379,6 +385,11 @@ def _instead(
 
 
 def _attach(orders: Sequence[Order], appointment: Appointment) -> None:
-    Order.objects.filter(pk__in=[order.pk for order in orders]).update(appointment=appointment)
+    """Give orders a promise; a ready bag is kept at least until its time is over."""
+    mine = Order.objects.filter(pk__in=[order.pk for order in orders])
+    mine.update(appointment=appointment)
+    mine.filter(state=OrderState.READY, keep_until__lt=appointment.miss_after).update(keep_until=appointment.miss_after)
     for order in orders:
         order.appointment = appointment
+        if order.state == OrderState.READY and order.keep_until is not None:
+            order.keep_until = max(order.keep_until, appointment.miss_after)

@@ -29,6 +29,11 @@ class AlreadyPacked(Refusal):
     sentence = _("The book %(barcode)s is already in this bag.")
 
 
+class NoNumberFree(Refusal):
+    code = "no_number_free"
+    sentence = _("All order numbers are in use. Please call the library: bags have to be unpacked first.")
+
+
 class SlotUnavailable(Refusal):
     """`why` is full, closed, past, cutoff, other_point or no_accessible_place; `next` lists free slots of the point."""
 

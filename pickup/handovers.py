@@ -12,9 +12,10 @@ from core import nudge
 from core.actor import Actor
 from core.refusal import BadInput, Refusal
 from lending import loans, reservations
+from lending.errors import KeptElsewhere
 from lending.states import ReservationState
 from pickup import appointments, queries, texts
-from pickup.errors import AlreadyHandedOver, NothingReady, NotInOrder
+from pickup.errors import AlreadyHandedOver, NothingInBag, NothingReady, NotInOrder
 from pickup.models import Order, OrderLine
 from pickup.states import LineState, OrderState
 
@@ -64,7 +65,7 @@ def give(*, order: Order, not_given: Mapping[str, str], by: Actor, now: datetime
     nudge.ring("reservation allocated", dropped)
     order.move(OrderState.HANDED_OVER, at=now, by=by, handed_over_at=now)
     appointments.keep(appointment=order.appointment, by=by, now=now)
-    texts.hush(orders=[order], why="handed_over", now=now, by=by)
+    texts.hush_one(order, why="handed_over", now=now, by=by)
     lent = [given for given in results if given.loan_id is not None]
     if lent:
         texts.about_order(
@@ -84,6 +85,8 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
                 by=by,
                 now=now,
             )
+        except KeptElsewhere:
+            raise  # no book of this library can be lent here: the bag stays as it is
         except Refusal as refusal:
             reason = refusal.code
         else:
@@ -103,13 +106,21 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
 
 
 def take_again(*, order: Order, by: Actor, now: datetime) -> None:
-    """Undo a hand-over: the loans are void and the books lie in the bag again. The caller has locked the order."""
+    """Undo a hand-over: the loans are void and the books lie in the bag again. The caller has locked the order.
+
+    A book that came back since stays given; refuses with `nothing_in_bag` when that leaves none.
+    """
+    lent = [
+        (line, loan_id)
+        for line in queries.lines_of_bag(order.pk, [LineState.GIVEN])
+        if (loan_id := queries.loan_of(line.reservation_id)) is not None
+    ]
+    if not lent:
+        raise NothingInBag
     keep = order.keep_until or now
     order.move(OrderState.READY, at=now, by=by, handed_over_at=None, keep_until=max(keep, now + timedelta(days=1)))
-    for line in queries.lines_of_bag(order.pk, [LineState.GIVEN]):
-        loan_id = queries.loan_of(line.reservation_id)
-        if loan_id is not None:
-            loans.undo_check_out(loan_id=loan_id, by=by, now=now)
+    for line, loan_id in lent:
+        loans.undo_check_out(loan_id=loan_id, by=by, now=now)
         line.move(LineState.PACKED, at=now, by=by)
     texts.hush(orders=[order], why="undone", now=now, by=by)
     appointments.keep_again(appointment=order.appointment, by=by, now=now)

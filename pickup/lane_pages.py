@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST, require_safe
 
+from core import access
 from core.once import once
 from core.refusal import NotFound
 from lending.accounts import read_card
@@ -41,6 +42,7 @@ def lane_board(request: HttpRequest, desk: Desk) -> HttpResponse:
         form.add_error(
             "number", _("No open order here has this number, card or book. Please check it, or pack it first.")
         )
+    _note_look(desk, context["board"], found)
     return show_desk(
         request,
         desk,
@@ -52,6 +54,16 @@ def lane_board(request: HttpRequest, desk: Desk) -> HttpResponse:
 
 def _board(desk: Desk) -> dict[str, Any]:
     return {"board": board.snapshot(point_id=desk.point.pk, now=desk.now)}
+
+
+def _note_look(desk: Desk, shown: board.Board, found: list[Order]) -> None:
+    """Note whose names the page shows: of the bags found and of the cars at the window."""
+    named = {order.patron_id for order in found}
+    bags = [bag.order_id for car in shown.called for bag in car.bags]
+    if bags:
+        named.update(queries.orders(pk__in=bags).values_list("patron_id", flat=True))
+    if named:
+        access.saw([f"patron:{patron_id}" for patron_id in named], purpose="lane", by=desk.by, now=desk.now)
 
 
 def _found(desk: Desk, form: FindForm) -> list[Order]:

@@ -20,6 +20,7 @@ from pickup import queries
 from pickup.errors import LinkOver, OrderNotFound
 from pickup.lane import digits
 from pickup.models import Link, Order
+from pickup.states import OPEN_ORDER
 
 LENGTH = 16  # characters of base32: 80 bits, which nobody guesses
 TRIES_OF_ADDRESS = 10  # in ten minutes from one network address
@@ -59,7 +60,7 @@ def for_about(about: str, *, now: datetime) -> str | None:
     if column is None or not number.isascii() or not number.isdigit():
         return None
     held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)
-    order = held.order_by("pk").first()
+    order = held.filter(state__in=OPEN_ORDER).order_by("pk").first() or held.order_by("pk").first()
     return None if order is None else address_of(order, now=now)
 
 

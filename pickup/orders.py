@@ -20,6 +20,7 @@ from lending.states import ReservationState
 from pickup import appointments, queries, slots, texts
 from pickup.errors import (
     AlreadyPacked,
+    NoNumberFree,
     NothingInBag,
     NotInOrder,
     OrderNotFound,
@@ -101,6 +102,9 @@ def _bag(
         if reservation.state == ReservationState.ALLOCATED and reservation.patron_id is not None:
             of_bag.setdefault((reservation.patron_id, reservation.pickup_point_id), []).append(reservation)
     bags: list[Order] = []
+    whose, where = {patron_id for patron_id, _ in of_bag}, {point_id for _, point_id in of_bag}
+    opened = Order.objects.filter(patron_id__in=whose, point_id__in=where, state__in=OPEN_ORDER)
+    list(opened.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))  # all of them by id
     for (patron_id, point_id), group in sorted(of_bag.items()):
         order = _open_order(patron_id, point_id)
         if order is None and not opening and _just_handed_over(patron_id, point_id, now=now):
@@ -169,7 +173,10 @@ def _begin(reservation: Reservation, patron_id: int, point_id: int, *, by: Actor
 def _free_number(library_id: int) -> str:
     held = Order.objects.filter(library_id=library_id, number_released_at__isnull=True)
     taken = set(held.values_list("number", flat=True))
-    return secrets.choice([shown for number in NUMBERS if (shown := f"{number:04}") not in taken])
+    free = [shown for number in NUMBERS if (shown := f"{number:04}") not in taken]
+    if not free:
+        raise NoNumberFree
+    return secrets.choice(free)
 
 
 @transaction.atomic
@@ -201,7 +208,8 @@ def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
     order = locked(found)
     line = order.lines.select_related("copy").get(pk=line_id)
     line.move(LineState.MISSING, at=now, by=by, reason="not_on_shelf")
-    reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
+    waits = reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
+    _bag([waits], opening=False, collector_id=None, by=by, now=now)  # with the next copy, if there is one
     if not order.lines.filter(state__in=IN_BAG).exists():
         close_empty(order=order, why="nothing_found", by=by, now=now)
         texts.about_order("not_found", order, now=now)
@@ -212,6 +220,7 @@ def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
 @transaction.atomic
 def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     """The bag is packed: fix until when it is kept, confirm a time promised before, or have one offered, and tell."""
+    appointments.lock_together(order_id)
     order = locked(order_id)
     if order.state == OrderState.PICKING:
         left = list(order.lines.filter(state=LineState.TO_PICK).values_list("copy__barcode", flat=True))
@@ -227,8 +236,8 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
         texts.ready(together, now=now)
     elif queries.is_here(order):
         texts.about_order("next", order, now=now, kind="answer")
-    elif not queries.rules_of(order.point_id).by_appointment:
-        texts.ready([order], now=now)
+    elif not queries.to_offer(order_ids=[order.pk]).exists():
+        texts.ready([order], now=now)  # no times here, or the time was given back, missed, or kept by the others
     else:
         nudge.ring("order ready", [order.pk])
     live.publish([f"point:{order.point_id}"], now=now)
@@ -283,7 +292,7 @@ def close_empty(*, order: Order, why: str, by: Actor, now: datetime) -> None:
 def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
     """End an open order: its lines, its reservations, its promise, what was not said yet."""
     order.move(to, at=now, by=by, why=why)
-    texts.hush(orders=[order], why=why, now=now, by=by)
+    texts.hush_one(order, why=why, now=now, by=by)
     lines = list(queries.lines_of_bag(order.pk, IN_BAG))
     to_fetch = [line for line in lines if line.state == LineState.TO_PICK]
     OrderLine.move_many(to_fetch, LineState.DROPPED, at=now, by=by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
@@ -106,11 +107,15 @@ def _items(texts: list[str]) -> list[tuple[int, str]]:
 def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Texts that only a person understands, and people to phone."""
     sender, region = [desk.point.library.sender], desk.point.library.region
-    context = {
+    context: dict[str, list[tuple[Any, str]]] = {
         "parked": [(row, _shown(row.from_number, region)) for row in notified.parked(sender)],
         "calls": [(row, _shown(row.number, region)) for row in notified.calls_due(sender)],
         "unreached": [(row, _shown(row.number, region)) for row in notified.calls_unreached(sender)],
     }
+    seen = [f"inbound:{row.pk}" for row, _number in context["parked"]]
+    seen += [f"call:{row.pk}" for name in ("calls", "unreached") for row, _number in context[name]]
+    if seen:
+        access.saw(seen, purpose="inbox", by=desk.by, now=desk.now)
     return show_desk(request, desk, "pickup/staff/inbox.html", context)
 
 

@@ -118,6 +118,17 @@ def party_of(order: Order) -> QuerySet[Order]:
     return orders(point_id=order.point_id, state__in=OPEN_ORDER).filter(same).order_by("id")
 
 
+def parties(orders: Iterable[Order]) -> dict[int, list[Order]]:
+    """Orders grouped by who comes in one car, keyed by the first order's id."""
+    left = {order.pk: order for order in orders}
+    found: dict[int, list[Order]] = {}
+    for head in list(left.values()):
+        if head.pk in left:
+            together = {other.pk for other in party_of(head)} & left.keys()
+            found[head.pk] = [left.pop(pk) for pk in sorted(together)]
+    return found
+
+
 def live_appointment(order: Order) -> Appointment | None:
     """The promise still ahead of an order."""
     appointment = order.appointment

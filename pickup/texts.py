@@ -6,6 +6,7 @@ can arrive (notifications/doors.py); elsewhere it says the number to call, and t
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
@@ -15,7 +16,7 @@ from notifications import doors, outbox, wording
 from notifications import queries as notification_queries
 from pickup import queries
 from pickup.models import Appointment, Order, Question, Slot
-from pickup.states import PROMISED
+from pickup.states import HERE, PROMISED, OrderState
 
 UNDO = timedelta(minutes=10)
 """How long a hand-over may be undone; its receipt waits that long."""
@@ -66,6 +67,10 @@ _SAYING = {
     "not_found": (
         "[{library}] 책을 서가에서 못 찾아 다시 찾고 있습니다. 번호 {number}. 문의 {phone}",
         "[{library}] A book is not on its shelf; we keep looking. Order {number}. Tel {phone}",
+    ),
+    "late": (
+        "[{library}] 준비가 늦어지고 있습니다. 준비되면 알려 드립니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Sorry, we need longer. We tell you when it is ready. Order {number}. Tel {phone}",
     ),
     "expired": (
         "[{library}] 보관 기간이 지나 신청 {number} 종료되었습니다. 문의 {phone}",
@@ -210,11 +215,13 @@ def offer(appointment: Appointment, orders: Sequence[Order], *, now: datetime, t
         open_doors = notification_queries.open_for(head.library.sender, contact.number)
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
         variant = "." + "_".join(tail) if tail else ""
+    untimed = {f"order:{order.pk}" for order in orders}
+    outbox.suppress(about=untimed, templates={"ready_until"}, why="replaced", now=now, by=RULE)
     _say(
         f"{template}{variant}",
         orders,
         about=f"appointment:{appointment.pk}",
-        dedup_key=f"{template}:appointment:{appointment.pk}:{orders[-1].pk}:{len(orders)}",
+        dedup_key=f"{template}:appointment:{appointment.pk}:{_these(orders, now)}",
         slot=appointment.slot,
         now=now,
         not_after=appointment.slot.ends_at,
@@ -226,19 +233,28 @@ def offer(appointment: Appointment, orders: Sequence[Order], *, now: datetime, t
 
 def ready(orders: Sequence[Order], *, now: datetime) -> None:
     """Tell that bags are packed: at the promised time, or at any time until the keep day."""
+    if not orders:
+        return
     appointment = orders[0].appointment
     if appointment is not None and appointment.state in PROMISED:
         _say(
             "ready",
             orders,
             about=f"appointment:{appointment.pk}",
-            dedup_key=f"ready:appointment:{appointment.pk}:{orders[-1].pk}:{len(orders)}",
+            dedup_key=f"ready:appointment:{appointment.pk}:{_these(orders, now)}",
             slot=appointment.slot,
             now=now,
             not_after=appointment.slot.ends_at,
         )
     else:
-        about_order("ready_until", orders[0], now=now, not_after=orders[0].keep_until)
+        for order in orders:
+            about_order("ready_until", order, now=now, not_after=order.keep_until)
+
+
+def no_time(orders: Sequence[Order], *, now: datetime) -> None:
+    """Tell once that bags are packed for which no time is free before their keep day; an offer may still follow."""
+    for order in orders:
+        about_order("ready_until", order, now=now, not_after=order.keep_until, of=order.ready_at)
 
 
 def about_order(
@@ -251,13 +267,14 @@ def about_order(
     not_after: datetime | None = None,
     due: str = "",
     count: int | None = None,
+    of: datetime | None = None,
 ) -> None:
-    """Tell one thing about one order, once per moment it was said at."""
+    """Tell one thing about one order, once per moment it was said at, or that it is `of`."""
     _say(
         template,
         [order],
         about=f"order:{order.pk}",
-        dedup_key=f"{template}:order:{order.pk}:{int(now.timestamp())}",
+        dedup_key=f"{template}:order:{order.pk}:{int((of or now).timestamp())}",
         now=now,
         kind=kind,
         not_before=not_before,
@@ -267,11 +284,26 @@ def about_order(
     )
 
 
-def hush(*, orders: Sequence[Order], why: str, now: datetime, by: Actor = RULE) -> None:
-    """Keep back what was not sent yet about these orders and their promises."""
+def hush(*, orders: Sequence[Order], why: str, now: datetime, by: Actor = RULE) -> int:
+    """Keep back what was not sent yet about these orders and their promises; gives back how much that was."""
     about = {f"order:{order.pk}" for order in orders}
     about |= {f"appointment:{order.appointment_id}" for order in orders if order.appointment_id}
-    outbox.suppress(about=about, why=why, now=now, by=by)
+    return outbox.suppress(about=about, why=why, now=now, by=by)
+
+
+def hush_one(order: Order, *, why: str, now: datetime, by: Actor = RULE) -> None:
+    """Keep back what was not sent yet about a bag that is gone; what it told the others of its party is said anew."""
+    outbox.suppress(about={f"order:{order.pk}"}, why=why, now=now, by=by)
+    promise = order.appointment_id
+    if promise is not None and outbox.suppress(about={f"appointment:{promise}"}, why=why, now=now, by=by):
+        others = queries.orders(appointment_id=promise, state=OrderState.READY).exclude(visit__state__in=HERE)
+        ready(list(others.exclude(pk=order.pk).order_by("id")), now=now)
+
+
+def _these(orders: Sequence[Order], now: datetime) -> str:
+    """Part of a dedup key: these bags, told at this moment. What was kept back may have to be said again."""
+    named = ",".join(str(order.pk) for order in orders)
+    return f"{hashlib.blake2s(named.encode(), digest_size=8).hexdigest()}:{int(now.timestamp())}"
 
 
 def _say(

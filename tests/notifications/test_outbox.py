@@ -10,11 +10,13 @@ import pytest
 from django.db import IntegrityError, connections, transaction
 
 from core.actor import RULE
-from notifications import consent, outbox, quiet, wording
+from notifications import claims, consent, delivery, outbox, quiet, receipts, wording
+from notifications.errors import Busy
 from notifications.models import Call, Message, Sender
 from notifications.states import CallState, MessageState
 from tests import rows
 from tests.notifications.conftest import enqueue, queue
+from tests.notifications.standin import StandIn
 
 pytestmark = pytest.mark.django_db
 
@@ -162,6 +164,28 @@ def test_a_text_is_kept_back_by_what_it_is_about(sender: Sender, now):
     assert (text.state, text.why) == (MessageState.SUPPRESSED, "cancelled")
     assert call.state == CallState.DROPPED
     assert other.state == MessageState.QUEUED
+
+
+def test_a_text_taken_back_while_it_was_being_sent_is_not_sent_later(carrier: StandIn, sender: Sender, now):
+    """Kept back in the very moment in which a worker had it; then the carrier was too busy to take it."""
+    text = queue(sender, about="order:1", not_after=now + timedelta(hours=9))
+    (taken,) = claims.claim(now=now).claimed
+    outbox.suppress(about={"order:1"}, why="cancelled", now=now, by=RULE)
+    delivery.record(taken, Busy("20429"), now=now)
+    delivery.deliver(now=now + timedelta(hours=1))
+    text.refresh_from_db()
+    assert (text.state, carrier.taken, Call.objects.count()) == (MessageState.EXPIRED, [], 0)
+
+
+def test_a_text_that_is_out_of_date_when_it_fails_is_not_said_again(carrier: StandIn, sender: Sender, now):
+    text = queue(sender, about="order:1", not_after=now + timedelta(hours=9))
+    delivery.deliver(now=now)
+    text.refresh_from_db()
+    outbox.suppress(about={"order:1"}, why="cancelled", now=now, by=RULE)
+    later = now + timedelta(minutes=1)
+    assert receipts.record(provider_id=text.provider_id, status="undelivered", error_code="30003", now=later)
+    text.refresh_from_db()
+    assert (text.state, Message.objects.count(), Call.objects.count()) == (MessageState.FAILED, 1, 0)
 
 
 def test_a_better_text_takes_the_place_of_another(sender: Sender, now):

@@ -245,3 +245,21 @@ def test_an_undone_return_takes_the_book_out_of_the_next_readers_pull_list(lane,
         "out",
         "cancelled",
     )
+
+
+def test_where_another_system_keeps_the_loans_nothing_is_handed_over_by_half(lane, reader, now):
+    from lending.errors import KeptElsewhere
+
+    order = steps.ready(steps.asked(reader, lane))
+    lane.library.circulation = "beside"
+    lane.library.save(update_fields=["circulation"])
+    with pytest.raises(KeptElsewhere):
+        steps.handed_over(order)
+    assert (steps.again(order).state, states(order)) == ("ready", ["packed"])
+
+
+def test_when_every_number_is_held_the_asking_is_refused_in_a_sentence(lane, reader, now, monkeypatch):
+    monkeypatch.setattr(orders, "NUMBERS", range(1000, 1001))
+    steps.asked(rows.patron(lane.library), lane)
+    with pytest.raises(errors.NoNumberFree):
+        steps.asked(reader, lane)

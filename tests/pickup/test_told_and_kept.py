@@ -1,0 +1,184 @@
+"""Nobody whose bag is ready hears nothing, and a promise is never worth less than it says: the corners of a party."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from config import invariants
+from lending import loans
+from lending.errors import NotOnLoan
+from lending.reservations import Item
+from notifications.models import Message
+from pickup import appointments, errors, lane, links, orders
+from pickup.models import Appointment, Order
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+NIGHT = timedelta(hours=13)  # 23:00 in Seoul: a notice waits until the morning
+
+
+@pytest.fixture
+def lane_by_time():
+    return rows.point(rules={"promise": "at_order"})
+
+
+def waiting() -> list[str]:
+    """The texts that will still be sent, without what tells where an answer can arrive."""
+    texts = Message.objects.filter(state="queued").order_by("id").values_list("template", flat=True)
+    return [name.split(".")[0] for name in texts]
+
+
+def family(point, *, slot=None, now=rows.NOW) -> tuple[Order, Order]:
+    """Two bags that come in one car."""
+    household = rows.household(together=True)
+    first, second = (rows.patron(point.library, household=household) for _ in range(2))
+    chosen = {} if slot is None else {"slot_id": slot.pk}
+    return steps.asked(first, point, now=now, **chosen), steps.asked(second, point, now=now, **chosen)
+
+
+def laws_broken(number: str) -> list[invariants.Breach]:
+    return [breach for breach in invariants.breaches() if breach.law.number == number]
+
+
+def test_who_gave_the_time_back_while_we_packed_is_told_when_the_bag_is_ready(lane_by_time, now):
+    order = steps.asked(rows.patron(lane_by_time.library), lane_by_time, slot_id=rows.slot(lane_by_time).pk)
+    promise = Appointment.objects.get(orders=order)
+    appointments.cancel(appointment_id=promise.pk, by=DESK, now=now)
+    steps.ready(order)
+    assert appointments.offer_ready(now=now) == 0
+    assert waiting() == ["ready_until"]
+
+
+def test_a_bag_that_is_ready_after_the_others_of_its_promise_were_collected_is_told(lane_by_time, now):
+    first, second = family(lane_by_time, slot=rows.slot(lane_by_time))
+    steps.handed_over(steps.ready(first))
+    steps.ready(second)
+    assert waiting() == ["receipt", "ready_until"]
+
+
+def test_a_bag_that_is_ready_after_its_promise_was_missed_is_told(lane_by_time, now):
+    first, second = family(lane_by_time, slot=rows.slot(lane_by_time))
+    steps.ready(first)
+    later = now + timedelta(hours=8)
+    assert appointments.misses_due(now=later) == 1
+    steps.ready(second, now=later)
+    assert waiting()[-1] == "ready_until"
+
+
+def test_where_no_time_is_free_the_reader_hears_once_until_when_the_bag_is_kept(now):
+    point = rows.point()
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    for minutes in range(3):
+        assert appointments.offer_ready(now=now + timedelta(minutes=minutes)) == 0
+    assert waiting() == ["ready_until"]
+    rows.slot(point)
+    assert appointments.offer_ready(now=now + timedelta(minutes=5)) == 1
+    assert waiting() == ["offer"]
+    assert steps.again(order).appointment is not None
+
+
+def test_a_time_changed_before_the_text_has_left_is_told_and_the_old_one_is_not(now):
+    point = rows.point()
+    rows.slot(point, now + timedelta(hours=30))
+    new = rows.slot(point, now + timedelta(hours=32))
+    order = steps.ready(steps.asked(rows.patron(point.library), point), now=now + NIGHT)
+    appointments.offer_ready(now=now + NIGHT)
+    promise = steps.again(order).appointment
+    appointments.change(appointment_id=promise.pk, slot_id=new.pk, by=DESK, now=now + NIGHT)
+    (said,) = Message.objects.filter(state="queued")
+    assert "18:00-18:15" in said.body
+
+
+def test_a_text_for_two_that_one_of_them_cancels_is_said_anew_for_the_other(now):
+    point = rows.point()
+    rows.slot(point, now + timedelta(hours=30))
+    first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
+    assert appointments.offer_ready(now=now + NIGHT) == 1
+    orders.cancel(order_id=first.pk, by=DESK, now=now + NIGHT)
+    (said,) = Message.objects.filter(state="queued", template="ready")
+    assert second.shown in said.body
+    assert "책 1권" in said.body
+    assert "+1" not in said.body
+
+
+def test_the_address_in_a_text_for_two_leads_to_the_bag_that_is_still_open(now):
+    point = rows.point()
+    rows.slot(point)
+    first, second = (steps.ready(bag) for bag in family(point))
+    appointments.offer_ready(now=now)
+    about = f"appointment:{steps.again(second).appointment_id}"
+    orders.cancel(order_id=first.pk, by=DESK, now=now)
+    address = links.for_about(about, now=now)
+    assert address is not None
+    assert links.order_of(address.rstrip("/").rsplit("/", 1)[-1]).pk == second.pk
+
+
+def test_a_reader_whose_late_bag_loses_its_time_is_told_so(lane_by_time, now):
+    slot = rows.slot(lane_by_time)
+    steps.asked(rows.patron(lane_by_time.library), lane_by_time, slot_id=slot.pk)
+    assert appointments.not_ready_in_time(now=slot.starts_at) == 1
+    assert waiting() == ["late"]
+
+
+def test_a_bag_is_kept_until_the_time_that_was_agreed_for_it(now):
+    point = rows.point()
+    rows.slot(point)
+    far = rows.slot(point, now + timedelta(days=9))
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    appointments.offer_ready(now=now)
+    promise = steps.again(order).appointment
+    appointments.change(appointment_id=promise.pk, slot_id=far.pk, by=DESK, now=now)
+    assert orders.expire_due(now=far.starts_at) == 0
+    assert orders.expire_due(now=far.ends_at + timedelta(days=1)) == 1
+
+
+def test_a_book_that_is_not_on_its_shelf_is_replaced_in_the_bag_by_another_copy(lane_by_time, now):
+    order = steps.asked(rows.patron(lane_by_time.library), lane_by_time, slot_id=rows.slot(lane_by_time).pk)
+    line = order.lines.get()
+    other = rows.copy(line.copy.title, lane_by_time.library)
+    orders.not_on_shelf(line_id=line.pk, by=DESK, now=now)
+    order = steps.again(order)
+    assert (order.state, order.appointment.state) == ("picking", "confirmed")
+    assert list(order.lines.filter(state="to_pick").values_list("copy", flat=True)) == [other.pk]
+
+
+def served(books: int, now):
+    """A car that was given a bag a moment ago."""
+    point = rows.point(layout="door")
+    order = steps.ready(steps.asked(rows.patron(point.library), point, books=books))
+    return order, lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now).visit
+
+
+def test_a_book_that_came_back_at_once_stays_returned_when_the_hand_over_is_undone(now):
+    order, visit = served(2, now)
+    back, kept = order.lines.select_related("copy").order_by("id")
+    loans.take_back(barcode=back.copy.barcode, library_id=order.library_id, by=DESK, now=now)
+    lane.undo(visit_id=visit.pk, by=DESK, now=now)
+    back.refresh_from_db()
+    kept.refresh_from_db()
+    assert (back.state, kept.state, steps.again(order).state) == ("given", "packed", "ready")
+    assert laws_broken("I2") == []
+
+
+def test_nothing_is_undone_when_every_book_has_come_back(now):
+    order, visit = served(1, now)
+    loans.take_back(barcode=order.lines.get().copy.barcode, library_id=order.library_id, by=DESK, now=now)
+    with pytest.raises(errors.NothingInBag):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now)
+    assert steps.again(order).state == "handed_over"
+
+
+def test_a_book_taken_back_twice_was_taken_back_also_when_the_next_reader_has_it_in_a_bag(now):
+    order, _ = served(1, now)
+    copy = order.lines.get().copy
+    orders.request(
+        patron_id=rows.patron(order.library).pk, point_id=order.point_id, items=[Item(copy.title_id)], by=DESK, now=now
+    )
+    loans.take_back(barcode=copy.barcode, library_id=order.library_id, by=DESK, now=now)
+    assert len(orders.assemble(now=now)) == 1
+    with pytest.raises(NotOnLoan):
+        loans.take_back(barcode=copy.barcode, library_id=order.library_id, by=DESK, now=now)
