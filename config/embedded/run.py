@@ -162,7 +162,7 @@ class Runner:
         mark = fingerprint(str(postgres.folder.stat().st_ino) if postgres else "", str(product.state))
         if stamp and stamp.exists() and stamp.read_text(encoding="ascii") == mark:
             return
-        _say("Preparing the database, the translations and the static files ...")
+        _say("Preparing the database, the translations and the static files (the first time about half a minute) ...")
         with self.signals.hold():
             product.prepare(sample=postgres is not None)
             if stamp:

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from lending import reservations
 from notifications.models import Message
 from pickup import appointments, orders
 from pickup.models import Appointment
@@ -71,8 +72,8 @@ def test_bags_of_one_car_are_filled_while_their_promise_is_confirmed(by_time, no
     people, *bags = a_family(by_time, rows.slot(by_time))
     for who in people:
         rows.reserve(who, rows.copy(at=by_time.library).title, at=by_time)
-    slowly(monkeypatch, orders.reservations, "bag", before=False)
-    promise = steps.again(bags[0]).appointment_id
+    slowly(monkeypatch, reservations, "bag", before=False)
+    promise = steps.again(bags[0]).appointment.pk
 
     def fill_or_confirm(n):
         if n == 0:
@@ -91,7 +92,7 @@ def test_nobody_joins_a_promise_that_is_given_back_at_that_moment(by_time, now):
     first, second = (rows.patron(by_time.library, household=household) for _ in range(2))
     one = steps.asked(first, by_time, slot_id=slot.pk)
     other = steps.asked(second, by_time, slot_id=rows.slot(by_time, now + timedelta(hours=9)).pk)
-    appointments.cancel(appointment_id=other.appointment_id, by=DESK, now=now)
+    appointments.cancel(appointment_id=other.appointment.pk, by=DESK, now=now)
     gone = threading.Event()
 
     def give_back_or_join(n):
