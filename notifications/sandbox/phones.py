@@ -101,6 +101,7 @@ def one(request: HttpRequest, number: str) -> HttpResponse:
         "senders": Sender.objects.order_by("key"),
         "shut": shut,
         "domestic": _domestic(),
+        "quiet": _quiet(),
     }
     return render(request, "sandbox/phone.html", context)
 
