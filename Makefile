@@ -1,6 +1,6 @@
 # Everything starts here. Each target builds .venv from the hash locks first; Python 3.11+ and make are all it needs.
 PYTHON ?= python3
-DO = @exec $(PYTHON) config/embedded/bootstrap.py
+DO = @command -v "$(PYTHON)" >/dev/null || { echo "Cannot go on: there is no $(PYTHON) here. Install Python 3.11 to 3.14, or name it: make PYTHON=/path/to/python3.12 ..."; exit 1; }; exec "$(PYTHON)" -m config.embedded.bootstrap
 
 .PHONY: help run test check format test-long test-debian bench shots reset lock
 
@@ -13,7 +13,7 @@ run: ## the whole service with a sample library; PORT=8000 unless taken
 test: ## everything that has to hold before a change is shared: format, lint, contracts, types, tests in a real browser
 	$(DO) test $(ARGS)
 
-check: ## the inner loop, under a minute: format, lint, contracts, types, unit tests
+check: ## the inner loop, under a minute: format, lint, contracts, types, the tests that need no database
 	$(DO) check $(ARGS)
 
 format: ## let the formatters have their way with Python and templates

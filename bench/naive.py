@@ -9,15 +9,15 @@ from pickup.models import Slot
 __all__ = ["application"]
 
 
-def count_then_write(*, slot_id: int, accessible: bool) -> bool:
+def count_then_write(*, slot_id: int, accessible: bool) -> int:
     """Look whether there is room, then write what was read plus one."""
     slot = Slot.objects.get(pk=slot_id)
     if not slot.open or slot.booked >= slot.capacity:
-        return False
+        return 0
     slot.booked += 1
     slot.booked_accessible += int(accessible)
     slot.save(update_fields=["booked", "booked_accessible"])
-    return True
+    return slot.booked
 
 
 slots.take = count_then_write

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -68,8 +69,13 @@ def _once(copied: Path) -> tuple[float, tuple[float, float]]:
 
 def _memory(processes: list[psutil.Process]) -> tuple[float, float]:
     """MiB of processes: shared pages counted once, and the sum of resident sets."""
-    shared = sum(getattr(one.memory_full_info(), "pss", one.memory_info().rss) for one in processes)
-    return shared / 2**20, sum(one.memory_info().rss for one in processes) / 2**20
+    shared = resident = 0
+    for one in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):  # PostgreSQL's helpers come and go
+            full = one.memory_full_info()
+            shared += getattr(full, "pss", full.rss)
+            resident += full.rss
+    return shared / 2**20, resident / 2**20
 
 
 def _bare() -> float:

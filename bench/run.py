@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bench.rows import Ratio
 
-VERSIONS = ("django", "psycopg", "celery", "redis", "granian", "twilio")
+VERSIONS = ("django", "psycopg", "celery", "redis", "granian", "twilio", "ortools")
 
 
 def bars() -> dict[str, ModuleType]:

@@ -21,17 +21,38 @@ if TYPE_CHECKING:
 SHOTS = VAR / "shots"
 WIDTHS = {390: 844, 1024: 768, 1440: 900}
 LANGUAGES = {"ko": "ko-KR", "en": "en-GB"}
+# The first is at the window with the family; the other one was offered a time and has not answered.
+READERS = {"patron": PEOPLE[0].card, "asked": PEOPLE[3].card}
 # What each kind of person sees. A pattern stands for the first link on the page before it that fits.
 PAGES: dict[str, list[str]] = {
     "anyone": [
-        "/", "/?q=%ED%95%9C%EA%B5%AD", "/?q=", r"/titles/\d+/.*", "/sign-in/", "/staff/sign-in/", "/code/",
-        "/code/seongdong/", "/now/", "/now/seongdong/", "/no-such-page/", "/api/docs/", "/sandbox/phones/",
-        r"/sandbox/phones/.+",
+        "/", "/?q=%ED%95%9C%EA%B5%AD", "/?q=", r"/titles/\d+/.*", "/sign-in/", "/sign-in/code/", "/privacy/",
+        "/staff/sign-in/", "/code/",
+        "/code/seongdong/", "/now/", "/now/seongdong/", "/now/seongdong/lanes/", "/no-such-page/", "/api/docs/",
+        "/sandbox/phones/", r"/sandbox/phones/.+",
     ],
-    "patron": ["/", "/ask/", "/my/", "/my/orders/", r"/my/orders/\d+/"],
+    "patron": [
+        "/", "/ask/", "/my/", "/my/orders/", r"/my/orders/\d+/", "/my/settings/", "/my/settings/pin/",
+        "/my/settings/devices/", "/my/settings/data/", "/my/settings/numbers/", "/my/settings/numbers/add/",
+        "/my/settings/needs/", "/my/settings/times/", "/my/settings/consents/", "/my/settings/texts/",
+        "/my/history/", "/my/settings/standing/",
+    ],
+    "asked": ["/my/", "/my/orders/", r"/my/orders/\d+/", r"/my/orders/\d+/time/"],
     "staff": [
-        "/staff/", "/staff/pull-list/", "/staff/packing/", r"/staff/orders/\d+/slip/.*", "/staff/lane/",
-        "/staff/shelf/", "/staff/returns/", "/staff/phone-orders/", "/staff/inbox/",
+        "/staff/", "/staff/?point=1", "/staff/pull-list/?point=1", "/staff/packing/?point=1",
+        r"/staff/orders/\d+/slip/.*", "/staff/slips/?point=1&paper=a6", "/staff/lane/?point=1",
+        r"/staff/lane/\?point=\d+&visit=\d+", r"/staff/lane/bag/\d+/.*", "/staff/run-sheet/?point=1",
+        "/staff/catch-up/?point=1", "/staff/show-card/?point=1", "/staff/show-card/?point=1&language=vi#say-window",
+        "/staff/shelf/?point=1", "/staff/unpack/?point=1", "/staff/returns/?point=1", "/staff/phone-orders/?point=1",
+        "/staff/phone-orders/1/?point=1&q=%ED%95%9C%EA%B5%AD", "/staff/inbox/?point=1",
+        "/staff/overdue/?point=1", "/staff/search-list/",
+        "/staff/rehearsal/", "/staff/lane/?point=5", "/staff/transfers/?point=1", "/staff/day-list/?point=1",
+        "/staff/postings/?point=1", "/staff/patrons/?point=1", "/staff/patrons/new/?point=1",
+        "/staff/patrons/1/?point=1", "/staff/tablet/?point=1", "/staff/sign-in/second/",
+    ],
+    "manager": [
+        "/staff/?point=1", "/staff/settings/roles/?point=1", "/staff/settings/looks/?point=1", "/staff/rules/",
+        r"/staff/rules/\d+/.*", "/staff/surge/?point=1", "/staff/days/?point=1",
     ],
 }  # fmt: skip
 
@@ -90,17 +111,22 @@ def _first(links: list[str], pattern: str) -> str | None:
 
 
 def _sign_in(page: Page, who: str, language: str) -> None:
-    """As the sample's first patron or the librarian who reads this language."""
-    if who == "patron":
+    """As one of the sample's patrons, two books on the list, or as the librarian who reads this language."""
+    if who in READERS:
         page.goto("/sign-in/")
-        page.locator("[name=card_number]").fill(PEOPLE[0].card)
-        page.locator("[name=pin]").fill(PIN)
-        page.locator("[name=pin]").press("Enter")
-    elif who == "staff":
+        page.locator("#id_card_number").fill(READERS[who])
+        page.locator("#id_pin").fill(PIN)
+        page.locator("#id_pin").press("Enter")
+        page.wait_for_url("**/my/")
+        for _ in range(2):  # books on the list
+            page.goto("/?q=%ED%95%9C%EA%B5%AD")
+            page.locator("form[action='/ask/note/'] button").first.click()
+    elif who in {"staff", "manager"}:
         page.goto("/staff/sign-in/")
-        page.locator("[name=username]").fill(STAFF[2][0] if language == "en" else STAFF[0][0])
-        page.locator("[name=password]").fill(PASSWORD)
-        page.locator("[name=password]").press("Enter")
+        librarian = STAFF[2][0] if language == "en" else STAFF[0][0]
+        page.locator("#id_username").fill(STAFF[1][0] if who == "manager" else librarian)
+        page.locator("#id_password").fill(PASSWORD)
+        page.locator("#id_password").press("Enter")
     else:
         return
     page.wait_for_url(lambda address: "sign-in" not in address)

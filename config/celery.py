@@ -18,6 +18,8 @@ HANDOFFS = {
     "copy came free": "lending.tasks.allocate",
     "reservation allocated": "pickup.tasks.assemble",
     "order ready": "pickup.tasks.offer",
+    "rehearsal started": "pickup.tasks.rehearse",
+    "code asked": "lending.tasks.send_codes",
     "message queued": "notifications.tasks.deliver",
     "inbound stored": "notifications.tasks.apply_inbound",
 }
@@ -28,12 +30,17 @@ TIMETABLE = {
     "notifications.tasks.apply_inbound": 10.0,
     "notifications.tasks.resolve_doubts": 15.0,
     "notifications.tasks.fetch_missing": 120.0,
+    "lending.tasks.send_codes": 5.0,
     "lending.tasks.allocate": 15.0,
+    "lending.tasks.remind": 300.0,
+    "lending.tasks.deadlines": 300.0,
     "pickup.tasks.assemble": 10.0,
     "pickup.tasks.offer": 10.0,
     "pickup.tasks.deadlines": 20.0,
+    "pickup.tasks.rehearse": 5.0,
     "pickup.tasks.make_slots": 600.0,
     "config.tasks.forget": 3600.0,
+    "config.tasks.erase_due": 3600.0,
 }
 if settings.SANDBOX:
     TIMETABLE["notifications.sandbox.tasks.post"] = 1.0

@@ -1,12 +1,18 @@
-"""Refuses to start on a database in which Korean cannot be searched or sorted."""
+"""Refuses to start on a database in which Korean cannot be searched, and tells of libraries that cannot serve."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, register
-from django.db import connections
+from django.core.checks import CheckMessage, Error, Tags, Warning, register  # noqa: A004 (Django's name)
+from django.core.exceptions import ValidationError
+from django.db import ProgrammingError, connections, transaction
+
+from core import clock
+from lending import queries
+from lending.calendar import NeverOpen
+from lending.models import Library
 
 
 @register(Tags.database)
@@ -31,3 +37,32 @@ def refused(locale: str) -> list[CheckMessage]:
     return [
         Error(f"The database has the locale {locale}: Korean cannot be searched in it.", hint=hint, id="lending.E001")
     ]
+
+
+@register(Tags.database)
+def libraries_can_serve(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """Each library has a sender for its texts, a zone, and a day on which it is open.
+
+    Runs with `migrate` and `check --database default`; silent while the tables are of another version.
+    """
+    if "default" not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            found = list(Library.objects.order_by("pk"))
+            return [message for library in found for message in _amiss(library)]
+    except ProgrammingError:
+        return []
+
+
+def _amiss(library: Library) -> Iterator[CheckMessage]:
+    """What is wrong with one library."""
+    try:
+        library.clean()
+        queries.calendar_of(library).next_open(queries.today(library, clock.now()))
+    except ValidationError as error:
+        told = "; ".join(f"{field}: {' '.join(said)}" for field, said in error.message_dict.items())
+        yield Warning(f"The library {library.code} cannot serve: {told}", hint="/admin/", id="lending.W001")
+    except (NeverOpen, LookupError) as error:
+        told = str(error) or type(error).__name__
+        yield Warning(f"The library {library.code} cannot serve: {told}", hint="/admin/", id="lending.W002")

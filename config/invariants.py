@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from django.apps import apps
+from django.conf import settings
 from django.db import connection
 
 from core.moves import Moving
@@ -49,6 +50,15 @@ LAWS = (
         """,
     ),
     Law(
+        "I1",
+        "A promise that is still ahead has an open order to keep it for.",
+        """
+        SELECT a.id AS appointment, a.state, a.miss_after FROM pickup_appointment a
+        WHERE a.state IN ('offered', 'confirmed') AND NOT EXISTS (SELECT 1 FROM pickup_order o
+            WHERE o.appointment_id = a.id AND o.state IN ('picking', 'ready'))
+        """,
+    ),
+    Law(
         "I2",
         "A copy is set aside for one reservation.",
         """
@@ -58,13 +68,14 @@ LAWS = (
     ),
     Law(
         "I2",
-        "A book in an open bag is neither lost nor lent to somebody else.",
+        "A book in an open bag is neither lost nor lent, unless it was lent to its patron when it was packed.",
         """
         SELECT o.id AS "order", l.id AS line, c.id AS copy, c.state, n.id AS loan
         FROM pickup_order o
         JOIN pickup_orderline l ON l.order_id = o.id AND l.state IN ('to_pick', 'packed')
         JOIN lending_copy c ON c.id = l.copy_id
-        LEFT JOIN lending_loan n ON n.copy_id = c.id AND n.state = 'out' AND n.patron_id <> o.patron_id
+        LEFT JOIN lending_loan n ON n.copy_id = c.id AND n.state = 'out' AND NOT (n.packed_due_on IS NOT NULL
+            AND l.state = 'packed' AND n.reservation_id = l.reservation_id AND n.patron_id = o.patron_id)
         WHERE o.state IN ('picking', 'ready') AND (c.state IN ('lost', 'withdrawn') OR n.id IS NOT NULL)
         """,
     ),
@@ -81,17 +92,35 @@ LAWS = (
         """,
     ),
     Law(
+        "I2",
+        "What is lent is with its borrower, or lies packed in their bag until it is handed over.",
+        """
+        SELECT n.id AS loan, c.id AS copy, c.state AS copy_state, r.state AS reservation_state
+        FROM lending_loan n JOIN lending_copy c ON c.id = n.copy_id
+        LEFT JOIN lending_reservation r ON r.id = n.reservation_id
+        WHERE n.state = 'out' AND CASE
+            WHEN r.state = 'bagged' THEN n.packed_due_on IS NULL OR c.state <> 'bag' OR NOT EXISTS (
+                SELECT 1 FROM pickup_orderline l WHERE l.reservation_id = r.id AND l.state = 'packed')
+            WHEN r.id IS NOT NULL AND r.state <> 'fulfilled' THEN true
+            ELSE c.state IN ('bag', 'shelf', 'to_shelve', 'transit') END
+        """,
+    ),
+    Law(
         "I4",
-        "Whoever has a ready bag was told, is on the call list, is here, or the reason is noted.",
+        "Whoever has a ready bag was told, is on the call list, is or was here, or the reason is noted.",
         """
         SELECT o.id AS "order", o.ready_at FROM pickup_order o
-        LEFT JOIN pickup_visit v ON v.id = o.visit_id AND v.state IN ('waiting', 'called')
+        LEFT JOIN pickup_visit v ON v.id = o.visit_id
+            AND (v.state IN ('waiting', 'called') OR v.ended_at >= o.ready_at) -- they were here and left without it
         LEFT JOIN pickup_appointment a ON a.id = o.appointment_id AND a.instead_of_id IS NOT NULL
             AND a.offered_at >= o.ready_at -- they changed it themselves, and saw the new time
         WHERE o.state = 'ready' AND o.why = '' AND v.id IS NULL AND a.id IS NULL
             AND o.ready_at < now() - interval '60 seconds'
             AND NOT EXISTS (SELECT 1 FROM notifications_message m
-                WHERE m.about IN ('order:' || o.id, 'appointment:' || o.appointment_id))
+                WHERE m.about IN ('order:' || o.id, 'appointment:' || o.appointment_id)
+                    AND (m.state NOT IN ('suppressed', 'expired') -- what was kept back told nobody, unless nobody may
+                        OR m.why IN ('opted_out', 'practice') -- be told any other way
+                        OR (m.state = 'expired' AND NOT m.may_call)))
             AND NOT EXISTS (SELECT 1 FROM notifications_call c
                 WHERE c.about IN ('order:' || o.id, 'appointment:' || o.appointment_id))
         """,
@@ -152,22 +181,28 @@ LAWS = (
     ),
     Law(
         "I10",
-        "28 days after the end, nothing ties a person to an order or a returned loan.",
+        "After its retention nothing ties a person to an order or, unless they wish it, to a returned loan.",
         """
         SELECT 'order' AS noun, id, moved_at FROM pickup_order
-        WHERE state IN ('handed_over', 'cancelled', 'expired') AND patron_id IS NOT NULL
-            AND moved_at < now() - interval '29 days'
+        WHERE state IN ('handed_over', 'cancelled', 'expired') AND (patron_id IS NOT NULL OR plate <> '')
+            AND moved_at < now() - make_interval(days => KEPT)
         UNION ALL
-        SELECT 'loan', id, moved_at FROM lending_loan
-        WHERE state IN ('returned', 'voided') AND patron_id IS NOT NULL AND moved_at < now() - interval '29 days'
-        """,
+        SELECT 'loan', l.id, l.moved_at FROM lending_loan l JOIN lending_patron p ON p.id = l.patron_id
+        WHERE l.state IN ('returned', 'voided') AND NOT p.keeps_history
+            AND l.moved_at < now() - make_interval(days => KEPT)
+        UNION ALL
+        SELECT 'posting', id, moved_at FROM lending_posting
+        WHERE state IN ('done', 'cancelled') AND patron_id IS NOT NULL
+            AND moved_at < now() - make_interval(days => KEPT)
+        """.replace("KEPT", str(settings.RETENTION_DAYS + 1)),
     ),
     Law(
         "I11",
         "The journals and the log of who looked are guarded by their triggers, and looks are kept for a year.",
         """
         SELECT wanted AS missing, NULL::bigint AS access FROM (VALUES
-            ('core_journal_append_only'), ('core_access_unchanged'), ('core_access_kept')) AS w(wanted)
+            ('core_journal_append_only'), ('core_access_unchanged'), ('core_access_kept'),
+            ('lending_programmechange_append_only'), ('lending_surgechange_append_only')) AS w(wanted)
         WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgname = wanted AND t.tgenabled IN ('O', 'A'))
         UNION ALL
         SELECT 'kept too short', id FROM core_access WHERE keep_until < at + interval '364 days'
@@ -189,6 +224,39 @@ LAWS = (
             WHEN s.quiet_from > s.quiet_until
             THEN local.t >= s.quiet_from + interval '1 minute' OR local.t < s.quiet_until
             ELSE local.t >= s.quiet_from + interval '1 minute' AND local.t < s.quiet_until END
+        """,
+    ),
+    Law(
+        "I13",
+        "A rehearsal touches nobody outside a training library.",
+        """
+        SELECT r.id AS rehearsal, c.id AS car FROM pickup_rehearsal r
+        JOIN lending_library l ON l.id = r.library_id
+        JOIN lending_pickuppoint p ON p.id = r.point_id
+        LEFT JOIN pickup_rehearsalcar c ON c.rehearsal_id = r.id
+        LEFT JOIN pickup_order o ON o.id = c.order_id
+        LEFT JOIN pickup_visit v ON v.id = c.visit_id
+        LEFT JOIN lending_patron h ON h.id = c.patron_id
+        WHERE NOT l.training OR p.library_id <> r.library_id OR o.library_id <> r.library_id
+            OR v.point_id <> r.point_id OR h.home_id <> r.library_id
+        """,
+    ),
+    Law(
+        "I14",
+        "A copy that is asked for stands where it is asked for, one that was sent is on its way, and one that is"
+        " promised elsewhere is asked for or on its way.",
+        """
+        SELECT t.id AS transfer, c.id AS copy, NULL::bigint AS reservation, t.state, c.state AS copy_state
+        FROM lending_transfer t JOIN lending_copy c ON c.id = t.copy_id
+        WHERE (t.state = 'requested'
+                AND (c.state NOT IN ('shelf', 'to_shelve') OR c.at_library_id <> t.from_library_id))
+            OR (t.state = 'sent' AND c.state <> 'transit')
+        UNION ALL
+        SELECT NULL, c.id, r.id, r.state, c.state FROM lending_reservation r
+        JOIN lending_copy c ON c.id = r.copy_id
+        JOIN lending_pickuppoint p ON p.id = r.pickup_point_id
+        WHERE r.state = 'allocated' AND c.at_library_id <> p.library_id AND NOT EXISTS (
+            SELECT 1 FROM lending_transfer t WHERE t.copy_id = c.id AND t.state IN ('requested', 'sent'))
         """,
     ),
 )

@@ -119,6 +119,7 @@ AUTH_PASSWORD_VALIDATORS = [
 LOGIN_URL = "sign-in"
 LOGIN_REDIRECT_URL = "/"
 
+FORMAT_MODULE_PATH = "config.formats"
 LANGUAGE_CODE = "ko"
 LANGUAGES = [("ko", "한국어"), ("en", "English")]
 LOCALE_PATHS = [BASE_DIR / "config" / "locale"]
@@ -135,12 +136,20 @@ STORAGES = {
 }
 WHITENOISE_USE_FINDERS = SANDBOX
 
+TABLET_LOCK_MINUTES = environment.number("TABLET_LOCK_MINUTES", default=10, least=1, most=240)
+STAFF_SECOND_FACTOR = environment.switch("STAFF_SECOND_FACTOR")
+RETENTION_DAYS = environment.number("RETENTION_DAYS", default=28, least=1, most=3650)
+PROCESSORS = environment.words("PROCESSORS", default=[])
+
 CSRF_FAILURE_VIEW = "config.refusals.csrf_failed"
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+DAY_LISTS = BASE_DIR / "config" / "day_lists"  # column maps for lists of other systems
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 500
 SESSION_COOKIE_AGE = 60 * 60 * 24 * 14
 SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
+TABLET_COOKIE_NAME = "__Host-tablet" if HTTPS else "tablet"
+DEVICE_COOKIE_NAME = "__Host-device" if HTTPS else "device"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS
@@ -212,10 +221,12 @@ MESSAGE_DOUBT_SECONDS = environment.number("MESSAGE_DOUBT_SECONDS", default=20, 
 MESSAGE_THREADS = environment.number("MESSAGE_THREADS", default=16, least=1, most=100)  # at once, a process
 if MESSAGE_LEASE_SECONDS < 2 * MESSAGE_HTTP_SECONDS:
     raise ImproperlyConfigured("MESSAGE_LEASE_SECONDS must be at least twice MESSAGE_HTTP_SECONDS")
+CALLS_SECRET = environment.text("CALLS_SECRET")
 RELAY_NUMBERS = environment.words("RELAY_NUMBERS", default=["02107", "107"])
 
-# Upward and now: what a reply means, and which address stands for {link}, is pickup's knowledge.
+# Upward and now: what a reply or a call means, and which address stands for {link}, is pickup's knowledge.
 INBOUND_ANSWER = "pickup.replies.answer"
+CALL_ANSWER = "pickup.voice.answer"
 LINK_OF = "pickup.links.for_about"
 
 LOGGING_CONFIG = None

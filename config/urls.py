@@ -7,9 +7,10 @@ from csp.decorators import csp_update
 from django.conf import settings
 from django.contrib import admin
 from django.urls import include, path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import health, schema
+from config import data_pages, health, schema
 from lending import urls as lending_urls
 from pickup import urls as pickup_urls
 
@@ -25,6 +26,11 @@ urlpatterns = [
     path("api/v1/", include([*lending_urls.api, *pickup_urls.api])),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),
+    path("privacy/", data_pages.privacy, name="privacy"),
+    path("my/settings/data/", data_pages.mine, name="settings-data"),
+    path("my/settings/data/export/", data_pages.export, name="export-data"),
+    path("my/settings/data/erase/", data_pages.erase, name="erase-data"),
+    path("admin/login/", RedirectView.as_view(pattern_name="staff-sign-in", query_string=True)),
     path("admin/", admin.site.urls),
     path("i18n/", include("django.conf.urls.i18n")),
     path("", include("notifications.urls")),

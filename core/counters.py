@@ -16,8 +16,7 @@ def hit(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
     Windows are aligned to the epoch. Call it outside the transaction of the attempt itself: a refused attempt
     counts too.
     """
-    seconds = int(per.total_seconds())
-    since = datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, tz=UTC)
+    since = _window(per, now)
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO core_counter (key, since, count) VALUES (%s, %s, 1)"
@@ -28,6 +27,18 @@ def hit(key: str, *, limit: int, per: timedelta, now: datetime) -> int:
     if count > limit:
         raise TooMany(retry_after=max(1, int((since + per - now).total_seconds())))
     return count
+
+
+def check(key: str, *, limit: int, per: timedelta, now: datetime) -> None:
+    """Refuse with `too_many_attempts` when `limit` was counted in this window already; counts nothing itself."""
+    since = _window(per, now)
+    if Counter.objects.filter(key=key[:120], since=since, count__gte=limit).exists():
+        raise TooMany(retry_after=max(1, int((since + per - now).total_seconds())))
+
+
+def _window(per: timedelta, now: datetime) -> datetime:
+    seconds = int(per.total_seconds())
+    return datetime.fromtimestamp(int(now.timestamp()) // seconds * seconds, tz=UTC)
 
 
 def forget(*, before: datetime) -> int:

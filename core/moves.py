@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 from django.apps import apps
-from django.db import models
+from django.db import connection, models
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from core.actor import Actor
 
     Moves: TypeAlias = "Mapping[str, Collection[str]]"
+
+
+MANY = 200
+"""So many rows are copied rather than inserted, which takes a fifth of the time."""
 
 
 def state_label(noun: str, state: str) -> str:
@@ -101,7 +106,11 @@ class Moving(models.Model):
     @classmethod
     def begin_many(cls, rows: Iterable[Mapping[str, Any]], *, at: datetime, by: Actor) -> list[Self]:
         """Insert many rows in their first state, with their journal; two statements however many rows."""
-        made = cls._default_manager.bulk_create([cls(state=cls.FIRST, moved_at=at, **columns) for columns in rows])
+        made = [cls(state=cls.FIRST, moved_at=at, **columns) for columns in rows]
+        if len(made) < MANY:
+            cls._default_manager.bulk_create(made)
+        else:
+            _copy(made)
         _write(made, "", cls.FIRST, at=at, by=by)
         return made
 
@@ -151,11 +160,39 @@ class Moving(models.Model):
         return MovedMeanwhile(noun=self.noun(), state=last.became, at=at, by=last.principal)
 
 
-def _write(rows: Iterable[Moving], was: str, became: str, *, at: datetime, by: Actor) -> None:
-    Journal.objects.bulk_create(
-        Journal(noun=row.noun(), row=row.pk, was=was, became=became, at=at, principal=by.principal, channel=by.channel)
-        for row in rows
-    )
+def _copy(rows: Sequence[Moving]) -> None:
+    """Insert rows through COPY, with ids taken ahead; every law and trigger of the table counts as for an INSERT."""
+    model = type(rows[0])
+    fields = model._meta.concrete_fields
+    quote = connection.ops.quote_name
+    table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
+    with connection.wrap_database_errors, connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            [table, str(model._meta.pk.column), len(rows)],
+        )
+        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
+            row.pk = key
+            row._state.adding, row._state.db = False, connection.alias
+        with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row([_plain(getattr(row, field.attname)) for field in fields])
+
+
+def _plain(value: Any) -> Any:
+    """What the driver writes; of an enumeration it would write the name."""
+    return value.value if isinstance(value, Enum) else value
+
+
+def _write(rows: Sequence[Moving], was: str, became: str, *, at: datetime, by: Actor) -> None:
+    if rows:
+        # The rows differ in their key alone, and thousands of them are one short statement.
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "INSERT INTO core_journal (noun, row, was, became, at, principal, channel)"
+                " SELECT %s, key, %s, %s, %s, %s, %s FROM unnest(%s::bigint[]) AS key",
+                [rows[0].noun(), was, became, at, by.principal, by.channel, [row.pk for row in rows]],
+            )
 
 
 def state_law(name: str, moves: Moves) -> models.CheckConstraint:

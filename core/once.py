@@ -83,6 +83,20 @@ def _respond(status: int, body: Any) -> HttpResponse:
     return JsonResponse(body, status=status, safe=False, json_dumps_params={"ensure_ascii": False})
 
 
+def require_key(request: HttpRequest) -> str:
+    """The request's `Idempotency-Key`; refuses with `idempotency_key_required` one that has none.
+
+    For an edge that has to do something before its one transaction; `once` asks by itself.
+    """
+    return _usable(request.headers.get("Idempotency-Key", ""))
+
+
+def _usable(key: str) -> str:
+    if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
+        raise KeyRequired(field="Idempotency-Key")
+    return key
+
+
 @contextmanager
 def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator[Once]:
     """Open the one transaction of an edge around its one use case.
@@ -91,10 +105,7 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
     refuses a missing key (400), a key used for another request (422) and one still in flight (409). A refusal
     inside the block rolls back and is not stored, so it may be tried again with the same key.
     """
-    if key is None:
-        key = request.headers.get("Idempotency-Key", "")
-    if not 1 <= len(key) <= LONGEST_KEY or "\x00" in key:
-        raise KeyRequired(field="Idempotency-Key")
+    key = require_key(request) if key is None else _usable(key)
     said = b"\0".join([(request.method or "").encode(), request.path.encode(), _body(request)])
     fingerprint = hashlib.sha256(said).hexdigest()
     try:

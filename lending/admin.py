@@ -9,7 +9,6 @@ from django.contrib.auth.admin import UserAdmin
 
 from lending.models import (
     Account,
-    ClosedDay,
     Contact,
     Copy,
     Household,
@@ -20,6 +19,7 @@ from lending.models import (
     PickupPoint,
     Programme,
     Reservation,
+    SpecialDay,
     Title,
     Token,
 )
@@ -54,8 +54,8 @@ class MembershipLines(admin.TabularInline):  # type: ignore[type-arg]
     extra = 0
 
 
-class ClosedDayLines(admin.TabularInline):  # type: ignore[type-arg]
-    model = ClosedDay
+class SpecialDayLines(admin.TabularInline):  # type: ignore[type-arg]
+    model = SpecialDay
     extra = 0
 
 
@@ -91,7 +91,8 @@ class ProgrammeAdmin(Kept):
 class LibraryAdmin(Kept):
     list_display = ["code", "name_ko", "programme", "circulation", "surge"]
     list_select_related = ["programme"]
-    inlines = [PointLines, ClosedDayLines]
+    readonly_fields = ["surge", "surge_notice_ko", "surge_notice_en"]  # turned on a page that shows what changes
+    inlines = [PointLines, SpecialDayLines]
 
 
 @admin.register(PickupPoint)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -15,10 +16,11 @@ from core import clock
 from core.actor import Actor
 from core.once import once
 from core.refusal import BadInput, NotFound
-from lending import accounts, auth, loans, queries, reservations, search
+from lending import accounts, auth, circulation, loans, queries, reservations, search, second_factor, transfers
 from lending.edge import Edge, Pages, PublicEdge, borrower, is_staff, note_look, of_card, page_of, told, within
 from lending.errors import UnknownTitle
 from lending.models import Loan, Membership, Patron, Reservation, Token
+from lending.second_factor import SecondFactorNeeded
 from lending.serializers import (
     LibraryRow,
     LoanQuery,
@@ -36,6 +38,9 @@ from lending.serializers import (
     TitleRow,
     TokenInput,
     TokenRow,
+    TransferQuery,
+    TransferRow,
+    queues,
     read,
     read_query,
 )
@@ -49,7 +54,12 @@ class Tokens(PublicEdge):
         """Sign in; the only POST without an Idempotency-Key."""
         given, now = read(TokenInput, request), clock.now()
         sign_in = accounts.sign_in_patron if "pin" in given else accounts.sign_in_staff
+        code = given.pop("code", "")
         account = sign_in(**given, address=str(BaseThrottle().get_ident(request)), now=now)
+        if second_factor.has(account.pk) and code:
+            second_factor.check(account_id=account.pk, code=code, now=now)
+        elif second_factor.has(account.pk) or (settings.STAFF_SECOND_FACTOR and "password" in given):
+            raise SecondFactorNeeded(field="code")
         return Response(TokenRow(accounts.issue_token(account=account, now=now)).data, status=201)
 
 
@@ -148,7 +158,7 @@ class Reservations(Edge):
         mine = within(by, queries.reservations(), library="pickup_point__library_id")
         rows = pages.page(of_card(by, mine, asked), request)
         note_look(rows, purpose="api reservations", by=by, now=clock.now())
-        return pages.response([reservation_row(row, by) for row in rows])
+        return pages.response(reservation_rows(rows, by))
 
     @told("reserve", ReservationRow, takes=ReservationInput, status=201, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
@@ -160,29 +170,21 @@ class Reservations(Edge):
                 patron_id=borrower(by, given.get("card_number")),
                 items=[reservations.Item(given["title"], given["volume"])],
                 point_id=given["pickup_point"],
+                needed_until=given["needed_until"],
                 by=by,
                 now=clock.now(),
             )
             return answer(reservation_row(placed[0], by), status=201)
 
 
+def reservation_rows(rows: Sequence[Reservation], by: Actor) -> list[dict[str, Any]]:
+    """Reservations as this actor may see them."""
+    return list(ReservationRow(rows, many=True, context={"staff": is_staff(by), **queues(rows)}).data)
+
+
 def reservation_row(row: Reservation, by: Actor) -> dict[str, Any]:
-    """A reservation as this actor may see it."""
-    return dict(ReservationRow(row, context={"staff": is_staff(by)}).data)
-
-
-class CancelReservation(Edge):
-    @told("cancel_reservation", ReservationRow, keyed=True)
-    def post(self, request: Request, reservation_id: int) -> HttpResponseBase:
-        """End a reservation whose book is in no bag yet."""
-        by = Actor.of(request)
-        with once(by, request) as answer:
-            read(Nothing, request)
-            rows = within(by, queries.reservations(), library="pickup_point__library_id")
-            if not rows.filter(pk=reservation_id).exists():
-                raise NotFound
-            reservations.cancel(reservation_id=reservation_id, by=by, now=clock.now())
-            return answer(reservation_row(queries.reservations().get(pk=reservation_id), by))
+    """One reservation as this actor may see it."""
+    return reservation_rows([row], by)[0]
 
 
 class Loans(Edge):
@@ -190,8 +192,10 @@ class Loans(Edge):
     def get(self, request: Request) -> Response:
         """One's own loans; for staff those that their libraries made. Newest first."""
         by, asked, pages = Actor.of(request), read_query(LoanQuery, request), Pages()
-        rows = pages.page(of_card(by, loans_within(by), asked), request)
-        note_look(rows, purpose="api loans", by=by, now=clock.now())
+        now = clock.now()
+        found = of_card(by, loans_within(by), asked)
+        rows = pages.page(queries.late_among(found, now=now) if asked.get("overdue") else found, request)
+        note_look(rows, purpose="api loans", by=by, now=now)
         return pages.response(LoanRow(rows, many=True).data)
 
 
@@ -213,31 +217,57 @@ class RenewLoan(Edge):
             return answer(LoanRow(queries.loans().get(pk=loan_id)).data)
 
 
-class Returns(Edge):
-    @told("take_back", ReturnedRow, takes=ReturnInput, keyed=True)
+class Transfers(Edge):
+    @told("list_transfers", page_of(TransferRow), asks=TransferQuery)
+    def get(self, request: Request) -> Response:
+        """What leaves the libraries in which one works, and what comes to them. Newest first."""
+        by, asked, pages = Actor.of(request), read_query(TransferQuery, request), Pages()
+        works = auth.require_any_staff(by)
+        rows = queries.transfers().filter(Q(from_library__in=works) | Q(to_library__in=works))
+        if "state" in asked:
+            rows = rows.filter(state=asked["state"])
+        return pages.response(TransferRow(pages.page(rows, request), many=True).data)
+
+    @told("scan_transfer", TransferRow, takes=ReturnInput, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
-        """A copy comes back, at a desk or through the window; says who gets it next."""
+        """A copy is scanned: what another library waits for leaves, what was sent here has come."""
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(ReturnInput, request)
-            library_id = _where(by, given.get("library"))
-            returned = loans.take_back(barcode=given["barcode"], library_id=library_id, by=by, now=now)
-            note_look([returned.loan], purpose="api returns", by=by, now=now)
+            library_id = where(by, given.get("library"))
+            scanned = transfers.scan(barcode=given["barcode"], library_id=library_id, by=by, now=now)
+            return answer(TransferRow(queries.transfers().get(pk=scanned.transfer.pk)).data)
+
+
+class Returns(Edge):
+    @told("take_back", ReturnedRow, takes=ReturnInput, keyed=True)
+    def post(self, request: Request) -> HttpResponseBase:
+        """A copy comes back, at a desk or through the window; says who gets it next.
+
+        A library that keeps its loans in another system answers with a `posting` in place of the `loan`.
+        """
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(ReturnInput, request)
+            library_id = where(by, given.get("library"))
+            returned = circulation.take_back(barcode=given["barcode"], library_id=library_id, by=by, now=now)
             row = {
-                "loan": queries.loans().get(pk=returned.loan.pk),
+                "loan": queries.loans().filter(pk=returned.loan.pk).first() if returned.loan else None,
+                "posting": queries.postings().filter(pk=returned.posting.pk).first() if returned.posting else None,
                 "next_reservation": returned.next_reservation,
             }
+            note_look(filter(None, [row["loan"], row["posting"]]), purpose="api returns", by=by, now=now)
             return answer(ReturnedRow(row).data)
 
 
-def _where(actor: Actor, code: str | None) -> int:
+def where(actor: Actor, code: str | None) -> int:
     """The library in which staff act: the one they name, else the only one they work in."""
     works = auth.require_any_staff(actor)
     if code is None:
         if len(works) > 1:
             raise BadInput(field="library")
         return next(iter(works))
-    library = queries.libraries().filter(code=code, pk__in=works).first()
-    if library is None:
+    library = queries.library_of(code)
+    if library is None or library.pk not in works:
         raise NotFound(field="library")
     return library.pk

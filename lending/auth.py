@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
+from django.contrib.auth import login, logout
 from django.contrib.auth.models import AnonymousUser
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
@@ -13,13 +15,18 @@ from rest_framework import authentication, exceptions
 from core import clock
 from core.actor import ANYONE, Actor
 from core.refusal import Forbidden, NotFound
-from lending import accounts
+from lending import accounts, devices
 from lending.models import Account, Library, Membership, Token
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
     from rest_framework.request import Request
 
+Scope = Token.Scope
+BACKEND = "django.contrib.auth.backends.ModelBackend"
+DEVICE = "device"  # in a session: the remembered device that it belongs to
+TABLET, TOUCHED = "tablet", "touched"  # in a session: on a shared tablet, and when somebody last touched it
+TOUCH_EVERY = 20  # seconds
 ROLES = (Membership.Role.LIBRARIAN, Membership.Role.MANAGER)  # each may do what those before it may
 
 
@@ -36,12 +43,47 @@ class StaffOnly(Forbidden):
 
 
 class ActorMiddleware(MiddlewareMixin):
-    """Sets `request.actor` from the session; pages of links and webhooks set their own."""
+    """Sets `request.actor` from the session; pages of links and webhooks set their own.
+
+    A patron's device that is remembered signs itself in; one that was forgotten is signed out.
+    """
 
     def process_request(self, request: HttpRequest) -> None:
+        key = request.COOKIES.get(settings.DEVICE_COOKIE_NAME, "")
+        if isinstance(request.user, Account):
+            if request.session.get(TABLET) and _left_alone(request):
+                logout(request)
+            device_id = request.session.get(DEVICE)
+            account_id = request.user.pk or 0
+            if device_id is not None and not devices.known(device_id, account_id=account_id):
+                logout(request)
+        elif key:
+            _sign_in_again(request, key)
         user = request.user
         actor = accounts.actor_of(user, channel="web") if isinstance(user, Account) else ANYONE
         request.actor = actor  # type: ignore[attr-defined]
+
+
+def _left_alone(request: HttpRequest) -> bool:
+    """Whether nobody has touched a shared tablet for too long; what a page renews by itself is no touch."""
+    now = clock.now().timestamp()
+    idle = now - request.session.get(TOUCHED, now)
+    by_itself = request.method == "GET" and request.headers.get("HX-Request") == "true"
+    if idle >= settings.TABLET_LOCK_MINUTES * 60:
+        return True
+    if TOUCHED not in request.session or (idle >= TOUCH_EVERY and not by_itself):
+        request.session[TOUCHED] = now
+    return False
+
+
+def _sign_in_again(request: HttpRequest, key: str) -> None:
+    now = clock.now()
+    device = devices.of(key, now=now)
+    if device is None or accounts.actor_of(device.account, channel="web").kind != "patron":
+        return
+    devices.seen(device, now=now)
+    login(request, device.account, backend=BACKEND)
+    request.session[DEVICE] = device.pk
 
 
 class Device(AnonymousUser):
@@ -98,25 +140,26 @@ class SessionAuthentication(authentication.SessionAuthentication):
         return found
 
 
-def staff_libraries(actor: Actor) -> frozenset[int]:
-    """The ids of the libraries in which the actor works; of a device, the one where it stands; else none."""
+def staff_libraries(actor: Actor, scope: str = Scope.DESK) -> frozenset[int]:
+    """The ids of the libraries in which the actor works; of a device with this scope, where it stands; else none."""
     if actor.id is None:
         return frozenset()
     if actor.kind == "staff":
         return frozenset(Membership.objects.filter(account_id=actor.id).values_list("library_id", flat=True))
     if actor.kind == "device":
-        return frozenset(Library.objects.filter(tokens=actor.id).values_list("pk", flat=True))
+        may = Library.objects.filter(tokens=actor.id, tokens__scopes__contains=[scope])
+        return frozenset(may.values_list("pk", flat=True))
     return frozenset()
 
 
-def require_staff(actor: Actor, library_id: int, role: str | None = None) -> None:
+def require_staff(actor: Actor, library_id: int, role: str | None = None, *, scope: str = Scope.DESK) -> None:
     """Let members of the library pass, with at least `role` if one is named.
 
     Refuses with `not_found` somebody who does not work there, so that nobody learns what exists in other
-    libraries, and with `forbidden` a member whose role is too low. A device counts as its library's librarian.
+    libraries, and with `forbidden` a member whose role is too low and a device of the library that lacks the scope.
     """
-    if actor.kind == "device" and library_id in staff_libraries(actor):
-        if role in {None, ROLES[0].value}:
+    if actor.kind == "device" and Token.objects.filter(pk=actor.id or 0, library_id=library_id).exists():
+        if role in {None, ROLES[0].value} and library_id in staff_libraries(actor, scope):
             return
         raise Forbidden
     member = None
@@ -128,6 +171,12 @@ def require_staff(actor: Actor, library_id: int, role: str | None = None) -> Non
         raise Forbidden
 
 
+def manages(actor: Actor, library_id: int) -> bool:
+    """Whether the actor is a manager of the library."""
+    roles = Membership.objects.filter(account_id=actor.id or 0, library_id=library_id, role=Membership.Role.MANAGER)
+    return actor.kind == "staff" and roles.exists()
+
+
 def require_patron(actor: Actor) -> int:
     """The id of the patron who asks. Refuses anybody else with `patron_only`."""
     if actor.kind != "patron" or actor.id is None:
@@ -135,9 +184,14 @@ def require_patron(actor: Actor) -> int:
     return actor.id
 
 
-def require_any_staff(actor: Actor) -> frozenset[int]:
-    """The libraries in which the actor works, at least one. Refuses anybody else with `staff_only`."""
-    libraries = staff_libraries(actor)
+def require_any_staff(actor: Actor, scope: str = Scope.DESK) -> frozenset[int]:
+    """The libraries in which the actor works, at least one. Refuses anybody else with `staff_only`.
+
+    A device needs the scope (`forbidden`).
+    """
+    libraries = staff_libraries(actor, scope)
+    if not libraries and actor.kind == "device":
+        raise Forbidden
     if not libraries:
         raise StaffOnly
     return libraries

@@ -10,13 +10,20 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Final, NamedTuple
 
+from django.utils.translation import gettext_lazy as _
+
+from core.refusal import Refusal
+
 _DAY = timedelta(days=1)
 HORIZON: Final = 400
 """Days that are looked at for an open one before NeverOpen is raised: more than a year."""
 
 
-class NeverOpen(ValueError):
+class NeverOpen(Refusal, ValueError):
     """The rules leave no open day within HORIZON days; somebody closed the library for good."""
+
+    code = "library_never_open"
+    sentence = _("This library has no open day in its calendar. Please have its closed days looked at.")
 
 
 class Week(NamedTuple):

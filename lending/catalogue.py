@@ -13,7 +13,7 @@ from django.db.models import Func, TextField, Value
 from core.refusal import BadInput
 from lending import call_numbers, grams
 from lending.errors import BarcodeTaken, UnknownTitle
-from lending.models import Copy, Library, Title
+from lending.models import Copy, Library, Material, Title
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -32,6 +32,7 @@ KEPT: Final = {
     "isbn": 13,
     "language": 3,
     "classification": 30,
+    "material": 10,
     "searchable": None,
 }
 """What is kept of a title beside its key, and how many characters of it."""
@@ -63,6 +64,7 @@ def put_title(
     isbn: str = "",
     language: str = "",
     classification: str = "",
+    material: str = Material.BOOK,
 ) -> Title:
     """Record a title, or bring the record of this source and control number up to date. Too long texts are cut."""
     columns = row(
@@ -77,6 +79,7 @@ def put_title(
         isbn=isbn,
         language=language,
         classification=classification,
+        material=material,
     )
     put_titles([columns])
     return Title.objects.get(source=columns["source"], control_number=columns["control_number"])
@@ -127,6 +130,7 @@ def row(
     isbn: str = "",
     language: str = "",
     classification: str = "",
+    material: str = Material.BOOK,
 ) -> dict[str, Any]:
     """The columns of a title: texts cut to what is kept, and what is searched in. The author's romanised name is only
     searched in.
@@ -140,6 +144,7 @@ def row(
         "isbn": isbn,
         "language": language,
         "classification": classification,
+        "material": material,
         "searchable": grams.searchable(title, title_romanised, author, author_romanised, isbn),
     }
     for name, longest in KEPT.items():
@@ -165,6 +170,7 @@ def row_of(record: ParsedRecord, *, source: str) -> dict[str, Any] | None:
         isbn=record.isbn13 or "",
         language=record.language if record.language not in LANGUAGES_WITHOUT_ONE else "",
         classification=record.classification,
+        material=record.material,
     )
 
 

@@ -8,10 +8,10 @@ from django.db import transaction
 
 from core import nudge
 from core.moves import MoveRefused
-from lending import reservations
+from lending import allocation
 from lending.errors import CopyOnLoan, UnknownBarcode
 from lending.models import Copy, Loan, Title
-from lending.states import CopyState, LoanState
+from lending.states import ON_HAND, CopyState, LoanState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from core.actor import Actor
 
 LONGEST_BARCODE = 30
-AWAY = (CopyState.MISSING, CopyState.LOST, CopyState.DAMAGED, CopyState.TRANSIT, CopyState.LOAN)
+AWAY = (CopyState.MISSING, CopyState.LOST, CopyState.DAMAGED, CopyState.LOAN)
 
 
 def by_barcode(barcode: str) -> Copy:
@@ -51,6 +51,26 @@ def to_bag(*, copy_id: int, by: Actor, now: datetime) -> Copy:
 
 
 @transaction.atomic
+def to_fetch(*, copy_id: int, library_id: int, by: Actor, now: datetime) -> Copy:
+    """Another system says that the copy can be fetched at a library, whatever was guessed before.
+
+    Refuses with `copy_on_loan` one that is lent by ourselves, and with `not_in_this_state` what lies in a bag or was
+    withdrawn.
+    """
+    copy = Copy.objects.select_for_update(no_key=True).get(pk=copy_id)
+    loan = Loan.objects.filter(copy=copy, state=LoanState.OUT).first()
+    if loan is not None:
+        raise CopyOnLoan(field="barcode", barcode=copy.barcode, due_on=loan.due_on.isoformat())
+    if copy.state in ON_HAND:
+        if copy.at_library_id != library_id or copy.rests_until is not None:
+            copy.at_library_id, copy.rests_until = library_id, None
+            copy.save(update_fields=["at_library", "rests_until"])
+        return copy
+    copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library_id=library_id, rests_until=None)
+    return copy
+
+
+@transaction.atomic
 def to_return_cart(*, copy_ids: Collection[int], by: Actor, now: datetime) -> list[Copy]:
     """Copies taken out of a bag: they wait for shelving and are free for the next; those not in a bag are left."""
     rows = Copy.objects.filter(pk__in=copy_ids, state=CopyState.BAG)
@@ -66,9 +86,18 @@ def shelve(*, copy_ids: Collection[int], by: Actor, now: datetime) -> list[Copy]
     return Copy.move_many(rows, CopyState.SHELF, at=now, by=by)
 
 
+def rested(*, now: datetime) -> int:
+    """End the rest of copies whose time is over, so that the next in line may have them; gives back how many."""
+    over = Copy.objects.filter(rests_until__lte=now)
+    title_ids = set(over.values_list("title_id", flat=True))
+    count = over.update(rests_until=None)
+    nudge.ring("copy came free", title_ids)
+    return count
+
+
 @transaction.atomic
 def found(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Copy:
-    """A copy that was missing, lost, damaged or on its way has turned up at a library; who waits for it gets it.
+    """A copy that was missing, lost or damaged has turned up at a library; who waits for it gets it.
 
     Refuses with `unknown_barcode`, with `copy_on_loan` one that has to be taken back instead, and with
     `not_in_this_state` one that was not away.
@@ -82,5 +111,5 @@ def found(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Copy:
     if copy.state not in AWAY:
         raise MoveRefused(noun=Copy.noun(), state=copy.state, asked=CopyState.TO_SHELVE)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library_id=library_id)
-    reservations.allocate(title_ids=[copy.title_id], by=by, now=now)
+    allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
     return copy

@@ -173,9 +173,9 @@ def is_staff(actor: Actor) -> bool:
 
 
 def note_look(rows: Iterable[Any], *, purpose: str, by: Actor, now: datetime) -> None:
-    """Note that staff saw rows of these patrons."""
+    """Note that staff, or a device of theirs, saw rows of these patrons."""
     seen = {f"patron:{row.patron_id}" for row in rows if row.patron_id is not None}
-    if seen and is_staff(by):
+    if seen and by.kind in {"staff", "device"}:
         access.saw(seen, purpose=purpose, by=by, now=now)
 
 

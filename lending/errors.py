@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from core.refusal import NotFound, Refusal
+from core.refusal import BadInput, NotFound, Refusal
 
 
 class WrongCredentials(Refusal):
@@ -15,9 +15,44 @@ class WrongCredentials(Refusal):
     sentence = _("The number and the PIN do not fit together. Please check both, or ask at the desk.")
 
 
+class WrongPin(WrongCredentials):
+    """The old PIN, while a new one is set."""
+
+    sentence = _("This is not your PIN. If you forgot it, a code by text signs you in.")
+
+
 class UnknownCard(NotFound):
     code = "unknown_card"
     sentence = _("No patron has this card number. Please check the number on the card.")
+
+
+class GuardianNeeded(Refusal):
+    """Somebody under 14 agrees through a guardian. Facts: until (date)."""
+
+    code = "guardian_needed"
+    status = 400
+    sentence = _("Under 14 a guardian agrees. Please let the library enter it, with the guardian's name.")
+
+
+class LastNumber(Refusal):
+    """Nobody could be told any more."""
+
+    code = "last_number"
+    sentence = _("This is the only number we have of you. Please add the new one first.")
+
+
+class NumberListed(Refusal):
+    """The number is in the list already. Facts: none."""
+
+    code = "number_listed"
+    sentence = _("This number is in the list already.")
+
+
+class NoHousehold(Refusal):
+    """The patron lives with nobody that we know of."""
+
+    code = "no_household"
+    sentence = _("The library has no household on file for this card. Please ask at the desk.")
 
 
 class UnknownTitle(NotFound):
@@ -32,18 +67,130 @@ class UnknownBarcode(NotFound):
     sentence = _("The barcode %(barcode)s is not in the catalogue. Please scan it again, or search by title.")
 
 
+class LookedToday(Refusal):
+    """A missing copy is looked for once a day. Facts: again_on."""
+
+    code = "looked_today"
+    sentence = _("Somebody has looked for it today already. Please look again on %(again_on)s.")
+
+
+class LookAgain(Refusal):
+    """A copy is given up after enough looks on different days. Facts: looks, needed, again_on."""
+
+    code = "look_again"
+    sentence = _(
+        "It has been looked for %(looks)s of %(needed)s times. Please look once more before it counts as lost."
+    )
+
+
 class AlreadyReserved(Refusal):
     """The same title, or the same volume of it, is asked for twice. Facts: title, volume, reservation (or null)."""
 
     code = "already_reserved"
-    sentence = _("This title is asked for already. You find it under “my orders”.")
+    sentence = _("You have requested this title already. You find it under “My orders”.")
 
 
 class QuotaExceeded(Refusal):
     """More volumes than the programme allows in a week. Facts: allowed, taken, asked, per, again_on (date or null)."""
 
     code = "quota_exceeded"
-    sentence = _("%(allowed)s volumes a week are possible; %(taken)s are taken and %(asked)s more were asked for.")
+    sentence = _("%(allowed)s volumes a week are possible; %(taken)s are taken and %(asked)s more were requested.")
+
+
+class TooManyInOrder(Refusal):
+    """Facts: allowed, asked."""
+
+    code = "too_many_in_order"
+    sentence = _("An order may have %(allowed)s volumes at most; %(asked)s were requested.")
+
+
+class OrdersUsedUp(Refusal):
+    """No more orders this week. Facts: allowed, taken, per, again_on (date)."""
+
+    code = "orders_used_up"
+    sentence = _(
+        "%(allowed)s orders a week are possible, and %(taken)s are placed. The next is possible on %(again_on)s."
+    )
+
+
+class TooManyReserved(Refusal):
+    """Facts: allowed, taken, asked."""
+
+    code = "too_many_reserved"
+    sentence = _(
+        "%(allowed)s volumes may be on order at the same time; %(taken)s are, and %(asked)s more were asked for. "
+        "Collect or cancel one first."
+    )
+
+
+class TooManyAtOnce(Refusal):
+    """Volumes on order and at home together. Facts: allowed, taken, asked, again_on (first due date, or null)."""
+
+    code = "too_many_at_once"
+    sentence = _(
+        "%(allowed)s volumes may be on order or at home at the same time; %(taken)s are, and %(asked)s more were asked "
+        "for. Please bring one back first."
+    )
+
+
+class DayFull(Refusal):
+    """First come, first served. Facts: allowed, taken, again_on (date)."""
+
+    code = "day_full"
+    sentence = _("All %(allowed)s orders of today are taken. The next can be placed on %(again_on)s.")
+
+
+class QueueFull(Refusal):
+    """Facts: title, allowed, waiting."""
+
+    code = "queue_full"
+    sentence = _("%(waiting)s people wait for this title, and no more than %(allowed)s may. Please try again later.")
+
+
+class NotThroughProgramme(Refusal):
+    """It is lent, but not this way. Facts: title, kind (in words)."""
+
+    code = "not_through_programme"
+    sentence = _("“%(kind)s” is not lent through this service. You can borrow it inside the library.")
+
+
+class NotAgainYet(Refusal):
+    """The title was set aside for the patron and not collected. Facts: title, days, again_on (date)."""
+
+    code = "not_again_yet"
+    sentence = _("This title was not collected, and can be requested again after %(days)s days, from %(again_on)s.")
+
+
+class Paused(Refusal):
+    """A rule of the programme pauses this patron. Facts: why (strikes or overdue), count, until, again_on (dates)."""
+
+    code = "paused"
+    sentence = _("No orders are possible until %(until)s: %(reason)s")
+
+    def __str__(self) -> str:
+        return str(self.sentence) % {**self.facts, "reason": str(REASONS[self.facts["why"]]) % self.facts}
+
+
+REASONS = {
+    "strikes": _(
+        "%(count)s orders were cancelled or not collected. Please call the library if that was not your doing."
+    ),
+    "overdue": _("books came back %(count)s days late."),
+}
+
+
+class LoansOverdue(Refusal):
+    """Facts: count."""
+
+    code = "loans_overdue"
+    sentence = _("%(count)s books at home are overdue. Please bring them back first; orders are possible after that.")
+
+
+class ProgrammeClosed(Refusal):
+    """The programme runs only while the building is closed. Facts: library."""
+
+    code = "programme_closed"
+    sentence = _("This service runs only while the building is closed. The library is open: please come in.")
 
 
 class NoCopies(Refusal):
@@ -74,6 +221,11 @@ class Blocked(Refusal):
     sentence = _("This card is blocked until %(until)s. Please call the library if you think this is a mistake.")
 
 
+class PointNotFound(NotFound):
+    code = "unknown_pickup_point"
+    sentence = _("We could not find this pickup place.")
+
+
 class PointClosed(Refusal):
     """Facts: point."""
 
@@ -96,10 +248,18 @@ class CopyNotHere(Refusal):
 
 
 class NotOnLoan(Refusal):
-    """Nothing to take back. Facts: barcode, returned_at and by (of the last return, or null)."""
+    """Nothing to take back. Facts: barcode; of the last return returned_at, by and library (code), or null; in words
+    at (local time) and where (the library), or empty. Only staff and their devices hear it.
+    """
 
     code = "not_on_loan"
-    sentence = _("The copy %(barcode)s is not on loan, or was returned already. It can go back to the shelf.")
+    sentence = _("The copy %(barcode)s is not on loan. It can go back to the shelf.")
+    returned = _(
+        "The copy %(barcode)s was returned already: %(where)s, %(at)s. If nobody waits for it, it can go to the shelf."
+    )
+
+    def __str__(self) -> str:
+        return str(self.returned if self.facts.get("at") else self.sentence) % self.facts
 
 
 class AlreadyPromised(Refusal):
@@ -109,18 +269,41 @@ class AlreadyPromised(Refusal):
     sentence = _("The copy %(barcode)s is set aside for somebody else by now.")
 
 
+class NothingToSend(Refusal):
+    """No library waits for this copy from here, and it was not sent here. Facts: barcode, where (in words)."""
+
+    code = "nothing_to_send"
+    sentence = _("The copy %(barcode)s is not asked for by another library. It is recorded as “%(where)s”.")
+
+
 class KeptElsewhere(Refusal):
     """The library's loans are kept by another system. Facts: library."""
 
     code = "loans_kept_elsewhere"
-    sentence = _("This library keeps its loans in another system. Please lend and take back there.")
+    sentence = _("Another system keeps the loans of this library. Please do this there.")
 
 
 class NotRenewable(Refusal):
-    """Facts: why, one of `wanted` (somebody waits), `used_up`, `overdue`."""
+    """Facts: why, one of `wanted` (count people wait), `used_up` (count renewals are possible), `overdue` (count days),
+    `in_bag` (lent when packed and not collected yet); due_on (date).
+    """
 
     code = "not_renewable"
-    sentence = _("This loan cannot be renewed. Please bring the book back by its due date, or ask at the desk.")
+
+    def __str__(self) -> str:
+        return str(NO_RENEWAL[self.facts["why"]]) % self.facts
+
+
+NO_RENEWAL = {
+    "wanted": _("Somebody else waits for this book (in line: %(count)s). Please bring it back by %(due_on)s."),
+    "used_up": _("This loan was renewed as often as it may be (%(count)s). Please bring it back by %(due_on)s."),
+    "overdue": _(
+        "This book was due on %(due_on)s (days over: %(count)s). It cannot be renewed now; please bring it back."
+    ),
+    "in_bag": _(
+        "This book is still in your bag. The days of the loan are counted from the day on which you collect it."
+    ),
+}
 
 
 class BarcodeTaken(Refusal):
@@ -135,3 +318,36 @@ class CardTaken(Refusal):
 
     code = "card_taken"
     sentence = _("The card number %(card_number)s belongs to another patron already.")
+
+
+class UnreadableTable(BadInput):
+    """A file that is no table we can read. Facts: why, most (megabytes or rows, where there is a limit)."""
+
+    code = "unreadable_table"
+
+    def __str__(self) -> str:
+        return str(UNREADABLE[self.facts["why"]]) % self.facts
+
+
+UNREADABLE = {
+    "too_large": _("The file is too large: at most %(most)s MB are read. Please save only the list of one day."),
+    "too_many_rows": _("The file has too many rows: at most %(most)s are read. Please save only the list of one day."),
+    "empty": _("The file is empty. Please save the list again."),
+    "encoding": _("There is no such encoding. Please choose UTF-8, CP949 or UTF-16."),
+    "no_table": _("This is not a table. Please save the list as CSV, TSV or XLSX, without a password."),
+    "no_heading": _("No row has the headings that we know. Please choose another column map, or check the first rows."),
+}
+
+
+class NotBeside(Refusal):
+    """Facts: library, its code."""
+
+    code = "not_beside"
+    sentence = _("This library keeps its loans here. Lists of a day are for libraries beside another system.")
+
+
+class NotForTraining(Refusal):
+    """Rehearsals touch no library that serves people. Facts: library, its code."""
+
+    code = "not_a_training_library"
+    sentence = _("This library is not for training. Rehearsals take place in a library that is marked for it.")

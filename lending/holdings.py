@@ -12,7 +12,7 @@ import csv
 import io
 import re
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import BinaryIO, Final
@@ -85,14 +85,14 @@ def read_holdings(source: bytes | BinaryIO, *, encoding: str = "cp949") -> Itera
     lines = _lines(io.BytesIO(source) if isinstance(source, bytes) else source, encoding)
     first = next(lines, (1, ""))[1]
     delimiter = max(",;\t", key=first.count)
-    header = _split(first, delimiter) or []
+    header = split(first, delimiter) or []
     places = {name.strip(): place for place, name in enumerate(header) if name.strip()}
     for name in _NEEDED:
         if name not in places:
             yield BadRow(1, name, first[:80], "columns")
             return
     for line, text in lines:
-        row = _split(text, delimiter)
+        row = split(text, delimiter)
         if row is None:
             yield BadRow(line, "", text[:80], "quotes")
         elif any(value.strip() for value in row):
@@ -100,12 +100,18 @@ def read_holdings(source: bytes | BinaryIO, *, encoding: str = "cp949") -> Itera
 
 
 def _lines(stream: BinaryIO, encoding: str) -> Iterator[tuple[int, str]]:
-    """(number, text) of each logical line: an open quote joins the lines after it, unless it never closes."""
+    """The logical lines of a stream; see `logical_lines`."""
     head = stream.read(4)
     name = next((name for mark, name in _BOMS if head.startswith(mark)), encoding)
     # surrogateescape keeps the bytes that are no text, to be reported with their row
     errors = "replace" if name == "utf-16" else "surrogateescape"
-    text = io.TextIOWrapper(io.BufferedReader(_Again(head, stream)), encoding=name, errors=errors, newline="")
+    yield from logical_lines(
+        io.TextIOWrapper(io.BufferedReader(_Again(head, stream)), encoding=name, errors=errors, newline="")
+    )
+
+
+def logical_lines(text: Iterable[str]) -> Iterator[tuple[int, str]]:
+    """(number, text) of each line of a CSV file: an open quote joins the lines after it, unless it never closes."""
     waiting: list[str] = []
     number = 0
     for raw in text:
@@ -140,7 +146,7 @@ class _Again(io.RawIOBase):
         return len(found)
 
 
-def _split(text: str, delimiter: str) -> list[str] | None:
+def split(text: str, delimiter: str) -> list[str] | None:
     """The values of a line; None if its quotes do not balance or it holds what no CSV may."""
     try:
         return next(csv.reader([text], delimiter=delimiter, strict=True), [])

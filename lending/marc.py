@@ -30,6 +30,19 @@ _BETWEEN = b"\r\n\t \x00\x1a"  # line ends and fillers that some systems put bet
 _HEAD = re.compile(rb"([0-9]{5})[a-z ][ -~]{4}22([0-9]{5})")
 _END = " /:;,=／：；，＝"
 _INITIAL = re.compile(r"(?:^|[\s.-])[A-Z]\.$|\b(?:Jr|Sr|Dr|St|Inc|Ltd|Co)\.$|\.\.\.$")
+MATERIALS: Final = {
+    **dict.fromkeys("at", "book"),
+    **dict.fromkeys("cd", "score"),
+    **dict.fromkeys("ef", "map"),
+    "g": "video",
+    "i": "speech",
+    "j": "music",
+    "k": "image",
+    "m": "software",
+    **dict.fromkeys("op", "kit"),
+    "r": "object",
+}
+"""What position 6 of a leader says; of language material, position 7 parts serials from books."""
 _YEAR = re.compile(r"(?<![0-9])(1[4-9][0-9]{2}|20[0-9]{2})(?![0-9])")
 
 
@@ -41,7 +54,8 @@ class ParsedRecord:
     880. `authors` from the headings (100 to 711, own script, each once), else the statement of responsibility, which is
     also kept whole. `year`: None unless the record names one; [199-?] does not. `isbn13`: the first that is valid.
     `language`: three letters of 008. `volumes`: how many physical volumes 300 promises, at least 1. `extent`: 300 $a.
-    `classification` and `scheme`: KDC (056), else DDC (082), else LCC (050).
+    `classification` and `scheme`: KDC (056), else DDC (082), else LCC (050). `material`: a word of MATERIALS by the
+    leader (positions 6 and 7).
     """
 
     offset: int
@@ -59,6 +73,7 @@ class ParsedRecord:
     extent: str
     classification: str
     scheme: str
+    material: str
     encoding: str
 
 
@@ -206,6 +221,7 @@ class _Reading:
             extent=" ".join(extent.rstrip(_END).split()),
             classification=classification,
             scheme=scheme,
+            material=_material(str(self.record.leader)),
             encoding=encoding,
         )
 
@@ -278,3 +294,8 @@ def _volumes(extent: str) -> int:
         spans = [(int(a), int(b or a)) for a, b in re.findall(r"([0-9]{1,3})(?:\s*-\s*([0-9]{1,3}))?", some[1])]
         return min(max(sum(max(last - first + 1, 1) for first, last in spans), 1), 999)
     return 1
+
+
+def _material(leader: str) -> str:
+    found = MATERIALS.get(leader[6:7], "book")
+    return "serial" if found == "book" and leader[7:8] in {"b", "i", "s"} else found

@@ -1,7 +1,7 @@
-"""Who wants which title, who gets the next free copy, and what pickup does with it from then on.
+"""Who asks for which title, and what pickup does with a reservation from BAGGED on.
 
-Locks are taken in the order of the house: household, patron, titles (ascending), reservations, copies. Whoever frees a
-copy or makes somebody wait locks the title first, so the queue of a title moves one step at a time.
+Locks are taken in the order of the house: household, patron, titles (ascending), reservations, copies. Who gets the
+next free copy is decided in allocation.py; what is changed about a reservation before it is in a bag, in wishes.py.
 """
 
 from __future__ import annotations
@@ -10,26 +10,35 @@ import uuid
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Subquery
 
 from core import nudge
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import queries, quota
+from lending import allocation, availability, packed, queries, quota
 from lending.errors import (
     AlreadyReserved,
-    Blocked,
-    InAnOrder,
     NoCopies,
     PointClosed,
+    PointNotFound,
     UnknownCard,
     UnknownTitle,
     WhichVolume,
 )
-from lending.models import Contact, Copy, Household, Patron, PickupPoint, Programme, Reservation, Title
+from lending.models import (
+    Contact,
+    Copy,
+    Household,
+    Library,
+    Patron,
+    PickupPoint,
+    Programme,
+    Reservation,
+    Title,
+)
 from lending.states import OPEN, CopyState, ReservationState
 
 if TYPE_CHECKING:
@@ -39,14 +48,18 @@ if TYPE_CHECKING:
 
 MOST_ITEMS = 100  # of one request, before anything is looked up
 BIGGEST_ID = 2**63 - 1
+FURTHEST = timedelta(days=366)
+"""How far ahead a day may lie: a slip of the finger in the year would let somebody wait for ever."""
+RULES = ("library__programme", "library__surge_programme")
 
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is asked for: a title, or one volume of it."""
+    """What is asked for: a title, or one volume of it; `copy_id` where another system has chosen the very copy."""
 
     title_id: int
     volume: str = ""
+    copy_id: int | None = None
 
 
 @transaction.atomic
@@ -58,31 +71,36 @@ def place(
     by: Actor,
     now: datetime,
     collector_id: int | None = None,
+    needed_until: date | None = None,
 ) -> list[Reservation]:
     """One request of a patron: a reservation for each item, copies that are free set aside at once.
 
-    All or nothing. A title whose copies all bear a volume needs `Item.volume`. Refuses with `unknown_card`,
-    `not_found` (no such point), `pickup_point_closed`, `patron_blocked`, `unknown_title`, `no_copies`, `which_volume`,
-    `already_reserved` (twice in the request, or open from before) and `quota_exceeded`; the field of a refused item is
-    `items.<index>`.
+    All or nothing. `needed_until` is the last local day on which the books are of use, null for as long as it takes
+    (`invalid` where it is over, or more than a year ahead). A title whose copies all bear a volume needs `Item.volume`.
+    Refuses with `unknown_card`, `unknown_pickup_point`, `pickup_point_closed`, `unknown_title`, `no_copies`,
+    `which_volume`, `already_reserved` (twice in the request, or open from before), `already_promised` (the copy that an
+    item names is not free), and with whatever the rules of the programme refuse (see lending/quota.py); the field of a
+    refused item is `items.<index>`.
 
     The quota counts volumes asked for in the programme's week. What was cancelled gives its place back, and so does
     what the library let expire without a copy; a book that was set aside and not collected counts as taken.
     """
-    point = _open_point(point_id)
-    programme = point.library.programme
-    patron = _lock_patron(patron_id, programme)
-    today = queries.today(point.library, now)
-    if patron.blocked_until is not None and patron.blocked_until >= today:
-        raise Blocked(until=patron.blocked_until.isoformat())
+    point = open_point(point_id)
+    library, programme = point.library, point.library.programme
+    today = queries.today(library, now)
+    patron = _lock_borrower(patron_id, library)
+    refuse_day(needed_until, today=today, field="needed_until")
+    quota.refuse_person(patron, library, today=today)
     if collector_id is not None and not Contact.objects.filter(pk=collector_id, patron=patron).exists():
         raise BadInput(field="collector")
-    _check_items(items, programme)
+    check_items(items, programme, library.rules)
     _refuse_repeated(items, patron)
-    quota.refuse_beyond(asked=len(items), patron=patron, programme=programme, today=today)
+    quota.refuse_again([(item.title_id, item.volume) for item in items], patron, library, today=today)
+    quota.refuse_full_day(library, today=today)
+    quota.refuse_beyond(asked=len(items), patron=patron, library=library, today=today)
 
     title_ids = sorted({item.title_id for item in items})
-    _lock_titles(title_ids)
+    allocation.lock_titles(title_ids)
     request = uuid.uuid4()
     rows = [
         {
@@ -96,6 +114,7 @@ def place(
             "placed_at": now,
             "placed_on": today,
             "channel": by.channel,
+            "needed_until": needed_until,
         }
         for item in items
     ]
@@ -106,70 +125,36 @@ def place(
         if "lending_title_reserved_once_per_patron" not in str(error):
             raise
         raise AlreadyReserved(field="items", title=None, volume="", reservation=None) from error
-    _hand_out(title_ids, by=by, now=now)
+    for index, (row, item) in enumerate(zip(made, items, strict=True)):
+        if item.copy_id is not None:
+            allocation.set_aside(row, item.copy_id, field=f"items.{index}", by=by, now=now)
+    allocation.hand_out(title_ids, by=by, now=now)
     kept = queries.reservations().in_bulk([row.pk for row in made])
-    return [kept[row.pk] for row in made]
-
-
-@transaction.atomic
-def allocate(
-    *, title_ids: Collection[int] | None = None, by: Actor, now: datetime, limit: int = 500
-) -> list[Reservation]:
-    """Give free copies to those who have waited longest; gives back the reservations that got one.
-
-    Only a copy that stands at the library of the reservation's pickup point is given, and only of the very volume that
-    was asked for. Whose copy stands elsewhere waits on and keeps nobody behind them waiting. Without `title_ids` it
-    looks for titles itself, at most `limit`, and leaves those that somebody else is working on.
-    """
-    if title_ids is None:
-        wanted = _titles_to_give(limit)
-        locked = Title.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=wanted).order_by("pk")
-        found = list(locked.values_list("pk", flat=True))
-    else:
-        found = _lock_titles(title_ids)
-    return _hand_out(found, by=by, now=now)
-
-
-@transaction.atomic
-def cancel(*, reservation_id: int, by: Actor, now: datetime) -> Reservation:
-    """End a reservation that is not in a bag; its copy goes to the next in line.
-
-    Refuses with `in_an_order` one that is in a bag, and with `not_in_this_state` one that has ended.
-    """
-    reservation = _lock(reservation_id)
-    if reservation.state == ReservationState.BAGGED:
-        raise InAnOrder(reservation=reservation.pk)
-    reservation.move(ReservationState.CANCELLED, at=now, by=by, copy=None)
-    _hand_out([reservation.title_id], by=by, now=now)
-    return reservation
-
-
-@transaction.atomic
-def suspend(*, reservation_id: int, by: Actor, now: datetime) -> Reservation:
-    """Pause a waiting reservation; it keeps its place. Refuses with `in_an_order` and `not_in_this_state`."""
-    reservation = _lock(reservation_id)
-    if reservation.state == ReservationState.BAGGED:
-        raise InAnOrder(reservation=reservation.pk)
-    reservation.move(ReservationState.SUSPENDED, at=now, by=by)
-    return reservation
-
-
-@transaction.atomic
-def resume(*, reservation_id: int, by: Actor, now: datetime) -> Reservation:
-    """Let a paused reservation wait again, in its old place. Refuses with `not_in_this_state`."""
-    reservation = _lock(reservation_id)
-    _move_only(reservation, ReservationState.SUSPENDED, ReservationState.WAITING, by=by, now=now)
-    _hand_out([reservation.title_id], by=by, now=now)
-    return queries.reservations().get(pk=reservation.pk)
+    placed = [kept[row.pk] for row in made]
+    waiting = {index: row for index, row in enumerate(placed) if row.state == ReservationState.WAITING}
+    quota.refuse_long_queue(waiting, library)
+    return placed
 
 
 # For pickup: from BAGGED on, only the order moves a reservation.
 
 
 @transaction.atomic
-def bag(*, reservation_ids: Collection[int], by: Actor, now: datetime) -> list[Reservation]:
-    """Reservations that are in a bag from now on; only those that still have their copy set aside come back."""
-    rows = queries.reservations().filter(pk__in=reservation_ids, state=ReservationState.ALLOCATED)
+def bag(
+    *, reservation_ids: Collection[int], by: Actor, now: datetime, point_id: int | None = None
+) -> list[Reservation]:
+    """Reservations that are in a bag from now on; only those that still have their copy set aside come back.
+
+    A bag belongs to a point: with `point_id` those are left whose patron has chosen another one meanwhile, or whose
+    copy has to travel since. They are read again under their lock, for whoever asks has read them without one.
+    """
+    asked = Reservation.objects.filter(pk__in=reservation_ids, state=ReservationState.ALLOCATED)
+    if point_id is not None:
+        asked = asked.filter(pickup_point_id=point_id)
+    locked = list(asked.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+    rows = list(queries.reservations().filter(pk__in=locked))
+    if point_id is not None:
+        rows = [row for row in rows if queries.can_be_bagged(row)]
     return Reservation.move_many(rows, ReservationState.BAGGED, at=now, by=by)
 
 
@@ -178,6 +163,7 @@ def unbag(*, reservation_ids: Collection[int], by: Actor, now: datetime) -> list
     """Dropped from a bag, copy kept: the next bag takes them. Those that are in no bag are left."""
     rows = queries.reservations().filter(pk__in=reservation_ids, state=ReservationState.BAGGED)
     moved = Reservation.move_many(rows, ReservationState.ALLOCATED, at=now, by=by)
+    packed.end(reservation_ids=[row.pk for row in moved], void=True, by=by, now=now)
     nudge.ring("reservation allocated", (row.pk for row in moved))
     return moved
 
@@ -189,7 +175,9 @@ def wait_again(*, reservation_ids: Collection[int], by: Actor, now: datetime) ->
     The copy is not given to anybody here: the caller says what became of it.
     """
     rows = queries.reservations().filter(pk__in=reservation_ids, state=ReservationState.BAGGED)
-    return Reservation.move_many(rows, ReservationState.WAITING, at=now, by=by, copy=None)
+    moved = Reservation.move_many(rows, ReservationState.WAITING, at=now, by=by, copy=None)
+    packed.end(reservation_ids=[row.pk for row in moved], void=True, by=by, now=now)
+    return moved
 
 
 @transaction.atomic
@@ -210,31 +198,52 @@ def end_bagged(
 ) -> list[Reservation]:
     """End reservations whose bag is given up (`to` is CANCELLED or EXPIRED); those that are in no bag are left.
 
-    The copy stays named on the row: the pull list shows where it is. It is free for the next from now on.
+    The copy stays named on the row: the pull list shows where it is. It is free for the next from now on. What was
+    lent when it was packed counts as returned.
     """
     if to not in {ReservationState.CANCELLED, ReservationState.EXPIRED}:
         raise ValueError(f"a bagged reservation ends cancelled or expired, not {to}")
     rows = queries.reservations().filter(pk__in=reservation_ids, state=ReservationState.BAGGED)
     moved = Reservation.move_many(rows, to, at=now, by=by)
+    packed.end(reservation_ids=[row.pk for row in moved], void=False, by=by, now=now)
     nudge.ring("copy came free", (row.title_id for row in moved))
     return moved
 
 
-def _open_point(point_id: int) -> PickupPoint:
-    if not 0 < point_id <= BIGGEST_ID:
-        raise BadInput(field="pickup_point")
-    point = PickupPoint.objects.select_related("library__programme").filter(pk=point_id).first()
+def open_point(point_id: int) -> PickupPoint:
+    """The pickup point, with its library and rules. Refuses with `unknown_pickup_point` and `pickup_point_closed`."""
+    point = PickupPoint.objects.select_related(*RULES).filter(pk=point_id).first()
     if point is None:
-        raise BadInput(field="pickup_point")
+        raise PointNotFound(field="pickup_point")
     if not point.open:
         raise PointClosed(field="pickup_point", point=point.pk)
     return point
 
 
-def _lock_patron(patron_id: int, programme: Programme) -> Patron:
-    """The patron, locked; where the programme counts per household, the household before."""
+def refuse_day(until: date | None, *, today: date, field: str) -> None:
+    """Refuse with `invalid` a last day that is over, or more than a year ahead."""
+    if until is not None and not today <= until <= today + FURTHEST:
+        raise BadInput(field=field)
+
+
+def lock_borrower(*, patron_id: int, point_id: int) -> Patron:
+    """The patron, locked before anything else is; where the point's programme counts per household, that before.
+
+    Refuses with `unknown_pickup_point` and `unknown_card`. `place` locks both itself: this is for whoever locks more in
+    the same transaction.
+    """
+    point = PickupPoint.objects.select_related(*RULES).filter(pk=point_id).first()
+    if point is None:
+        raise PointNotFound(field="pickup_point")
+    return _lock_borrower(patron_id, point.library)
+
+
+def _lock_borrower(patron_id: int, library: Library) -> Patron:
+    """The patron, locked; before, as the library's rules count: the programme by days, the household by volumes."""
+    if quota.limits_days(library.rules):
+        Programme.objects.select_for_update(no_key=True).get(pk=library.programme_id)
     household_id = Patron.objects.filter(pk=patron_id).values_list("household_id", flat=True).first()
-    if household_id is not None and programme.volumes_per == Programme.Per.HOUSEHOLD:
+    if household_id is not None and library.rules.volumes_per == Programme.Per.HOUSEHOLD:
         Household.objects.select_for_update(no_key=True).get(pk=household_id)
     patron = Patron.objects.select_for_update(no_key=True).filter(pk=patron_id).first()
     if patron is None:
@@ -242,12 +251,12 @@ def _lock_patron(patron_id: int, programme: Programme) -> Patron:
     return patron
 
 
-def _check_items(items: Sequence[Item], programme: Programme) -> None:
-    """Each item names a title that the programme's libraries hold, and a volume where there are volumes."""
+def check_items(items: Sequence[Item], programme: Programme, ruling: Programme) -> None:
+    """Each item names a title that the programme's libraries hold and lend this way, and which of its volumes."""
     if not 1 <= len(items) <= MOST_ITEMS:
         raise BadInput(field="items")
     asked = {item.title_id for item in items if 0 < item.title_id <= BIGGEST_ID}
-    known = set(Title.objects.filter(pk__in=asked).values_list("pk", flat=True))
+    known = Title.objects.only("pk", "material").in_bulk(asked)
     held: dict[int, set[str]] = {}
     copies = queries.lendable_copies().filter(title_id__in=known, library__programme=programme)
     for title_id, volume in copies.values_list("title_id", "volume").distinct():
@@ -258,14 +267,11 @@ def _check_items(items: Sequence[Item], programme: Programme) -> None:
             raise UnknownTitle(field=field, title=item.title_id)
         if item.title_id not in held:
             raise NoCopies(field=field, title=item.title_id)
+        quota.refuse_title(known[item.title_id], item.volume, ruling, field=field)
         if item.volume not in held[item.title_id]:
-            volumes = sorted(filter(None, held[item.title_id]), key=_volume_order)
+            lent = filter(None, held[item.title_id] - set(ruling.volumes_excluded))
+            volumes = sorted(lent, key=availability.volume_order)
             raise WhichVolume(field=field, title=item.title_id, volumes=volumes)
-
-
-def _volume_order(volume: str) -> tuple[int, str]:
-    digits = "".join(ch for ch in volume if ch.isascii() and ch.isdigit())
-    return int(digits or 0), volume
 
 
 def _refuse_repeated(items: Sequence[Item], patron: Patron) -> None:
@@ -280,86 +286,13 @@ def _refuse_repeated(items: Sequence[Item], patron: Patron) -> None:
         seen[item] += 1
 
 
-def _lock_titles(title_ids: Collection[int]) -> list[int]:
-    rows = Title.objects.select_for_update(no_key=True).filter(pk__in=title_ids).order_by("pk")
-    return list(rows.values_list("pk", flat=True))
-
-
-def _lock(reservation_id: int) -> Reservation:
-    """The reservation, locked, its title before it."""
-    reservation = Reservation.objects.get(pk=reservation_id)
-    _lock_titles([reservation.title_id])
-    return queries.reservations().select_for_update(no_key=True, of=("self",)).get(pk=reservation_id)
-
-
-def _move_only(reservation: Reservation, was: str, to: str, *, by: Actor, now: datetime) -> None:
-    """Move along a pair of the table that only this verb may use from this state."""
-    if reservation.state != was:
-        raise MoveRefused(noun=Reservation.noun(), state=reservation.state, asked=to)
-    reservation.move(to, at=now, by=by)
-
-
 def _lose_copy(reservation_id: int, to: CopyState, *, by: Actor, now: datetime) -> Reservation:
-    reservation = _lock(reservation_id)
+    reservation = allocation.lock(reservation_id)
     if reservation.state != ReservationState.BAGGED or reservation.copy_id is None:
         raise MoveRefused(noun=Reservation.noun(), state=reservation.state, asked=ReservationState.WAITING)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=reservation.copy_id)
     reservation.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(to, at=now, by=by)
-    _hand_out([reservation.title_id], by=by, now=now)
+    packed.end(reservation_ids=[reservation.pk], void=True, by=by, now=now)
+    allocation.hand_out([reservation.title_id], by=by, now=now)
     return queries.reservations().get(pk=reservation_id)
-
-
-def _titles_to_give(limit: int) -> list[int]:
-    """Titles that somebody waits for and that have a free copy where it is waited for, the longest wait first."""
-    copy = queries.free_copies().filter(
-        title_id=OuterRef("title_id"), volume=OuterRef("volume"), at_library_id=OuterRef("pickup_point__library_id")
-    )
-    waiting = Reservation.objects.filter(Exists(copy), state=ReservationState.WAITING).order_by("placed_at", "pk")
-    return list(dict.fromkeys(waiting.values_list("title_id", flat=True)[:limit]))
-
-
-def _hand_out(title_ids: Sequence[int], *, by: Actor, now: datetime) -> list[Reservation]:
-    """Set free copies of titles aside for those who wait; the caller holds the titles' locks."""
-    given: list[Reservation] = []
-    for title_id in title_ids:
-        given += _hand_out_title(title_id, by=by, now=now)
-    nudge.ring("reservation allocated", (row.pk for row in given))
-    return given
-
-
-def _hand_out_title(title_id: int, *, by: Actor, now: datetime) -> list[Reservation]:
-    # What somebody else holds is on its way elsewhere; whoever holds it, or the sweep, comes back to the title.
-    free = list(
-        Copy.objects.select_for_update(no_key=True, skip_locked=True)
-        .filter(pk__in=Subquery(queries.free_copies().filter(title_id=title_id).values("pk")))
-        .order_by("pk")
-    )
-    given: list[Reservation] = []
-    if not free:
-        return given
-    waiting = (
-        queries.reservations()
-        .select_for_update(no_key=True, skip_locked=True, of=("self",))
-        .filter(title_id=title_id, state=ReservationState.WAITING)
-        .order_by("placed_at", "pk")
-    )
-    for reservation in waiting:
-        place = (reservation.pickup_point.library_id, reservation.volume)
-        copy = next((copy for copy in free if (copy.at_library_id, copy.volume) == place), None)
-        if copy is None:
-            continue
-        try:
-            with transaction.atomic():
-                reservation.move(ReservationState.ALLOCATED, at=now, by=by, copy=copy)
-        except IntegrityError as error:
-            if "lending_copy_set_aside_once" not in str(error):
-                raise
-            free.remove(copy)  # promised a moment ago; this reservation waits for the sweep
-            reservation.refresh_from_db()
-            continue
-        free.remove(copy)
-        given.append(reservation)
-        if not free:
-            break
-    return given

@@ -6,9 +6,10 @@ from typing import Final
 
 from django.contrib.postgres.search import SearchQuery
 from django.db.models import Case, F, IntegerField, QuerySet, Value, When
+from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput
-from lending import grams
+from lending import grams, queries
 from lending.isbn import isbn13
 from lending.models import Title
 
@@ -18,6 +19,7 @@ MOST_WORDS: Final = 12
 
 class UnreadableQuery(BadInput):
     code = "unreadable_query"
+    sentence = _("There is a character in it that cannot be read. Please type the words anew.")
 
 
 class _AllOf(SearchQuery):
@@ -29,23 +31,24 @@ class _AllOf(SearchQuery):
         super().__init__(" & ".join("'" + term.replace("\\", "\\\\").replace("'", "''") + "'" for term in terms))
 
 
-def find(q: str) -> QuerySet[Title]:
+def find(q: str, *, practice: bool = False) -> QuerySet[Title]:
     """Titles in which each word of `q` occurs; those that begin with it first, then the newest.
 
     An ISBN of 10 or 13 digits finds its title, first consonants find Hangul titles, one syllable is enough. What is
     beyond 200 characters or 12 words is not looked at; nothing asked finds nothing. Refuses a NUL character with
-    `unreadable_query`.
+    `unreadable_query`. `practice` looks among the books of rehearsals instead.
     """
     if "\x00" in q:
         raise UnreadableQuery(field="q")
     asked = q[:LONGEST_QUERY]
     isbn = isbn13(asked.strip())
-    if isbn and Title.objects.filter(isbn=isbn).exists():
-        return Title.objects.filter(isbn=isbn).order_by(F("year").desc(nulls_last=True), "pk")
+    titles = queries.titles(practice=practice)
+    if isbn and titles.filter(isbn=isbn).exists():
+        return titles.filter(isbn=isbn).order_by(F("year").desc(nulls_last=True), "pk")
     words = grams.words(asked)[:MOST_WORDS]
     if not words:
         return Title.objects.none()
-    found = Title.objects.filter(grams=_AllOf(grams.query_grams(" ".join(words))))
+    found = titles.filter(grams=_AllOf(grams.query_grams(" ".join(words))))
     for word in words:
         found = found.filter(searchable__contains=word)
     begins = Case(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from datetime import datetime
+from collections.abc import Iterable, Mapping
+from datetime import date, datetime
 from typing import Any, TypeVar
 from zoneinfo import ZoneInfo
 
@@ -17,10 +17,12 @@ from rest_framework.request import Request
 
 from core.refusal import BadInput
 from lending import queries
-from lending.models import Language, Membership, Reservation
-from lending.states import LoanState, ReservationState
+from lending.models import Language, Library, Loan, Membership, Posting, Reservation
+from lending.states import LoanState, PostingState, ReservationState, TransferState
 
 BIGGEST_ID = 2**63 - 1
+YEARS = range(2000, 2101)  # far from where a calendar ends: a zone, a day or a month may be added to every moment
+DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 RFC3339 = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,6})?(Z|[+-]\d\d:\d\d)", re.IGNORECASE | re.ASCII)
 
 Input = TypeVar("Input", bound="Strict")
@@ -65,22 +67,32 @@ class Words(serializers.CharField):
 
 
 class Moment(serializers.DateTimeField):
-    """A moment in RFC 3339 with its offset; without one nobody knows which moment is meant."""
+    """A moment of this century in RFC 3339 with its offset; without one nobody knows which moment is meant."""
 
     default_error_messages = {
         "ambiguous_or_invalid_time": _(
-            "Please send a moment with its offset, such as 2026-11-24T16:00:00+09:00 (in an address, + is %2B)."
+            "Please send a moment of the years 2000 to 2100 with its offset, such as 2026-11-24T16:00:00+09:00"
+            " (in an address, + is %2B)."
         )
     }
 
     def to_internal_value(self, value: Any) -> datetime:
         try:
             moment = parse_datetime(value) if isinstance(value, str) and RFC3339.fullmatch(value) else None
-            if moment is None or moment.tzinfo is None:
+            if moment is None or moment.tzinfo is None or moment.year not in YEARS:
                 self.fail("ambiguous_or_invalid_time")
             return moment.astimezone(ZoneInfo("UTC"))
         except (ValueError, OverflowError):
             self.fail("ambiguous_or_invalid_time")
+
+
+class Day(serializers.DateField):
+    """A local day: `2026-11-24`, a text and nothing else."""
+
+    def to_internal_value(self, value: Any) -> date:
+        if not isinstance(value, str) or not DAY.fullmatch(value):
+            self.fail("invalid", format="YYYY-MM-DD")
+        return super().to_internal_value(value)
 
 
 def read(kind: type[Input], request: Request) -> dict[str, Any]:
@@ -147,9 +159,10 @@ class TokenInput(Strict):
     pin = Words(required=False, max_length=128, trim_whitespace=False)
     username = Words(required=False, max_length=150)
     password = Words(required=False, max_length=128, trim_whitespace=False)
+    code = Words(required=False, max_length=40, help_text="of the authenticator, where the account has one")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if set(attrs) not in ({"card_number", "pin"}, {"username", "password"}):
+        if set(attrs) not in ({"card_number", "pin"}, {"username", "password"}, {"username", "password", "code"}):
             raise ValidationError(_("Please send card_number and pin, or username and password."))
         return attrs
 
@@ -188,6 +201,14 @@ class LibraryRow(serializers.Serializer[Any]):
     zone = serializers.CharField()
     circulation = serializers.CharField()
     surge = serializers.BooleanField(help_text="the building is closed, lending goes on")
+    notice_ko = serializers.SerializerMethodField(help_text="what people are told meanwhile; empty on normal days")
+    notice_en = serializers.SerializerMethodField()
+
+    def get_notice_ko(self, row: Library) -> str:
+        return row.surge_notice_in("ko") if row.surge else ""
+
+    def get_notice_en(self, row: Library) -> str:
+        return row.surge_notice_in("en") if row.surge else ""
 
 
 class TitleQuery(Paged):
@@ -244,11 +265,24 @@ class ReservationInput(Strict):
     title = Id()
     volume = Words(required=False, default="", allow_blank=True, max_length=20)
     pickup_point = Id()
+    needed_until = Day(required=False, allow_null=True, default=None, help_text="last local day on which it is of use")
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
 
 
+class SuspendInput(Strict):
+    until = Day(help_text="local day on which it waits again")
+
+
+class NeededInput(Strict):
+    until = Day(allow_null=True, help_text="last local day on which it is of use; null: as long as it takes")
+
+
+class PointInput(Strict):
+    pickup_point = Id()
+
+
 class ReservationRow(Local):
-    """One patron waits for one title, or one volume of it."""
+    """One patron waits for one title, or one volume of it; see `queues` for the context."""
 
     id = serializers.IntegerField()
     state = serializers.ChoiceField(choices=ReservationState.choices)
@@ -256,6 +290,8 @@ class ReservationRow(Local):
     volume = serializers.CharField()
     pickup_point = serializers.IntegerField(source="pickup_point_id")
     placed_at = serializers.DateTimeField()
+    suspended_until = serializers.DateField(allow_null=True, help_text="local day on which it waits again")
+    needed_until = serializers.DateField(allow_null=True, help_text="last local day on which it is of use")
     position = serializers.SerializerMethodField(help_text="place in the queue, 1 is next; null if not waiting")
     why_waiting = serializers.SerializerMethodField(help_text="why it waits: lent, elsewhere or no_copy; else empty")
     barcode = serializers.SerializerMethodField(help_text="of the copy set aside; for staff, else null")
@@ -264,22 +300,33 @@ class ReservationRow(Local):
         return row.pickup_point.library.zone
 
     def get_position(self, row: Reservation) -> int | None:
-        return queries.position(row) or None
+        found: int | None = self.context["positions"].get(row.pk)
+        return found
 
     def get_why_waiting(self, row: Reservation) -> str:
-        return queries.why_waiting(row) if row.state == ReservationState.WAITING else ""
+        return str(self.context["whys"].get(row.pk, ""))
 
     def get_barcode(self, row: Reservation) -> str | None:
         return row.copy.barcode if self.context.get("staff") and row.copy is not None else None
 
 
+def queues(rows: Iterable[Reservation]) -> dict[str, Any]:
+    """What `ReservationRow` shows of where reservations stand in line, read at once for all of them."""
+    waiting = [row for row in rows if row.state == ReservationState.WAITING]
+    return {"positions": queries.positions(waiting), "whys": queries.whys_waiting(waiting)}
+
+
 class LoanQuery(Paged):
     state = serializers.ChoiceField(choices=LoanState.choices, required=False)
     card_number = serializers.CharField(required=False, max_length=80, help_text="staff only")
+    overdue = serializers.BooleanField(required=False, help_text="only those that should have ended before today")
 
 
 class LoanRow(Local):
-    """A copy lent until a local day, that day included."""
+    """A copy lent until a local day, that day included.
+
+    `in_bag`: lent when it was packed and not collected yet; the days are counted anew then.
+    """
 
     id = serializers.IntegerField()
     state = serializers.ChoiceField(choices=LoanState.choices)
@@ -291,6 +338,51 @@ class LoanRow(Local):
     due_on = serializers.DateField()
     renewals = serializers.IntegerField()
     returned_at = serializers.DateTimeField(allow_null=True)
+    in_bag = serializers.SerializerMethodField()
+
+    def get_in_bag(self, row: Loan) -> bool:
+        lent_packed = row.state == LoanState.OUT and row.packed_due_on is not None
+        return lent_packed and row.reservation is not None and row.reservation.state == ReservationState.BAGGED
+
+
+class HistoryRow(LoanRow):
+    """A book that one had and brought back."""
+
+
+class KeepInput(Strict):
+    keep = serializers.BooleanField(help_text="whether returned books stay in the list")
+
+
+class TextsInput(Strict):
+    receipts = serializers.BooleanField(required=False)
+    reminders = serializers.BooleanField(required=False)
+    returns = serializers.BooleanField(required=False)
+
+
+class TextsRow(serializers.Serializer[Any]):
+    """What a patron is texted of their loans, if a number of theirs takes texts."""
+
+    receipts = serializers.BooleanField(source="text_receipts", help_text="after a hand-over: how many, until when")
+    reminders = serializers.BooleanField(source="text_reminders", help_text="before books are due, and when late")
+    returns = serializers.BooleanField(source="text_returns", help_text="after books came back")
+
+
+class TransferQuery(Paged):
+    state = serializers.ChoiceField(choices=TransferState.choices, required=False)
+
+
+class TransferRow(serializers.Serializer[Any]):
+    """A copy that travels, or has travelled, from one library to another."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=TransferState.choices)
+    title = TitleName(source="copy.title")
+    volume = serializers.CharField(source="copy.volume")
+    barcode = serializers.CharField(source="copy.barcode")
+    call_number = serializers.CharField(source="copy.call_number")
+    from_library = serializers.CharField(source="from_library.code")
+    to_library = serializers.CharField(source="to_library.code")
+    expected_on = serializers.DateField(help_text="local day of the receiving library")
 
 
 class ReturnInput(Strict):
@@ -305,6 +397,37 @@ class NextReaderRow(serializers.Serializer[Any]):
     pickup_point = serializers.IntegerField(source="pickup_point_id")
 
 
+class PostingQuery(Paged):
+    state = serializers.ChoiceField(choices=PostingState.choices, required=False)
+    kind = serializers.ChoiceField(choices=Posting.Kind.choices, required=False)
+    library = Words(required=False, max_length=40, help_text="code")
+
+
+class PostingRow(Local):
+    """What the system that keeps a library's loans has to be told: which book, which card, when."""
+
+    id = serializers.IntegerField()
+    state = serializers.ChoiceField(choices=PostingState.choices)
+    kind = serializers.ChoiceField(choices=Posting.Kind.choices)
+    library = serializers.CharField(source="library.code")
+    barcode = serializers.CharField()
+    title = TitleName(source="copy.title", allow_null=True, help_text="null where only the other system knows the book")
+    card_number = serializers.CharField(
+        source="patron.card_number", allow_null=True, help_text="null where only the other system knows who had it"
+    )
+    happened_at = serializers.DateTimeField()
+    undoes = serializers.IntegerField(source="undoes_id", allow_null=True, help_text="the posting that it takes back")
+    reason = serializers.ChoiceField(choices=["", *Posting.Why.values], help_text="why it was not taken there")
+    note = serializers.CharField()
+    export = serializers.UUIDField(allow_null=True, help_text="the file that it was written into")
+
+
+class RefuseInput(Strict):
+    reason = serializers.ChoiceField(choices=Posting.Why.choices)
+    note = Words(required=False, default="", allow_blank=True, max_length=200)
+
+
 class ReturnedRow(serializers.Serializer[Any]):
-    loan = LoanRow()
+    loan = LoanRow(allow_null=True)
+    posting = PostingRow(allow_null=True)
     next = NextReaderRow(source="next_reservation", allow_null=True)

@@ -21,6 +21,22 @@ class ReservationState(TextChoices):
     EXPIRED = "expired", _("not collected in time")
 
 
+class StrikeKind(TextChoices):
+    """What is held against a patron for a while."""
+
+    CANCELLED = "cancelled", _("cancelled")
+    MISSED = "missed", _("did not come at the agreed time")
+    UNCOLLECTED = "uncollected", _("did not collect")
+
+
+class TransferState(TextChoices):
+    REQUESTED = "requested", _("to be sent")
+    SENT = "sent", _("on its way")
+    RECEIVED = "received", _("has come")
+    CANCELLED = "cancelled", _("called off")
+    LOST = "lost", _("lost on the way")
+
+
 class LoanState(TextChoices):
     OUT = "out", _("on loan")
     RETURNED = "returned", _("returned")
@@ -39,7 +55,14 @@ class CopyState(TextChoices):
     WITHDRAWN = "withdrawn", _("withdrawn")
 
 
-R, L, C = ReservationState, LoanState, CopyState
+class PostingState(TextChoices):
+    PENDING = "pending", _("still to be told")
+    DONE = "done", _("told")
+    REFUSED = "refused", _("not taken there")
+    CANCELLED = "cancelled", _("not needed any more")
+
+
+R, L, C, P = ReservationState, LoanState, CopyState, PostingState
 
 RESERVATION_MOVES: Moves = {
     R.WAITING: {R.ALLOCATED, R.SUSPENDED, R.CANCELLED, R.EXPIRED},
@@ -62,7 +85,25 @@ COPY_MOVES: Moves = {
     C.LOST: {C.TO_SHELVE, C.WITHDRAWN},
     C.WITHDRAWN: set(),
 }
+POSTING_MOVES: Moves = {
+    P.PENDING: {P.DONE, P.REFUSED, P.CANCELLED},
+    P.REFUSED: {P.PENDING},
+    P.DONE: set(),
+    P.CANCELLED: set(),
+}
+
+T = TransferState
+
+TRANSFER_MOVES: Moves = {
+    T.REQUESTED: {T.SENT, T.CANCELLED},
+    T.SENT: {T.RECEIVED, T.LOST},
+    T.RECEIVED: set(),
+    T.CANCELLED: set(),
+    T.LOST: set(),
+}
+OPEN_TRANSFER = (T.REQUESTED, T.SENT)
 
 OPEN = (R.WAITING, R.SUSPENDED, R.ALLOCATED, R.BAGGED)  # a reservation that still wants its book
 HOLDING = (R.ALLOCATED, R.BAGGED)  # a reservation that has a copy to itself
+UNTOLD = (P.PENDING, P.REFUSED)  # what another system of record does not know yet
 ON_HAND = (C.SHELF, C.TO_SHELVE)  # where a free copy can be fetched from

@@ -3,15 +3,36 @@
 from __future__ import annotations
 
 from celery import shared_task
-from django.db import transaction
 
 from core import clock
-from core.actor import RULE
-from lending import reservations
+from lending import allocation, codes, copies, reminders, wishes
 
 
 @shared_task(name="lending.tasks.allocate")
 def allocate(*, ids: list[int] | None = None, **_: object) -> None:
     """Give free copies of these titles, or of any, to those who wait for them."""
-    with transaction.atomic(durable=True):
-        reservations.allocate(title_ids=ids, by=RULE, now=clock.database_now())
+    now = clock.database_now()
+    copies.rested(now=now)
+    allocation.allocate_due(title_ids=ids, now=now)
+
+
+@shared_task(name="lending.tasks.deadlines")
+def deadlines(**_: object) -> None:
+    """Let paused reservations wait again, and end those that are not needed any more."""
+    now = clock.database_now()
+    wishes.expire_due(now=now)
+    wishes.resume_due(now=now)
+
+
+@shared_task(name="lending.tasks.send_codes")
+def send_codes(*, ids: list[int] | None = None, **_: object) -> None:
+    """Make and text the one-time codes that were asked for."""
+    codes.send_due(ids=ids, now=clock.database_now())
+
+
+@shared_task(name="lending.tasks.remind")
+def remind(**_: object) -> None:
+    """Remind people of books that are due or late, and confirm what came back."""
+    now = clock.database_now()
+    reminders.remind_due(now=now)
+    reminders.confirm_returns(now=now)

@@ -11,7 +11,7 @@ from core.actor import RULE, Actor
 from notifications import wording
 from notifications.errors import UnknownCall
 from notifications.models import Call, Message, Sender
-from notifications.states import CallState
+from notifications.states import OPEN_CALL, CallState
 
 LATER = timedelta(minutes=30)
 """When a call that nobody answered is tried again, unless staff say otherwise."""
@@ -58,9 +58,10 @@ def add(
 
 def instead_of(message: Message, *, now: datetime, by: Actor = RULE) -> Call | None:
     """The call that takes the place of a text which did not arrive; None when the person may not be called, or the
-    text was an answer or a code (nobody phones those), or is of no use any more.
+    text was an answer or a code (nobody phones those), or what it says is over (`call_until`).
     """
-    if not message.may_call or message.kind in {"answer", "code"} or message.not_after <= now:
+    until = message.call_until or message.not_after
+    if not message.may_call or message.kind in {"answer", "code"} or until <= now:
         return None
     return add(
         sender=message.sender,
@@ -71,7 +72,7 @@ def instead_of(message: Message, *, now: datetime, by: Actor = RULE) -> Call | N
         dedup_key=message.dedup_key,
         now=now,
         due_at=now,
-        not_after=message.not_after,
+        not_after=until,
         by=by,
     )
 
@@ -111,7 +112,7 @@ def dropped(*, call_id: int, by: Actor, now: datetime) -> Call:
 @transaction.atomic
 def drop_late(*, now: datetime) -> int:
     """Drop calls that are of no use any more: what they say is over."""
-    late = list(Call.objects.filter(state=CallState.DUE, not_after__lt=now).order_by("pk")[:500])
+    late = list(Call.objects.filter(state__in=OPEN_CALL, not_after__lt=now).order_by("pk")[:500])
     return len(Call.move_many(late, CallState.DROPPED, at=now, by=RULE)) if late else 0
 
 

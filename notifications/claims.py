@@ -14,7 +14,7 @@ from django.db.models import Case, F, Q, When
 from django.utils.module_loading import import_string
 
 from core.actor import RULE
-from notifications import budget, calls, consent, encoding, outbox, receipts, wording
+from notifications import budget, calls, consent, encoding, outbox, receipts, transports, wording
 from notifications.models import Kind, Message
 from notifications.states import MessageState
 from notifications.transports import Outgoing
@@ -55,30 +55,35 @@ def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200
     row has its own savepoint: one that cannot be made ready waits longer each time and fails at last.
     """
     with transaction.atomic(durable=True):
-        due = Message.objects.filter(Q(not_before__lte=now) | Q(not_after__lte=now), state=MessageState.QUEUED)
-        if ids is not None:
-            due = due.filter(pk__in=ids)
-        rows = list(
-            due.select_related("sender")
-            .select_for_update(skip_locked=True, of=("self",))
-            .order_by(Case(When(kind__in=FIRST, then=0), default=1), "not_before", "pk")[:limit]
-        )
-        shut = consent.opted_out(row.to for row in rows)
-        ready: list[tuple[Message, str]] = []
-        for row in rows:
-            body = _body_or_settle(row, opted_out=row.to in shut, now=now)
-            if body is not None:
-                ready.append((row, body))
-        taken = Message.move_many(
-            [row for row, _ in ready],
-            MessageState.SENDING,
-            at=now,
-            by=RULE,
-            lease_until=now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
-        )
-        Message.objects.filter(pk__in=[row.pk for row in taken]).update(attempts=F("attempts") + 1)
-        ours = {row.pk for row in taken}
-        claimed = [_claimed(row, body, now=now) for row, body in ready if row.pk in ours]
+        return take(now=now, ids=ids, limit=limit)
+
+
+def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200) -> Batch:
+    """The same within the transaction of a caller whose texts do not leave the house; everybody else calls `claim`."""
+    due = Message.objects.filter(Q(not_before__lte=now) | Q(not_after__lte=now), state=MessageState.QUEUED)
+    if ids is not None:
+        due = due.filter(pk__in=ids)
+    rows = list(
+        due.select_related("sender")
+        .select_for_update(skip_locked=True, of=("self",))
+        .order_by(Case(When(kind__in=FIRST, then=0), default=1), "not_before", "pk")[:limit]
+    )
+    shut = consent.opted_out(row.to for row in rows)
+    ready: list[tuple[Message, str]] = []
+    for row in rows:
+        body = _body_or_settle(row, opted_out=row.to in shut, now=now)
+        if body is not None:
+            ready.append((row, body))
+    taken = Message.move_many(
+        [row for row, _ in ready],
+        MessageState.SENDING,
+        at=now,
+        by=RULE,
+        lease_until=now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
+    )
+    Message.objects.filter(pk__in=[row.pk for row in taken]).update(attempts=F("attempts") + 1)
+    ours = {row.pk for row in taken}
+    claimed = [_claimed(row, body, now=now) for row, body in ready if row.pk in ours]
     return Batch(claimed, settled=len(rows) - len(claimed))
 
 
@@ -92,11 +97,15 @@ def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | No
     """The body to send, or None after the row was settled or put off."""
     try:
         with transaction.atomic():
+            if row.dedup_key.startswith(outbox.PRACTICE) and not transports.stay_here():
+                row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="practice")
+                return None
             if row.attempts >= POISON:
                 receipts.give_up(row, code="", why="tried_too_often", now=now)
                 return None
             if row.not_after <= now:
                 row.move(MessageState.EXPIRED, at=now, by=RULE, why="too_late")
+                calls.instead_of(row, now=now)
                 return None
             if opted_out:
                 row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="opted_out")

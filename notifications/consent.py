@@ -8,6 +8,7 @@ from typing import Literal
 
 from django.db import IntegrityError, transaction
 
+from core.among import Among
 from notifications.models import OptOut
 
 Source = Literal["inbound", "carrier", "staff", "patron"]
@@ -15,7 +16,11 @@ Source = Literal["inbound", "carrier", "staff", "patron"]
 
 def opted_out(numbers: Iterable[str]) -> set[str]:
     """Those of the numbers that want no texts."""
-    return set(OptOut.objects.filter(number__in=set(numbers), until__isnull=True).values_list("number", flat=True))
+    return set(
+        OptOut.objects.filter(Among("number", set(numbers), "varchar"), until__isnull=True).values_list(
+            "number", flat=True
+        )
+    )
 
 
 @transaction.atomic

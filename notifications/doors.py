@@ -120,6 +120,11 @@ def open(country: str, door: Door, *, domestic_gateway: bool = False, links: boo
     return (found.with_gateway and domestic_gateway) or (found.by_choice and links)
 
 
+def looked_up(country: str) -> bool:
+    """Whether somebody has looked up what arrives in this country; elsewhere a text may cost more and reach nobody."""
+    return country.upper() in TABLE
+
+
 def by_staff(country: str, door: Door) -> bool:
     """Whether a person must go where the machine may not: such patrons are on the call list."""
     found = cell(country, door)

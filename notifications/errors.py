@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.utils.translation import gettext_lazy as _
 
-from core.refusal import NotFound
+from core.refusal import NotFound, Refusal
 
 
 class UnknownCall(NotFound):
@@ -15,6 +15,25 @@ class UnknownCall(NotFound):
 class UnknownInbound(NotFound):
     code = "unknown_inbound"
     sentence = _("We could not find this text. Please look at the inbox again.")
+
+
+class UnknownSender(NotFound):
+    """Facts: sender. The settings of a library name a sender that does not exist."""
+
+    code = "unknown_sender"
+    sentence = _("Texts cannot be sent: there is no sender “%(sender)s”. Please have the settings looked at.")
+
+
+class UnknownMessage(NotFound):
+    code = "unknown_message"
+    sentence = _("We could not find this text. Please look at the list again.")
+
+
+class TextNotRepeated(Refusal):
+    """Facts: why, one of `waiting`, `over`, `replaced`, `opted_out`."""
+
+    code = "text_not_repeated"
+    sentence = _("This text is not sent again: it still waits, or what it says is not so any more. Please call.")
 
 
 class CarrierError(Exception):

@@ -15,17 +15,21 @@ from django.utils.module_loading import import_string
 from core import nudge
 from core.actor import CARRIER, Actor
 from core.models import Heartbeat
-from notifications import consent, keywords, outbox, phone, queries, transports
+from core.moves import MoveRefused
+from notifications import consent, keywords, outbox, phone, queries, transports, wording
 from notifications.errors import CarrierError, UnknownInbound
 from notifications.keywords import Meaning
-from notifications.models import InboundMessage, Kind, Sender
-from notifications.states import InboundState
+from notifications.models import InboundMessage, Kind, Message, Sender
+from notifications.states import KEPT_BACK, InboundState, MessageState
 
 log = structlog.get_logger()
 
 TRIES = 5
 """How often a text that cannot be understood for an error is tried before staff get it."""
 BATCH = 200
+LATELY = timedelta(hours=1)
+MOST_ANSWERS = 12
+"""So many answers an hour are for a person with several bags; what asks for more is a machine."""
 LOOK = "inbound look"
 OVERLAP = timedelta(minutes=10)
 FARTHEST = timedelta(days=7)
@@ -54,6 +58,7 @@ class Text:
     template: str
     values: Mapping[str, object] = field(default_factory=dict)
     language: str = "ko"
+    practice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +174,8 @@ def settle(*, inbound_id: int, by: Actor, now: datetime, why: str = "") -> Inbou
     row = InboundMessage.objects.select_for_update(of=("self",)).select_related("sender").filter(pk=inbound_id).first()
     if row is None:
         raise UnknownInbound(inbound=inbound_id)
+    if row.state != InboundState.PARKED:  # what is only stored has yet to be understood
+        raise MoveRefused(noun=InboundMessage.noun(), state=row.state, asked=str(InboundState.APPLIED))
     row.move(InboundState.APPLIED, at=now, by=by, **({"why": why[:40]} if why else {}))
     return row
 
@@ -251,6 +258,10 @@ def _understand(row: InboundMessage, *, now: datetime) -> Reply:
 
 
 def _answer(row: InboundMessage, sender: Sender, text: Text, *, about: str, now: datetime) -> None:
+    """Answer, unless that would only be heard again: what a text asked for is done all the same."""
+    if _heard_already(row, sender, text, now=now):
+        log.info("inbound.not_answered_again", inbound=row.pk, template=text.template)
+        return
     outbox.enqueue(
         sender=sender.key,
         to=row.from_number,
@@ -262,8 +273,21 @@ def _answer(row: InboundMessage, sender: Sender, text: Text, *, about: str, now:
         dedup_key=f"answer:{row.provider_id}",
         now=now,
         may_call=False,
+        practice=text.practice,
         by=CARRIER,
     )
+
+
+def _heard_already(row: InboundMessage, sender: Sender, text: Text, *, now: datetime) -> bool:
+    """Whether the last answer to this number within the hour was the very same, or there were many in that hour.
+
+    A machine that answers our answers would else never come to an end, at our cost.
+    """
+    lately = Message.objects.filter(sender=sender, to=row.from_number, kind=Kind.ANSWER, created_at__gt=now - LATELY)
+    heard = lately.exclude(state__in=[*KEPT_BACK, MessageState.FAILED]).order_by("-pk")
+    said = list(heard.values_list("template", "body")[:MOST_ANSWERS])
+    body = wording.render(key=text.template, language=text.language, values=text.values)
+    return len(said) == MOST_ANSWERS or said[:1] == [(text.template, body)]
 
 
 @transaction.atomic

@@ -37,6 +37,9 @@ class Sender(models.Model):
     name_ko = models.CharField(max_length=40)
     name_en = models.CharField(max_length=60)
     phone = models.CharField(max_length=20, help_text=_("the number people call, as printed in texts"))
+    desk = models.CharField(
+        max_length=16, blank=True, help_text=_("E.164; rings when somebody who calls the number wants a person")
+    )
     region = models.CharField(max_length=2, default="KR")
     zone = models.CharField(max_length=40, default="Asia/Seoul")
     gateway = models.CharField(max_length=10, choices=Gateway.choices, default=Gateway.TWILIO)
@@ -47,10 +50,18 @@ class Sender(models.Model):
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(number__regex=E164), name="notifications_sender_number_e164"),
+            models.CheckConstraint(
+                condition=Q(desk="") | (Q(desk__regex=E164) & ~Q(desk=F("number"))),
+                name="notifications_sender_desk_rings",
+            ),
         ]
 
     def __str__(self) -> str:
         return self.key
+
+    def name_in(self, language: str) -> str:
+        """The Korean name for readers of Korean, else the English one."""
+        return self.name_ko if language.startswith("ko") else self.name_en
 
 
 class Message(Moving):
@@ -71,6 +82,7 @@ class Message(Moving):
     created_at = models.DateTimeField()
     not_before = models.DateTimeField(help_text=_("waits until then: quiet hours, undo, back-off"))
     not_after = models.DateTimeField(help_text=_("of no use any more from then on"))
+    call_until = models.DateTimeField(null=True, blank=True, help_text=_("until then staff call if it did not leave"))
     attempts = models.PositiveSmallIntegerField(default=0)
     resends = models.PositiveSmallIntegerField(default=0)
     may_call = models.BooleanField(default=True, help_text=_("staff may phone instead when the text cannot reach"))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -11,12 +13,16 @@ from django.db import IntegrityError, transaction
 
 from core import nudge
 from core.actor import RULE, Actor
-from notifications import calls, consent, encoding, phone, quiet, wording
+from core.among import Among
+from notifications import calls, consent, encoding, phone, quiet, transports, wording
+from notifications.errors import TextNotRepeated, UnknownMessage, UnknownSender
 from notifications.models import Call, Kind, Message, Sender
-from notifications.states import CallState, MessageState
+from notifications.states import OPEN_CALL, CallState, MessageState
 
 log = structlog.get_logger()
 
+PRACTICE = "practice:"
+"""Begins the dedup key of what is said in a rehearsal, so that the claim knows it too."""
 OF_USE = timedelta(hours=24)
 """How long a text is of use when the caller does not say."""
 GENERATIONS = 3
@@ -24,96 +30,159 @@ GENERATIONS = 3
 _ON_ITS_WAY = (MessageState.SENDING, MessageState.IN_DOUBT, MessageState.ACCEPTED)
 
 
-@transaction.atomic
-def enqueue(
-    *,
-    sender: str,
-    to: str,
-    language: str,
-    kind: Kind | str,
-    template: str,
-    values: Mapping[str, object],
-    about: str,
-    dedup_key: str,
-    now: datetime,
-    not_before: datetime | None = None,
-    not_after: datetime | None = None,
-    generation: int = 1,
-    may_text: bool = True,
-    may_call: bool = True,
-    by: Actor = RULE,
-) -> Message | Call | None:
-    """Queue one text within this transaction; after the commit a worker sends it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text:
+    """One text to be queued; see `enqueue`."""
+
+    sender: str
+    to: str
+    language: str
+    kind: Kind | str
+    template: str
+    values: Mapping[str, object]
+    about: str
+    dedup_key: str
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    call_until: datetime | None = None
+    generation: int = 1
+    may_text: bool = True
+    may_call: bool = True
+    practice: bool = False
+
+    @property
+    def key(self) -> str:
+        """The dedup key of the row."""
+        return f"{PRACTICE}{self.dedup_key}" if self.practice else self.dedup_key
+
+
+def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call | None:
+    """Queue one text, with the columns of `Text`, within this transaction; after the commit a worker sends it.
 
     `to` is E.164, `about` an opaque tie (`order:42`), `values` fill the sentence `template`. The same `dedup_key` and
     `generation` again give back what is there. A number that takes no texts (landline, opted out, `may_text` off)
     becomes a call with the same sentence when `may_call`, else None; an answer or a code is never called. Notices and
-    reminders wait out the sender's quiet hours; where that would be too late (`not_after`, 24 hours by default) staff
-    call instead. KeyError for an unknown template or place, Sender.DoesNotExist for an unknown sender.
+    reminders wait out the sender's quiet hours; where that would be too late (`not_after`, 24 hours by default), or
+    where the text has not left by then, staff call instead, until `call_until` (`not_after` unless given). What is said
+    for `practice`, in a rehearsal, reaches the phones of the sandbox alone: where there are none it is suppressed here,
+    or when it is claimed, and nobody is called. KeyError for an unknown template or place. Refuses an unknown sender
+    (`unknown_sender`).
     """
-    kind = Kind(kind)
-    known = Message.objects.filter(dedup_key=dedup_key, generation=generation).first()
-    listed = known or Call.objects.filter(dedup_key=dedup_key).first()
-    if listed is not None:
-        return listed
-    house = Sender.objects.get(key=sender)
-    body = wording.render(key=template, language=language, values=values)
-    wanted = max(now, not_before or now)
-    until = max(not_after or wanted + OF_USE, now + timedelta(seconds=1))
-    goes = may_go(house, kind, wanted)
-    callable_ = may_call and kind not in {Kind.ANSWER, Kind.CODE}
-    too_late = goes >= until
-    if not may_text or not takes_texts(to) or (too_late and callable_):
-        if not callable_:
-            log.info("outbox.nobody_to_reach", about=about, template=template)
-            return None
-        return calls.add(
-            sender=house,
-            number=to,
-            language=language,
-            say=body,
-            about=about,
-            dedup_key=dedup_key,
-            now=now,
-            due_at=wanted,
-            not_after=until,
-            by=by,
-        )
+    return enqueue_all([Text(**text)], now=now, by=by)[0]
+
+
+@transaction.atomic
+def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> list[Message | Call | None]:
+    """`enqueue` for many texts, in their order; calls left aside, no more statements for many than for one."""
+    said: dict[tuple[str, int], Message | Call | None] = {}
+    keys = {text.key for text in texts}
+    said.update(
+        {(row.dedup_key, row.generation): row for row in Message.objects.filter(Among("dedup_key", keys, "varchar"))}
+    )
+    listed = {row.dedup_key: row for row in Call.objects.filter(Among("dedup_key", keys, "varchar"))}
+    houses = {row.key: row for row in Sender.objects.filter(key__in={text.sender for text in texts})}
+    able = _taking_texts({text.to for text in texts})
+    new: dict[tuple[str, int], dict[str, Any]] = {}
+    kept_back: list[tuple[str, int]] = []
+    for text in texts:
+        this = (text.key, text.generation)
+        if this in said or this in new:
+            continue
+        if text.key in listed:
+            said[this] = listed[text.key]
+            continue
+        if text.sender not in houses:
+            raise UnknownSender(sender=text.sender)
+        columns = _columns(text, houses[text.sender], now=now)
+        hidden = text.practice and not transports.stay_here()
+        too_late = columns["not_before"] >= columns["not_after"]
+        may_call = bool(columns["may_call"])
+        if hidden:
+            kept_back.append(this)
+        elif not text.may_text or text.to not in able or (too_late and may_call):
+            said[this] = _call_instead(text, columns, now=now, by=by)
+            continue
+        new[this] = columns
+    made = _insert(list(new.values()), now=now, by=by)
+    said.update(zip(new, made, strict=True))
+    queued = [message for this, message in zip(new, made, strict=True) if this not in kept_back]
+    practised = [message for this, message in zip(new, made, strict=True) if this in kept_back]
+    if practised:
+        Message.move_many(practised, MessageState.SUPPRESSED, at=now, by=by, why="practice")
+    nudge.ring("message queued", [message.pk for message in queued])
+    return [said[text.key, text.generation] for text in texts]
+
+
+def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
+    """The row of a text."""
+    kind = Kind(text.kind)
+    body = wording.render(key=text.template, language=text.language, values=text.values)
+    wanted = max(now, text.not_before or now)
+    return {
+        "sender": house,
+        "to": text.to,
+        "language": text.language,
+        "kind": kind,
+        "template": text.template,
+        "body": body,
+        "about": text.about,
+        "dedup_key": text.key,
+        "generation": text.generation,
+        "created_at": now,
+        "not_before": may_go(house, kind, wanted),
+        "not_after": max(text.not_after or wanted + OF_USE, now + timedelta(seconds=1)),
+        "call_until": text.call_until,
+        "may_call": text.may_call and kind not in {Kind.ANSWER, Kind.CODE},
+        "segments": encoding.segments(body),
+    }
+
+
+def _call_instead(text: Text, columns: Mapping[str, Any], *, now: datetime, by: Actor) -> Call | None:
+    if not columns["may_call"]:
+        log.info("outbox.nobody_to_reach", about=text.about, template=text.template)
+        return None
+    until: datetime = columns["not_after"]
+    return calls.add(
+        sender=columns["sender"],
+        number=text.to,
+        language=text.language,
+        say=columns["body"],
+        about=text.about,
+        dedup_key=text.key,
+        now=now,
+        due_at=max(now, text.not_before or now),
+        not_after=max(until, text.call_until or until),
+        by=by,
+    )
+
+
+def _insert(rows: Sequence[dict[str, Any]], *, now: datetime, by: Actor) -> list[Message]:
+    """The rows, written at once; where somebody else says one of them at this moment, each by itself."""
     try:
         with transaction.atomic():
-            message = Message.begin(
-                at=now,
-                by=by,
-                sender=house,
-                to=to,
-                language=language,
-                kind=kind,
-                template=template,
-                body=body,
-                about=about,
-                dedup_key=dedup_key,
-                generation=generation,
-                created_at=now,
-                not_before=goes,
-                not_after=until,
-                may_call=callable_,
-                segments=encoding.segments(body),
-            )
+            return Message.begin_many(rows, at=now, by=by)
     except IntegrityError as error:
         if "notifications_message_said_once" not in str(error):
             raise
-        return Message.objects.get(dedup_key=dedup_key, generation=generation)
-    nudge.ring("message queued", [message.pk])
-    return message
+    if len(rows) == 1:
+        return [Message.objects.get(dedup_key=rows[0]["dedup_key"], generation=rows[0]["generation"])]
+    return [message for row in rows for message in _insert([row], now=now, by=by)]
 
 
 def takes_texts(number: str) -> bool:
     """Whether a text may be sent to this number: one that can be texted, and whose owner has not opted out."""
+    return number in _taking_texts({number})
+
+
+def _taking_texts(numbers: Collection[str]) -> set[str]:
+    return {number for number in numbers if _can_text(number)} - consent.opted_out(numbers)
+
+
+def _can_text(number: str) -> bool:
     try:
-        able = phone.can_text(number)
+        return phone.can_text(number)
     except phone.NotANumber:
         return False
-    return able and not consent.opted_out([number])
 
 
 def may_go(sender: Sender, kind: str, at: datetime) -> datetime:
@@ -139,8 +208,9 @@ def suppress(
     it is never kept back itself. What is being sent at this moment goes; where it turns out that it did not, or did
     not arrive, it is of no use any more and is neither sent again nor called.
     """
-    texts = Message.objects.filter(about__in=about)
-    due = Call.objects.filter(about__in=about, state=CallState.DUE).order_by("pk")
+    among = Among("about", about, "varchar")
+    texts = Message.objects.filter(among)
+    due = Call.objects.filter(among, state__in=OPEN_CALL).order_by("pk")
     if templates is not None:
         texts, due = texts.filter(template__in=templates), due.none()
     if replaced_by is not None:
@@ -152,8 +222,38 @@ def suppress(
     # Looked for after the move, which waits for a worker that is just taking one of them.
     gone = texts.filter(state__in=_ON_ITS_WAY, not_after__gt=now).select_for_update(no_key=True).order_by("pk")
     # One that fails yet is not said again. A law wants the moment after `created_at`.
-    texts.filter(pk__in=list(gone.values_list("pk", flat=True))).update(not_after=now + timedelta(microseconds=1))
+    texts.filter(pk__in=list(gone.values_list("pk", flat=True))).update(
+        not_after=now + timedelta(microseconds=1), call_until=None
+    )
     return len(kept) + len(Call.move_many(list(due), CallState.DROPPED, at=now, by=by))
+
+
+@transaction.atomic
+def repeat(*, message_id: int, now: datetime, by: Actor) -> Message:
+    """Somebody at work sends a text once more, to whom it went before: a new row of the next generation, at once.
+
+    Refuses `unknown_message`, and with `text_not_repeated` what says no more than is still so: `waiting` (it has not
+    left yet), `over` (of no use any more), `replaced` (another text says it better), `opted_out`.
+    """
+    rows = Message.objects.select_for_update(of=("self",)).select_related("sender")
+    message = rows.filter(pk=message_id).first()
+    if message is None:
+        raise UnknownMessage(message=message_id)
+    latest = rows.filter(dedup_key=message.dedup_key).order_by("-generation").first() or message
+    why = ""
+    if latest.state in {MessageState.QUEUED, *_ON_ITS_WAY} - {MessageState.ACCEPTED}:
+        why = "waiting"
+    elif message.not_after <= now:
+        why = "over"
+    elif latest.state == MessageState.SUPPRESSED and latest.why != "opted_out":
+        why = "replaced"
+    elif not takes_texts(message.to):
+        why = "opted_out"
+    if why:
+        raise TextNotRepeated(why=why)
+    again = _next_generation(latest, not_before=now, now=now, by=by)
+    nudge.ring("message queued", [again.pk])
+    return again
 
 
 def say_again(message: Message, *, now: datetime, by: Actor) -> Message | None:
@@ -167,6 +267,10 @@ def say_again(message: Message, *, now: datetime, by: Actor) -> Message | None:
     next_one = Message.objects.filter(dedup_key=message.dedup_key, generation=message.generation + 1).first()
     if next_one is not None:
         return next_one
+    return _next_generation(message, not_before=later, now=now, by=by)
+
+
+def _next_generation(message: Message, *, not_before: datetime, now: datetime, by: Actor) -> Message:
     return Message.begin(
         at=now,
         by=by,
@@ -180,8 +284,9 @@ def say_again(message: Message, *, now: datetime, by: Actor) -> Message | None:
         dedup_key=message.dedup_key,
         generation=message.generation + 1,
         created_at=now,
-        not_before=later,
+        not_before=not_before,
         not_after=message.not_after,
+        call_until=message.call_until,
         may_call=message.may_call,
         segments=message.segments,
     )

@@ -22,6 +22,9 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat, P
 E164 = r"^\+[1-9][0-9]{6,14}$"
 """The form in which a number is stored; a law of every table that holds one."""
 
+NOBODY = "+9990000000"
+"""Stands where a number was erased: of a form that every table takes, and of a country code that is given to nobody."""
+
 MAX_TYPED = 30
 """The longest text that is looked at: the longest number is 15 digits, the rest are spaces and dashes."""
 
@@ -31,6 +34,20 @@ _INVENTED_LANDLINE = re.compile(r"\+822100[0-9]{4}")
 # Ministry of Science and ICT, number plan: mobiles are 010 + 8 digits. 011, 016 to 019 ended on 30 June 2021 and still
 # parse as mobiles; 010 + 7 digits parses as one and was never given out.
 _KOREAN_MOBILE = re.compile(r"\+8210[0-9]{8}")
+# Nobody's own: premium rate (060, +1 900), shared cost, toll-free, switchboards (UAN), voice mail, pagers. 050 and
+# +1 500 are somebody's own for life. The metadata calls +1 nxx-976, which the caller pays for as well, an ordinary one.
+_OF_SERVICES = frozenset(
+    {
+        PhoneNumberType.PREMIUM_RATE,
+        PhoneNumberType.SHARED_COST,
+        PhoneNumberType.TOLL_FREE,
+        PhoneNumberType.UAN,
+        PhoneNumberType.VOICEMAIL,
+        PhoneNumberType.PAGER,
+    }
+)
+_KOREAN_SWITCHBOARD = re.compile(r"\+821[568][0-9]{6}")
+_AMERICAN_976 = re.compile(r"\+1[2-9][0-9]{2}976[0-9]{4}")
 _KEPT = 4
 
 
@@ -94,12 +111,26 @@ def can_text(e164: str) -> bool:
     takes texts and error 30006 corrects it. Toll-free and premium numbers are no. Refuses with NotANumber what is not
     E.164.
     """
+    if _KOREAN_MOBILE.fullmatch(e164):
+        return True
     number = _parsed(e164)
     if number.country_code == 82:
-        return bool(_KOREAN_MOBILE.fullmatch(e164))
+        return False
     if _INVENTED_MOBILE.fullmatch(e164):
         return True
     return phonenumbers.number_type(number) in {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
+
+
+def is_service(e164: str) -> bool:
+    """Whether nobody can own the number as a person: premium rate, toll-free, switchboards such as 1588-xxxx.
+
+    Whoever names one as theirs makes us call or text it at our cost. Refuses with NotANumber what is not E.164.
+    """
+    if is_invented(e164):
+        return False
+    if _KOREAN_SWITCHBOARD.fullmatch(e164) or _AMERICAN_976.fullmatch(e164):
+        return True
+    return phonenumbers.number_type(_parsed(e164)) in _OF_SERVICES
 
 
 def country(e164: str) -> str:
@@ -108,6 +139,8 @@ def country(e164: str) -> str:
     Countries that share a code are told apart where the metadata can ("+1 416" is CA); else the main one is named.
     Refuses with NotANumber what is not E.164.
     """
+    if _KOREAN_MOBILE.fullmatch(e164):
+        return "KR"
     number = _parsed(e164)
     region = phonenumbers.region_code_for_number(number) or phonenumbers.region_code_for_country_code(
         number.country_code or 0

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
+from datetime import datetime
 
-from django.db.models import QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, QuerySet
 
 from notifications import doors, phone
 from notifications.models import Call, Gateway, InboundMessage, Message, Sender
-from notifications.states import CallState, InboundState
+from notifications.states import CallState, InboundState, MessageState
 
 
 def messages_about(about: Collection[str]) -> QuerySet[Message]:
@@ -19,6 +20,12 @@ def messages_about(about: Collection[str]) -> QuerySet[Message]:
 def calls_about(about: Collection[str]) -> QuerySet[Call]:
     """The calls about these things, oldest first."""
     return Call.objects.filter(about__in=about).select_related("sender").order_by("id")
+
+
+def reached(about: Collection[str]) -> bool:
+    """Whether somebody was told of one of these things: a carrier took a text, or a call was answered."""
+    texts = messages_about(about).filter(state__in=[MessageState.ACCEPTED, MessageState.DELIVERED])
+    return texts.exists() or calls_about(about).filter(state=CallState.REACHED).exists()
 
 
 def calls_due(senders: Collection[str]) -> QuerySet[Call]:
@@ -45,6 +52,26 @@ def parked(senders: Collection[str] | None = None) -> QuerySet[InboundMessage]:
     return rows if senders is None else rows.filter(sender__key__in=senders)
 
 
+def parked_counts(senders: Collection[str]) -> Iterable[tuple[str, int, datetime]]:
+    """How many texts wait in the staff inbox of each sender (by key) that has any, and since when."""
+    rows = parked(senders).order_by().values_list("sender__key")
+    return rows.annotate(n=Count("pk"), since=Min("received_at"))
+
+
+def calls_due_counts(senders: Collection[str], *, now: datetime) -> Iterable[tuple[str, int, datetime]]:
+    """How many calls are due by now on the list of each sender (by key) that has any, and since when."""
+    rows = calls_due(senders).filter(due_at__lte=now).order_by().values_list("sender__key")
+    return rows.annotate(n=Count("pk"), since=Min("due_at"))
+
+
+def not_arrived() -> QuerySet[Message]:
+    """Texts that failed, were not said again, and in whose place nobody is asked to call."""
+    same = {"dedup_key": OuterRef("dedup_key")}
+    again = Message.objects.filter(**same, generation__gt=OuterRef("generation"))
+    listed = Call.objects.filter(**same)
+    return Message.objects.filter(~Exists(again), ~Exists(listed), state=MessageState.FAILED)
+
+
 def inbound(inbound_id: int) -> InboundMessage | None:
     """One text that came in, with its sender row."""
     return InboundMessage.objects.select_related("sender").filter(pk=inbound_id).first()
@@ -65,10 +92,26 @@ def open_for(sender_key: str, number: str) -> frozenset[doors.Door]:
 
     A domestic gateway carries replies within its own country only. No text asks for what is not in the answer.
     """
+    return open_for_many(sender_key, {number})[number]
+
+
+def open_for_many(sender_key: str, numbers: Collection[str]) -> dict[str, frozenset[doors.Door]]:
+    """`open_for` for many numbers, by the number; one query."""
     gateways = Sender.objects.filter(key=sender_key).values_list("gateway", "region").first()
+    countries = {number: _country(number) for number in numbers}
+    of_country = {
+        country: frozenset(
+            door
+            for door in doors.Door
+            if doors.open(country, door, domestic_gateway=gateways == (Gateway.DOMESTIC, country))
+        )
+        for country in set(countries.values())
+    }
+    return {number: of_country[country] for number, country in countries.items()}
+
+
+def _country(number: str) -> str:
     try:
-        country = phone.country(number)
+        return phone.country(number)
     except phone.NotANumber:
-        country = ""
-    domestic = gateways is not None and gateways == (Gateway.DOMESTIC, country)
-    return frozenset(door for door in doors.Door if doors.open(country, door, domestic_gateway=domestic))
+        return ""

@@ -9,9 +9,10 @@ from typing import Final
 import structlog
 from django.db import transaction
 
-from core import nudge
+from core import nudge, sweeps
 from core.actor import CARRIER, RULE, Actor
-from notifications import calls, outbox
+from notifications import calls, carrier_codes, outbox
+from notifications.carrier_codes import Verdict
 from notifications.models import Message, Receipt
 from notifications.states import MessageState
 
@@ -43,10 +44,6 @@ RANKS: Final = {
     "canceled": Rank.ENDED,
 }
 ARRIVED: Final = frozenset({"delivered", "read"})
-# Twilio: unreachable handset, unknown error, queue overflow. The same text may arrive later.
-AGAIN: Final = frozenset({"30001", "30003", "30008"})
-# Blocked, filtered, unregistered, fraud guard: a person must look before more of the kind are sent.
-PAGES: Final = frozenset({"30004", "30007", "30034", "30450", "20003"})
 # Where no report changes anything any more.
 _OVER: Final = frozenset(
     {MessageState.DELIVERED, MessageState.FAILED, MessageState.SUPPRESSED, MessageState.EXPIRED, MessageState.QUEUED}
@@ -143,9 +140,10 @@ def give_up(message: Message, *, code: str, why: str, now: datetime, by: Actor =
     where the reason is ours.
     """
     message.move(MessageState.FAILED, at=now, by=by, error_code=code[:20], why=why[:40], lease_until=None)
-    if code in PAGES:
+    meant = carrier_codes.verdict(code)
+    if meant in {Verdict.OURS, Verdict.STOPPED}:
         log.error("message.refused_class", code=code, sender=message.sender.key, template=message.template)
-    if code in AGAIN:
+    if meant is Verdict.AGAIN:
         following = outbox.say_again(message, now=now, by=by)
         if following is not None:
             nudge.ring("message queued", [following.pk])
@@ -153,7 +151,6 @@ def give_up(message: Message, *, code: str, why: str, now: datetime, by: Actor =
     calls.instead_of(message, now=now, by=by)
 
 
-@transaction.atomic
 def apply_early(*, now: datetime) -> int:
     """Apply kept reports whose text has been recorded meanwhile; a sweep beside the recorder's own look."""
     waiting = Message.objects.filter(
@@ -162,10 +159,14 @@ def apply_early(*, now: datetime) -> int:
             status__in=[status for status, rank in RANKS.items() if rank == Rank.ENDED]
         ).values("provider_id"),
     )
-    moved = 0
-    for message in waiting.select_related("sender").select_for_update(skip_locked=True, of=("self",)).order_by("pk"):
-        moved += settle(message, now=now)
-    return moved
+    keys = waiting.order_by("pk").values_list("pk", flat=True)
+    return sum(sweeps.each("early reports", keys, lambda pk: _apply_early(pk, now=now)))
+
+
+def _apply_early(message_id: int, *, now: datetime) -> int:
+    rows = Message.objects.select_related("sender").select_for_update(skip_locked=True, of=("self",))
+    message = rows.filter(pk=message_id, state=MessageState.ACCEPTED).first()
+    return int(message is not None and settle(message, now=now))
 
 
 def settle(message: Message, *, now: datetime) -> bool:

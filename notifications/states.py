@@ -50,7 +50,10 @@ MESSAGE_MOVES: Moves = {
 INBOUND_MOVES: Moves = {N.STORED: {N.APPLIED, N.PARKED}, N.APPLIED: set(), N.PARKED: {N.APPLIED}}
 CALL_MOVES: Moves = {
     C.DUE: {C.REACHED, C.UNREACHED, C.DROPPED},
-    C.UNREACHED: {C.DUE},
+    C.UNREACHED: {C.DUE, C.REACHED, C.DROPPED},
     C.REACHED: set(),
     C.DROPPED: set(),
 }
+
+OPEN_CALL = (C.DUE, C.UNREACHED)  # somebody still has to be told
+KEPT_BACK = (M.SUPPRESSED, M.EXPIRED)  # a text that nobody was sent

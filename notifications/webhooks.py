@@ -40,16 +40,16 @@ def from_twilio(view: View) -> Callable[[HttpRequest], HttpResponseBase]:
     @wraps(view)
     def guarded(request: HttpRequest) -> HttpResponse:
         if request.method != "POST":
-            return _refused(request, "method")
+            return refused(request, "method")
         try:
             if len(request.body) > LARGEST or sum(len(values) for _, values in request.POST.lists()) > MOST_FIELDS:
                 return HttpResponse(status=413)
         except (RequestDataTooBig, TooManyFieldsSent):
             return HttpResponse(status=413)
         if not _signed(request):
-            return _refused(request, "signature")
+            return refused(request, "signature")
         if not constant_time_compare(request.POST.get("AccountSid", ""), settings.TWILIO_ACCOUNT_SID):
-            return _refused(request, "account")
+            return refused(request, "account")
         return view(request)
 
     return guarded
@@ -61,7 +61,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 
     400 without MessageSid, From or To.
     """
-    sid, sent_from, sent_to = (_field(request, name) for name in ("MessageSid", "From", "To"))
+    sid, sent_from, sent_to = (field_of(request, name) for name in ("MessageSid", "From", "To"))
     if not sid or sent_from is None or sent_to is None or len(sid) > 64 or max(len(sent_from), len(sent_to)) > 40:
         return HttpResponse(status=400)
     media = request.POST.get("NumMedia", "0")
@@ -71,7 +71,7 @@ def messages(request: HttpRequest) -> HttpResponse:
         to_number=sent_to,
         body=request.POST.get("Body", "").replace("\x00", ""),
         media=min(int(media), 100) if media.isascii() and media.isdigit() and len(media) < 6 else 0,
-        opt_out_type=(_field(request, "OptOutType") or "")[:10].upper(),
+        opt_out_type=(field_of(request, "OptOutType") or "")[:10].upper(),
         now=clock.now(),
     )
     return HttpResponse(EMPTY_TWIML, content_type="text/xml; charset=utf-8")
@@ -80,7 +80,7 @@ def messages(request: HttpRequest) -> HttpResponse:
 @from_twilio
 def status(request: HttpRequest) -> HttpResponse:
     """What became of one of our texts; `?m=` is our id. 204, also for a status we do not know; 400 without a sid."""
-    sid = _field(request, "MessageSid")
+    sid = field_of(request, "MessageSid")
     if not sid or len(sid) > 64:
         return HttpResponse(status=400)
     ours = request.GET.get("m", "")
@@ -88,15 +88,16 @@ def status(request: HttpRequest) -> HttpResponse:
     receipts.record(
         provider_id=sid,
         message_id=int(ours) if known else None,
-        status=_field(request, "MessageStatus") or "",
-        error_code=_field(request, "ErrorCode") or "",
-        to=_field(request, "To") or "",
+        status=field_of(request, "MessageStatus") or "",
+        error_code=field_of(request, "ErrorCode") or "",
+        to=field_of(request, "To") or "",
         now=clock.now(),
     )
     return HttpResponse(status=204)
 
 
-def _field(request: HttpRequest, name: str) -> str | None:
+def field_of(request: HttpRequest, name: str) -> str | None:
+    """A field that was posted, without spaces around it; None when it is missing or holds a NUL."""
     value = request.POST.get(name)
     return None if value is None or "\x00" in value else value.strip()
 
@@ -109,7 +110,7 @@ def _signed(request: HttpRequest) -> bool:
     return any(RequestValidator(token).validate(address, request.POST, signature, algorithm) for token in tokens)
 
 
-def _refused(request: HttpRequest, why: str) -> HttpResponse:
+def refused(request: HttpRequest, why: str) -> HttpResponse:
     """403 without a word, counted: a burst of these is somebody at the door, or a token that was rotated."""
     count = counters.hit(f"hook refused: {why}", limit=LARGEST_ID, per=timedelta(hours=1), now=clock.now())
     log.warning("hook.refused", why=why, path=request.path, this_hour=count)

@@ -16,7 +16,7 @@ from core.once import once
 from core.refusal import Forbidden, NotFound
 from lending import auth, patrons, reservations
 from lending import queries as lending_queries
-from lending.api import reservation_row
+from lending.api import reservation_row, reservation_rows
 from lending.edge import (
     Edge,
     Pages,
@@ -30,21 +30,26 @@ from lending.edge import (
     within,
 )
 from lending.serializers import Nothing, Paged, read, read_query
-from pickup import appointments, orders, queries, waits
+from pickup import appointments, orders, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
     AppointmentRow,
     BarcodeInput,
+    ExpectedRow,
     NowRow,
     OrderInput,
     OrderQuery,
     OrderRow,
     PointRow,
+    PreferenceInput,
+    PreferenceQuery,
+    PreferenceRow,
     RequestedRow,
     SlotChoice,
     SlotQuery,
     SlotRow,
+    of_orders,
 )
 
 HORIZON = timedelta(days=31)  # a list of times looks no further
@@ -56,7 +61,7 @@ class Points(PublicEdge):
         """The pickup points, also those that take no orders now."""
         read_query(Paged, request)
         pages = Pages("id")
-        rows = pages.page(queries.points().select_related("library", "rules"), request)
+        rows = pages.page(queries.points(library__training=False).select_related("library", "rules"), request)
         return pages.response(PointRow(rows, many=True).data)
 
 
@@ -70,6 +75,22 @@ class Now(PublicEdge):
             raise NotFound
         points = waits.at_library(library_id=library.pk, now=clock.now())
         return Response(NowRow({"library": library, "points": points}).data)
+
+
+class OneReservation(Edge):
+    @told("get_reservation", ExpectedRow)
+    def get(self, request: Request, reservation_id: int) -> Response:
+        """One reservation, with the day on which its turn may come."""
+        by, now = Actor.of(request), clock.now()
+        read_query(Nothing, request)
+        rows = within(by, lending_queries.reservations(), library="pickup_point__library_id")
+        row = rows.filter(pk=reservation_id).first()
+        if row is None:
+            raise NotFound
+        note_look([row], purpose="api reservations", by=by, now=now)
+        turn = turns.of([row], now=now)[0]
+        day = turn.journey.expected_on if turn.journey is not None else turn.turn
+        return Response({**reservation_row(row, by), "expected_on": day})
 
 
 class Slots(PublicEdge):
@@ -106,7 +127,7 @@ def order_rows(rows: Iterable[Order], by: Actor, *, purpose: str, now: datetime)
     """Orders as this actor may see them; that staff saw whose they are is noted."""
     found = list(rows)
     note_look(found, purpose=purpose, by=by, now=now)
-    return list(OrderRow(found, many=True, context=seen_by(by)).data)
+    return list(OrderRow(found, many=True, context={**seen_by(by), **of_orders(found, by)}).data)
 
 
 def order_row(order_id: int, by: Actor, *, purpose: str, now: datetime) -> dict[str, Any]:
@@ -143,13 +164,14 @@ class Orders(Edge):
                 items=[reservations.Item(item["title"], item["volume"]) for item in given["items"]],
                 slot_id=given["slot"],
                 collector_id=_collector(given["collector"], patron_id, by=by, now=now),
+                plate=given["plate"],
                 by=by,
                 now=now,
             )
             order = requested.order
             row = {
                 "order": order_row(order.pk, by, purpose="api orders", now=now) if order else None,
-                "reservations": [reservation_row(row, by) for row in requested.reservations],
+                "reservations": reservation_rows(requested.reservations, by),
                 "why": requested.why,
             }
             return answer(row, status=201)
@@ -215,6 +237,30 @@ class ChooseSlot(Edge):
             order_within(by, order_id)
             promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now)
             return answer(appointment_row(promised.pk))
+
+
+class Preferred(Edge):
+    @told("get_preference", PreferenceRow, asks=PreferenceQuery)
+    def get(self, request: Request) -> Response:
+        """When a patron likes to come; offers go by it where they can."""
+        by, asked = Actor.of(request), read_query(PreferenceQuery, request)
+        return Response(preference_row(borrower(by, asked.get("card_number"))))
+
+    @told("set_preference", PreferenceRow, takes=PreferenceInput, keyed=True)
+    def post(self, request: Request) -> HttpResponseBase:
+        """Say when one likes to come, or for a caller; it counts from the next offer on."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(PreferenceInput, request)
+            patron_id = borrower(by, given.pop("card_number", None))
+            preferences.note(patron_id=patron_id, **given, by=by, now=now)
+            return answer(preference_row(patron_id))
+
+
+def preference_row(patron_id: int) -> dict[str, Any]:
+    """When a patron likes to come."""
+    nothing: dict[str, Any] = {"weekdays": [], "begins": None, "ends": None}
+    return dict(PreferenceRow(queries.preferences_of([patron_id]).get(patron_id) or nothing).data)
 
 
 def appointment_within(actor: Actor, appointment_id: int) -> Appointment:

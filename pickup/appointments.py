@@ -1,24 +1,25 @@
-"""The promise: a party is served in a slot. Made, offered, confirmed, changed, given back, kept or missed.
+"""The promise: a party is served in a slot. Made, confirmed, changed, given back, kept or missed; offered by offers.py.
 
 Rows are locked in the order of the house: orders by id, then the appointment; places of slots are counted last.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.db import transaction
-from django.db.models import Q
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q
 
-from core import live
+from core import live, sweeps
 from core.actor import RULE, Actor
+from lending import strikes
+from lending.states import StrikeKind
 from pickup import queries, scheduling, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
-
-BATCH = 500
 
 
 @transaction.atomic
@@ -26,7 +27,8 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     """Give an order the slot that somebody chose for it; refuses with `slot_unavailable` and the next free ones.
 
     Chosen by a person it is confirmed at once; by the rule (`chosen=False`) it stays an offer until the bag is ready.
-    An order that has a promise already changes it. A party that holds the slot shares its place.
+    An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
+    who is one (see `queries.party_of`).
     """
     order = _locked(order_id)
     rules = queries.rules_of(order.point_id)
@@ -37,105 +39,41 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         if live_one.slot_id == slot_id:
             return confirm(appointment_id=live_one.pk, by=by, now=now) if chosen else live_one
         return change(appointment_id=live_one.pk, slot_id=slot_id, by=by, now=now)
-    shared = _of_party(order, slot_id)
-    accessible = _needs_accessible([order])
+    appointment = promise_of_party(order, slot_id, by=by)
+    accessible = needs_accessible([order])
     ready = order.state == OrderState.READY
-    slot = (
-        slots.check(slot_id=slot_id, point_id=order.point_id, now=now, accessible=accessible, ready=ready)
-        if (shared is None)
-        else shared.slot
+    slot = slots.check(
+        slot_id=slot_id,
+        point_id=order.point_id,
+        now=now,
+        accessible=accessible,
+        ready=ready,
+        has_place=appointment is not None,
     )
-    appointment = shared
     if appointment is None:
-        _take(slot, accessible=accessible, ready=ready, now=now)
-        appointment = _begin(slot, rules, accessible=accessible, by=by, now=now)
+        place = _take(slot, accessible=accessible, ready=ready, now=now)
+        why = Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST
+        appointment = _begin(slot, rules, place=place, accessible=accessible, why=why, by=by, now=now)
     _attach([order], appointment)
     if chosen and appointment.state == AppointmentState.OFFERED:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
     if ready:
-        texts.ready([order], now=now)
+        together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
+        texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
     live.publish([f"point:{order.point_id}"], now=now)
     return appointment
 
 
 @transaction.atomic
-def offer_ready(
-    *, now: datetime, point_ids: Collection[int] | None = None, order_ids: Collection[int] | None = None
-) -> int:
-    """Promise a time to ready orders that have none, one for each party, and tell them; gives back how many promises.
-
-    Workers may run this side by side: each takes the orders that no other has in hand. Who finds no free slot before
-    the bag's keep day stays in the queue and is tried again.
-    """
-    found = queries.to_offer(point_ids=point_ids, order_ids=order_ids)
-    mine = list(
-        found.select_for_update(of=("self",), skip_locked=True, no_key=True).values_list("pk", flat=True)[:BATCH]
-    )
-    of_point: dict[int, list[Order]] = {}
-    still = queries.to_offer(order_ids=mine).values("pk")  # a joined row was as old as the moment before the lock
-    for order in queries.orders(pk__in=still).order_by("ready_at", "id"):
-        of_point.setdefault(order.point_id, []).append(order)
-    return sum(_offer_at(point_id, orders, now=now) for point_id, orders in sorted(of_point.items()))
-
-
-def _offer_at(point_id: int, orders: list[Order], *, now: datetime) -> int:
-    rules = queries.rules_of(point_id)
-    parties = queries.parties(orders)
-    joined, seeking = 0, {}
-    for head, party in parties.items():
-        promised = _of_party(party[0], None, now=now)
-        if promised is not None:
-            _attach(party, promised)
-            everybody = [*promised.orders.select_related(*_TOLD).filter(state=OrderState.READY).order_by("id")]
-            texts.offer(promised, everybody, now=now)
-            joined += 1
-        else:
-            seeking[str(head)] = party
-    earliest = now + timedelta(minutes=rules.lead_minutes)
-    rooms = [
-        scheduling.FreeSlot(
-            slot.pk, slot.starts_at, slot.capacity - slot.booked, slot.accessible - slot.booked_accessible
-        )
-        for slot in slots.free(point_id=point_id, now=now, after=earliest, ready=True, limit=BATCH)
-    ]
-    asked = [
-        scheduling.Party(
-            key=key,
-            not_before=earliest,
-            waiting_since=min(order.ready_at or now for order in party),
-            accessible=_needs_accessible(party),
-            not_slots=frozenset(order.appointment.slot_id for order in party if order.appointment is not None),
-        )
-        for key, party in seeking.items()
-    ]
-    plan = sorted(scheduling.assign(asked, rooms).items(), key=lambda pair: (pair[1], pair[0]))
-    by_id = Slot.objects.select_related("point__library").in_bulk([slot_id for _key, slot_id in plan])
-    offered = 0
-    in_vain = [party for key, party in seeking.items() if key not in dict(plan)]
-    for key, slot_id in plan:
-        party, slot = seeking[key], by_id[slot_id]
-        accessible = _needs_accessible(party)
-        if slot.starts_at >= min(order.keep_until or slot.starts_at for order in party):
-            in_vain.append(party)
-            continue
-        if not slots.take(slot_id=slot_id, accessible=accessible):
-            continue  # somebody else was faster: the next round finds this party again
-        before = [order.appointment.offer for order in party if order.appointment is not None]
-        appointment = _begin(slot, rules, accessible=accessible, by=RULE, now=now, offer=max(before, default=0) + 1)
-        _attach(party, appointment)
-        texts.offer(appointment, party, now=now)
-        offered += 1
-    for party in in_vain:
-        texts.no_time(party, now=now)
-    if joined or offered:
-        live.publish([f"point:{point_id}"], now=now)
-    return joined + offered
-
-
-@transaction.atomic
 def confirm(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
-    """Somebody said yes. Saying it twice is one yes."""
+    """Somebody said yes. Saying it twice is one yes; what is kept, missed or given back is refused (`no_appointment`).
+
+    The table lets KEPT become CONFIRMED for an undone hand-over only. A yes counts for everybody who comes in that car:
+    it takes nothing from anybody.
+    """
     appointment, _orders = _with_orders(appointment_id)
+    if appointment.state not in PROMISED:
+        raise NoAppointment(appointment=appointment.pk, state=appointment.state)
     if appointment.state != AppointmentState.CONFIRMED:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
         live.publish([f"point:{appointment.point_id}"], now=now)
@@ -144,34 +82,63 @@ def confirm(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
 
 @transaction.atomic
 def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Appointment:
-    """Another time instead; gives back the new promise. The old place is free only when the new one is taken."""
+    """Another time instead; gives back the new promise. The old place is free only when the new one is taken.
+
+    Orders of the promise for which `by` does not speak keep the old one (see `queries.speaks_for`).
+    """
     appointment, orders = _with_orders(appointment_id)
-    if appointment.state not in PROMISED:
-        raise NoAppointment(appointment=appointment.pk)
+    mine = _decided(appointment, orders, by)
     if appointment.slot_id == slot_id:
         return confirm(appointment_id=appointment_id, by=by, now=now)
-    ready = any(order.state == OrderState.READY for order in orders)
-    slot = slots.check(
-        slot_id=slot_id, point_id=appointment.point_id, now=now, accessible=appointment.accessible, ready=ready
-    )
-    unsaid = texts.hush(orders=orders, why="time_changed", now=now)  # while they still name the old promise
-    new = _instead(appointment, orders, slot, ready=ready, by=by, now=now)
+    ready = any(order.state == OrderState.READY for order in mine)
+    apart = len(mine) < len(orders)
+    accessible = needs_accessible(mine) if apart else appointment.accessible
+    slot = slots.check(slot_id=slot_id, point_id=appointment.point_id, now=now, accessible=accessible, ready=ready)
+    unsaid = texts.hush(orders=mine, why="time_changed", now=now)  # while they still name the old promise
+    if apart:
+        new = _apart(appointment, mine, slot, ready=ready, accessible=accessible, by=by, now=now)
+        if unsaid:
+            _say_anew(appointment, [order for order in orders if order not in mine], now=now)
+    else:
+        new = _instead(appointment, orders, slot, ready=ready, why=Appointment.Why.CHOSEN, by=by, now=now)
     new.move(AppointmentState.CONFIRMED, at=now, by=by)
-    if unsaid and ready:
-        texts.ready([order for order in orders if order.state == OrderState.READY], now=now)
+    if unsaid or apart:  # of those who come apart now, the collector knows only the common time
+        _say_anew(new, mine, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return new
 
 
 @transaction.atomic
 def cancel(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
-    """Give the time back and keep the bag: it waits until its keep day."""
+    """Give the time back and keep the bag: it waits until its keep day. Gives back the promise that ended.
+
+    Orders of the promise for which `by` does not speak keep it (see `queries.speaks_for`).
+    """
     appointment, orders = _with_orders(appointment_id)
-    appointment.move(AppointmentState.CANCELLED, at=now, by=by)
-    texts.hush(orders=orders, why="time_given_back", now=now, by=by)
-    slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
+    mine = _decided(appointment, orders, by)
+    unsaid = texts.hush(orders=mine, why="time_given_back", now=now, by=by)
+    apart = len(mine) < len(orders)
+    if apart:
+        ended = _twin(appointment, mine, AppointmentState.CANCELLED, by=by, now=now)
+        if unsaid:
+            _say_anew(appointment, [order for order in orders if order not in mine], now=now)
+    else:
+        ended = appointment
+        appointment.move(AppointmentState.CANCELLED, at=now, by=by)
+    if unsaid or apart:  # what was told of this time is over, or has not been told at all
+        _say_anew(ended, mine, now=now)
+    if not apart:
+        slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
     live.publish([f"point:{appointment.point_id}"], now=now)
-    return appointment
+    return ended
+
+
+def _decided(appointment: Appointment, orders: Sequence[Order], by: Actor) -> list[Order]:
+    """The orders of a promise still ahead for which `by` decides; refuses (`no_appointment`) where there is none."""
+    mine = queries.speaks_for(by, orders)
+    if appointment.state not in PROMISED or (orders and not mine):
+        raise NoAppointment(appointment=appointment.pk, state=appointment.state)
+    return mine
 
 
 def drop_if_empty(*, appointment: Appointment | None, by: Actor, now: datetime) -> None:
@@ -212,7 +179,8 @@ def answers_due(*, now: datetime) -> int:
     Where an answer could not have arrived, or while the bag is not even ready, silence is always consent.
     """
     due = Appointment.objects.filter(state=AppointmentState.OFFERED, answer_by__lte=now)
-    return sum(_answer_due(pk, now=now) for pk in due.order_by("id").values_list("pk", flat=True)[:BATCH])
+    keys = due.order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("answers that are due", keys, lambda pk: _answer_due(pk, now=now)))
 
 
 @transaction.atomic
@@ -237,8 +205,13 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
 
 def misses_due(*, now: datetime) -> int:
     """Note who did not come within the grace period; a party that is here is never missed."""
-    due = Appointment.objects.filter(state=AppointmentState.CONFIRMED, miss_after__lte=now)
-    return sum(_miss(pk, now=now) for pk in due.order_by("id").values_list("pk", flat=True)[:BATCH])
+    packed = Order.objects.filter(appointment=OuterRef("pk"), state=OrderState.READY)
+    here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
+    due = Appointment.objects.filter(
+        Exists(packed), ~Exists(here), state=AppointmentState.CONFIRMED, miss_after__lte=now
+    )
+    keys = due.order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
 
 
 @transaction.atomic
@@ -250,7 +223,10 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
     if not ready or any(order.visit is not None and order.visit.state in HERE for order in orders):
         return 0
     appointment.move(AppointmentState.MISSED, at=now, by=RULE)
+    texts.hush(orders=ready, why="missed", now=now)
     for order in ready:
+        if texts.was_reached(order):
+            strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
         texts.about_order("missed", order, now=now, not_after=order.keep_until)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
@@ -260,7 +236,8 @@ def not_ready_in_time(*, now: datetime) -> int:
     """Move promises whose slot begins while nothing is packed: to the next free slot, and say so. Not their fault."""
     begun = Appointment.objects.filter(state__in=PROMISED, slot__starts_at__lte=now)
     begun = begun.exclude(orders__state=OrderState.READY).exclude(orders__state=OrderState.HANDED_OVER)
-    return sum(_move_on(pk, now=now) for pk in begun.order_by("id").values_list("pk", flat=True)[:BATCH])
+    keys = begun.order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("bags that are late", keys, lambda pk: _move_on(pk, now=now)))
 
 
 @transaction.atomic
@@ -269,22 +246,64 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     packing = [order for order in orders if order.state == OrderState.PICKING]
     if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
         return 0
-    rooms = slots.free(point_id=appointment.point_id, now=now, accessible=appointment.accessible, limit=1)
-    texts.hush(orders=packing, why="time_changed", now=now)
-    if packing and rooms:
-        new = _instead(appointment, packing, rooms[0], ready=False, by=RULE, now=now)
-        texts.offer(new, packing, now=now, template="moved")
-    else:
-        appointment.move(AppointmentState.CANCELLED, at=now, by=RULE)
-        Order.objects.filter(pk__in=[order.pk for order in packing]).update(appointment=None)
+    if _next_free(appointment, packing, after=None, template="moved", by=RULE, now=now) is None:
         for order in packing:
             texts.about_order("late", order, now=now)
-        slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
-    live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
 
 
-_TOLD = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
+@transaction.atomic
+def move_away(*, appointment_id: int, kept_until: datetime, by: Actor, now: datetime) -> Appointment | None:
+    """Give a party the next free time, since theirs falls away, and tell it before the old one; no fault of theirs.
+
+    Never an earlier one: they may not be able to come by then. Where no time is free the promise ends, staff call, and
+    packed bags are kept at least until `kept_until`. None then, and when nothing is promised any more.
+    """
+    old, orders = _with_orders(appointment_id)
+    if old.state not in PROMISED:
+        return None
+    after = max(old.slot.starts_at, now + timedelta(minutes=queries.rules_of(old.point_id).lead_minutes))
+    new = _next_free(old, orders, after=after, template="closing", until=old.slot.starts_at, by=by, now=now)
+    if new is None:
+        bags = queries.orders(pk__in=[order.pk for order in orders])
+        bags.filter(state=OrderState.READY, keep_until__lt=kept_until).update(keep_until=kept_until)
+        for order in bags.order_by("pk"):
+            template = "closing_kept" if order.keep_until is not None else "closing_packing"
+            texts.about_order(template, order, now=now, by_phone=True)
+    return new
+
+
+def _next_free(
+    old: Appointment,
+    orders: Sequence[Order],
+    *,
+    after: datetime | None,
+    template: str,
+    by: Actor,
+    now: datetime,
+    until: datetime | None = None,
+) -> Appointment | None:
+    """Put the next free time, from `after` on, in the place of a locked promise and say so with `template`.
+
+    Where there is none the promise ends, which is the caller's to say; None then.
+    """
+    ready = any(order.state == OrderState.READY for order in orders)
+    rooms = slots.free(point_id=old.point_id, now=now, accessible=old.accessible, after=after, ready=ready, limit=1)
+    texts.hush(orders=orders, why="time_changed", now=now, by=by)
+    new = None
+    if orders and rooms:
+        new = _instead(old, orders, rooms[0], ready=ready, why="", by=by, now=now)
+        texts.offer(new, orders, now=now, template=template, until=until)
+    else:
+        old.move(AppointmentState.CANCELLED, at=now, by=by)
+        Order.objects.filter(pk__in=[order.pk for order in orders]).update(appointment=None)
+        slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
+    live.publish([f"point:{old.point_id}"], now=now)
+    return new
+
+
+TOLD = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
+"""What is read of an order with it, to tell its people something."""
 
 
 def lock_together(order_id: int) -> None:
@@ -296,7 +315,7 @@ def lock_together(order_id: int) -> None:
 
 def _locked(order_id: int) -> Order:
     lock_together(order_id)
-    order = Order.objects.select_related(*_TOLD).filter(pk=order_id).first()  # read after the lock; see orders.locked
+    order = Order.objects.select_related(*TOLD).filter(pk=order_id).first()  # read after the lock; see orders.locked
     if order is None:
         raise OrderNotFound(order=order_id)
     if order.state not in OPEN_ORDER:
@@ -308,7 +327,7 @@ def _with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
     """Lock the open orders of a promise and then the promise itself; its slot comes with it."""
     orders = Order.objects.filter(appointment_id=appointment_id, state__in=OPEN_ORDER).order_by("pk")
     locked = [order.pk for order in orders.select_for_update(no_key=True)]
-    found = list(Order.objects.select_related(*_TOLD).filter(pk__in=locked).order_by("pk"))
+    found = list(Order.objects.select_related(*TOLD).filter(pk__in=locked).order_by("pk"))
     appointment = (
         Appointment.objects.select_for_update(of=("self",), no_key=True)
         .select_related("slot__point__library")
@@ -320,9 +339,11 @@ def _with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
     return appointment, found
 
 
-def _of_party(order: Order, slot_id: int | None, *, now: datetime | None = None) -> Appointment | None:
+def promise_of_party(
+    order: Order, slot_id: int | None, *, now: datetime | None = None, by: Actor = RULE
+) -> Appointment | None:
     """A live promise that others of the order's party hold: for that slot, or for any slot not begun yet."""
-    for other in queries.party_of(order).exclude(pk=order.pk):
+    for other in queries.party_of(order, by=by).exclude(pk=order.pk):
         appointment = queries.live_appointment(other)
         if appointment is None:
             continue
@@ -334,62 +355,153 @@ def _of_party(order: Order, slot_id: int | None, *, now: datetime | None = None)
     return None
 
 
-def _needs_accessible(orders: Iterable[Order]) -> bool:
+def needs_accessible(orders: Iterable[Order]) -> bool:
+    """Whether somebody of a party leaves the car."""
     return any(order.patron is not None and order.patron.accessible_place for order in orders)
 
 
-def _take(slot: Slot, *, accessible: bool, ready: bool, now: datetime) -> None:
-    if not slots.take(slot_id=slot.pk, accessible=accessible):
+def _take(slot: Slot, *, accessible: bool, ready: bool, now: datetime) -> int:
+    place = slots.take(slot_id=slot.pk, accessible=accessible)
+    if not place:
         raise slots.unavailable(point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready)
+    return place
+
+
+def terms(slot: Slot, rules: PointRules, *, place: int, now: datetime) -> dict[str, Any]:
+    """The columns of a new promise that follow from its slot, the place that was taken in it, and the point's rules."""
+    answer_by = min(now + timedelta(minutes=rules.answer_minutes), slot.starts_at)
+    return {
+        "point_id": slot.point_id,
+        "slot": slot,
+        "offered_at": now,
+        "answer_by": max(now, answer_by),
+        "miss_after": slot.ends_at + timedelta(minutes=rules.grace_minutes),
+        "arrive_at": scheduling.arrival(slot.starts_at, slot.ends_at, place=place, capacity=slot.capacity),
+    }
 
 
 def _begin(
     slot: Slot,
     rules: PointRules,
     *,
+    place: int,
     accessible: bool,
     by: Actor,
     now: datetime,
+    why: str = "",
     offer: int = 1,
     instead_of: Appointment | None = None,
 ) -> Appointment:
-    answer_by = min(now + timedelta(minutes=rules.answer_minutes), slot.starts_at)
     return Appointment.begin(
         at=now,
         by=by,
-        point_id=slot.point_id,
-        slot=slot,
+        **terms(slot, rules, place=place, now=now),
         accessible=accessible,
-        offered_at=now,
-        answer_by=max(now, answer_by),
-        miss_after=slot.ends_at + timedelta(minutes=rules.grace_minutes),
+        why=why,
         offer=offer,
         instead_of=instead_of,
     )
 
 
 def _instead(
-    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, by: Actor, now: datetime
+    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, why: str, by: Actor, now: datetime
 ) -> Appointment:
     """Replace a promise. Both slots are counted in the order of their ids: two changes cannot lock each other out."""
     old.move(AppointmentState.CHANGED, at=now, by=by)
     if old.slot_id < slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
-    _take(slot, accessible=old.accessible, ready=ready, now=now)
+    place = _take(slot, accessible=old.accessible, ready=ready, now=now)
     if old.slot_id > slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
     rules = queries.rules_of(old.point_id)
-    new = _begin(slot, rules, accessible=old.accessible, by=by, now=now, offer=old.offer, instead_of=old)
+    new = _begin(
+        slot,
+        rules,
+        place=place,
+        accessible=old.accessible,
+        why=why,
+        by=by,
+        now=now,
+        offer=old.offer,
+        instead_of=old,
+    )
     _attach(orders, new)
     return new
 
 
+def _apart(
+    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, accessible: bool, by: Actor, now: datetime
+) -> Appointment:
+    """A time of their own for some orders of a promise that the others keep."""
+    twin = _twin(old, orders, AppointmentState.CHANGED, by=by, now=now)
+    place = _take(slot, accessible=accessible, ready=ready, now=now)
+    rules = queries.rules_of(old.point_id)
+    new = _begin(
+        slot,
+        rules,
+        place=place,
+        accessible=accessible,
+        why=Appointment.Why.CHOSEN,
+        by=by,
+        now=now,
+        offer=old.offer,
+        instead_of=twin,
+    )
+    _attach(orders, new)
+    return new
+
+
+def _twin(
+    old: Appointment, orders: Sequence[Order], ended: AppointmentState, *, by: Actor, now: datetime
+) -> Appointment:
+    """What some orders had of a promise that the others keep: for the journal, and never counted in the slot."""
+    twin = Appointment.begin(
+        at=now,
+        by=by,
+        point_id=old.point_id,
+        slot_id=old.slot_id,
+        offered_at=old.offered_at,
+        answer_by=old.answer_by,
+        miss_after=old.miss_after,
+        arrive_at=old.arrive_at,
+        why=old.why,
+        offer=old.offer,
+    )
+    twin.move(ended, at=now, by=by)
+    _attach(orders, twin)
+    return twin
+
+
+def _say_anew(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
+    """Tell those whose bags are ready how it stands with this promise, or with none if it has ended."""
+    ready = [order for order in orders if order.state == OrderState.READY]
+    if ready:
+        texts.again(appointment, ready, now=now)
+
+
 def _attach(orders: Sequence[Order], appointment: Appointment) -> None:
-    """Give orders a promise; a ready bag is kept at least until its time is over."""
-    mine = Order.objects.filter(pk__in=[order.pk for order in orders])
-    mine.update(appointment=appointment)
-    mine.filter(state=OrderState.READY, keep_until__lt=appointment.miss_after).update(keep_until=appointment.miss_after)
-    for order in orders:
+    attach([(appointment, orders)])
+
+
+def attach(promises: Iterable[tuple[Appointment, Sequence[Order]]]) -> None:
+    """Give orders their promises, in one statement; a ready bag is kept at least until its time is over."""
+    pairs = [(order, appointment) for appointment, orders in promises for order in orders]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE pickup_order AS bag SET appointment_id = given.appointment,
+                keep_until = CASE WHEN bag.state = %s THEN GREATEST(bag.keep_until, given.until) ELSE bag.keep_until END
+            FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS given (bag, appointment, until)
+            WHERE bag.id = given.bag
+            """,
+            [
+                OrderState.READY,
+                [order.pk for order, _appointment in pairs],
+                [appointment.pk for _order, appointment in pairs],
+                [appointment.miss_after for _order, appointment in pairs],
+            ],
+        )
+    for order, appointment in pairs:
         order.appointment = appointment
         if order.state == OrderState.READY and order.keep_until is not None:
             order.keep_until = max(order.keep_until, appointment.miss_after)

@@ -6,10 +6,8 @@ the lock of their common order, and end in one visit.
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Sequence
 from datetime import datetime
-from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -17,7 +15,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import queries
+from pickup import plates, queries
 from pickup.errors import AlreadyHandedOver, NoOpenOrder, OrderNotFound, PointNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -41,7 +39,7 @@ def arrive(
     """Somebody is at a pickup point, by whatever door they told us; early is fine.
 
     Saying it again gives back the same visit, with a new bay or plate noted. Every open order that comes in the same
-    car (see `queries.party_of`) is tied to the visit, packed or not.
+    car, as far as `by` may say (see `queries.party_of`), is tied to the visit, packed or not.
     A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
     stranger's car gets a visit of their own, without the plate.
     Staff and devices may note a car without any order. Refuses people who come to collect and have no open order
@@ -50,7 +48,7 @@ def arrive(
     """
     if purpose not in Visit.Purpose.values:
         raise BadInput(field="purpose", known=Visit.Purpose.values)
-    plate, bay = written(plate, field="plate", longest=20).replace(" ", ""), written(bay, field="bay", longest=10)
+    plate, bay = plates.plate(plate), plates.written(bay, field="bay", longest=10)
     if not queries.points().filter(pk=point_id).exists():
         raise PointNotFound(field="pickup_point")
     if by.kind == "collector" and order_id is None:
@@ -60,7 +58,9 @@ def arrive(
         patron_id = by.id
     elif order is not None:
         patron_id = order.patron_id
-    bags = queries.bags_of_car(point_id=point_id, patron_id=patron_id, order=order)
+    bags = in_this_car(queries.bags_of_car(point_id=point_id, patron_id=patron_id, order=order, by=by), order, by)
+    if order is not None and bags and order not in bags:  # that bag waits in the car of its own people
+        patron_id = bags[0].patron_id
     if not bags:
         _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
     visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, by=by, now=now)
@@ -68,19 +68,23 @@ def arrive(
     return visit
 
 
-def written(text: str, *, field: str, longest: int) -> str:
-    """What was typed on a plate or bay field: one form of each letter, no control characters, upper case."""
-    folded = " ".join(unicodedata.normalize("NFKC", text).upper().split())
-    if len(folded) > longest or any(unicodedata.category(ch).startswith("C") for ch in folded):
-        raise BadInput(field=field)
-    return folded
+def in_this_car(bags: list[Order], asked: Order | None, by: Actor) -> list[Order]:
+    """The bags of a car, with those apart whose patrons are here in a car of their own.
 
-
-def already_handed_over(order: Order) -> AlreadyHandedOver:
-    """The refusal for a bag that has been given, with the local time at which it was."""
-    at = order.handed_over_at
-    local = at.astimezone(ZoneInfo(order.library.zone)) if at else None
-    return AlreadyHandedOver(number=order.shown, at=f"{local:%H:%M}" if local else "")
+    A patron who arrives speaks for the own household. Whoever names such a bag later means that car, and with a bag of
+    somebody else does not put it into that car. A collector who says so from the named number has the others' bags.
+    """
+    cars = {bag.visit_id: bag.visit for bag in bags if bag.visit is not None and bag.visit.state in HERE}
+    by_themselves = queries.begun_by_patrons([pk for pk in cars if pk is not None])
+    for pk, car in cars.items():
+        if pk not in by_themselves or car.patron_id is None:
+            continue
+        family = queries.family_of(car.patron_id)
+        inside = [bag for bag in bags if bag.visit_id == pk]
+        others = [bag for bag in bags if bag.visit_id != pk]
+        if any(bag.patron_id not in family for bag in others):
+            bags = others if asked not in inside or queries.has_the_telephone(by) else inside
+    return bags
 
 
 def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
@@ -89,7 +93,7 @@ def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
     if order is None or not may_collect(order, by):
         raise OrderNotFound(field="order")
     if order.state == OrderState.HANDED_OVER:
-        raise already_handed_over(order)
+        raise AlreadyHandedOver.of(order)
     if order.state not in OPEN_ORDER:
         raise NoOpenOrder(order=order.pk, state=order.state)
     return order
@@ -100,9 +104,9 @@ def may_collect(order: Order, by: Actor) -> bool:
     if by.id is None:
         return by.kind not in FOR_THEMSELVES
     if by.kind == "patron":
-        return order.patron_id == by.id or queries.party_of(order).filter(patron_id=by.id).exists()
+        return order.patron_id == by.id or queries.party_of(order, by=by).filter(patron_id=by.id).exists()
     if by.kind == "collector":
-        return order.pk == by.id or queries.party_of(order).filter(pk=by.id).exists()
+        return order.pk == by.id or queries.party_of(order, by=by).filter(pk=by.id).exists()
     return by.kind != "anyone"
 
 
@@ -113,7 +117,7 @@ def _check_without_bag(
     if by.kind in FOR_THEMSELVES:
         if purpose == Visit.Purpose.COLLECT or patron_id is None:
             last = queries.handed_over_lately(point_id=point_id, patron_id=patron_id, now=now)
-            raise already_handed_over(last) if last is not None else NoOpenOrder()
+            raise AlreadyHandedOver.of(last) if last is not None else NoOpenOrder()
     elif purpose == Visit.Purpose.COLLECT and patron_id is None and not named:
         raise BadInput(field="order")
 
@@ -150,6 +154,7 @@ def _one_visit(
                     bay=bay,
                     door=by.channel,
                     arrived_at=now,
+                    queued_at=now,
                 )
                 if not _tie(bags, visit):
                     raise _OtherVisit

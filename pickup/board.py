@@ -1,31 +1,20 @@
-"""The lane board: who is here, in which order, with what ready; and the streams that tell a page to look again.
-
-An event carries only a version. The page fetches its fragment anew, so a missed event does no harm.
-"""
+"""The lane board: who is here, in which order, what is ready and where it stands, which bags to bring next."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import aclosing
 from dataclasses import dataclass
 from datetime import datetime
 
-from asgiref.sync import sync_to_async
-from django.db import connections
-from django.http import HttpRequest, StreamingHttpResponse
-from django.views.decorators.http import require_GET
-
 from core import live
-from core.actor import Actor
-from core.refusal import TooMany
-from lending import auth
-from pickup import queries, texts, waits, watch
+from pickup import queries, texts, waits
 from pickup.errors import PointNotFound
 from pickup.models import Lane, Order, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
 
-RETRY = 2000  # milliseconds until a browser opens a broken stream again
-MOST_STREAMS = 1000  # of one process
+BRING = 6
+"""So many bags somebody can carry, or fetch with one trolley, before the next look."""
+
+IN_WRITING = "board"  # the need of those who read at the window what others hear
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,17 +29,30 @@ class Book:
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """One order of a car: its number, whose it is, whether it is ready, its books."""
+    """One order of a car: its number and its place on the shelf, what to do, whether it is ready, its books."""
 
     order_id: int
     number: str
     shown: str
+    place: str
     patron_name: str
     state: str
+    state_shown: str
     ready: bool
     books: list[Book]
-    needs: str
-    note: str
+    needs: list[str]
+    in_writing: bool
+    language: str
+
+    @property
+    def count(self) -> int:
+        """How many books are meant for this bag, or were given with it."""
+        return len(self.books)
+
+    @property
+    def packed(self) -> int:
+        """How many of them lie in it by now."""
+        return sum(1 for book in self.books if book.state == LineState.PACKED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +92,18 @@ class LaneNow:
 
 
 @dataclass(frozen=True, slots=True)
+class Place:
+    """A car in the line and where it can be moved: `up` and `down` are the cars that it would then stand before.
+
+    `down` 0 is the end of the line, None means that it cannot go further that way.
+    """
+
+    car: Car
+    up: int | None
+    down: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class Board:
     """A pickup point at one moment; `version` is what the stream says when nothing changed since."""
 
@@ -108,6 +122,34 @@ class Board:
         """Open lanes to which the next car can be called."""
         return [lane for lane in self.lanes if lane.open and lane.car is None]
 
+    @property
+    def shut_lanes(self) -> list[LaneNow]:
+        """Lanes at which nobody stands."""
+        return [lane for lane in self.lanes if not lane.open]
+
+    @property
+    def next_car(self) -> Car | None:
+        """The car that is called next: the first in line for which something is ready."""
+        return next((car for car in self.waiting if car.can_be_called), None)
+
+    @property
+    def line(self) -> list[Place]:
+        """The line of a single file with its ways to move a car; those that go first stay where they are."""
+        ids = [0 if car.first else car.visit_id for car in self.waiting]
+        return [
+            Place(
+                car,
+                up=None if car.first or not place or not ids[place - 1] else ids[place - 1],
+                down=None if car.first or place == len(ids) - 1 else [*ids, 0][place + 2],
+            )
+            for place, car in enumerate(self.waiting)
+        ]
+
+    @property
+    def to_bring(self) -> list[Bag]:
+        """The next bags to carry to the window: ready ones of those who wait, in the order of the line."""
+        return [bag for car in self.waiting for bag in car.ready][:BRING]
+
 
 def snapshot(*, point_id: int, now: datetime) -> Board:
     """The board of a point: lanes, cars called and waiting in their order, and those of the last ten minutes (`ended`).
@@ -123,7 +165,7 @@ def snapshot(*, point_id: int, now: datetime) -> Board:
     for order in queries.orders(visit__in=visits).order_by("number"):
         if order.visit_id is not None and (order.state in OPEN_ORDER or order.state == OrderState.HANDED_OVER):
             bags.setdefault(order.visit_id, []).append(order)
-    cars = [_car(visit, bags.get(visit.pk, []), now=now) for visit in visits]
+    cars = [car_of(visit, bags.get(visit.pk, []), now=now) for visit in visits]
     in_lane = {visit.lane_id: car for visit, car in zip(visits, cars, strict=True) if visit.state == VisitState.CALLED}
     return Board(
         point_id=point_id,
@@ -137,12 +179,13 @@ def snapshot(*, point_id: int, now: datetime) -> Board:
         called=[car for car in cars if car.state == VisitState.CALLED],
         waiting=[car for car in cars if car.state == VisitState.WAITING],
         ended=[car for car in cars if car.state not in HERE],
-        load=waits.now_at(point_id=point_id, now=now),
+        load=waits.at_points([point], now=now)[0],
     )
 
 
-def _car(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
-    bags = [_bag(order) for order in orders]
+def car_of(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
+    """A visit with its orders as the board shows them."""
+    bags = [bag_of(order) for order in orders]
     slots = [order.appointment.slot.starts_at for order in orders if order.appointment is not None]
     waiting = visit.state == VisitState.WAITING
     return Car(
@@ -164,77 +207,28 @@ def _car(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
     )
 
 
-def _bag(order: Order) -> Bag:
-    shown = {*IN_BAG, LineState.GIVEN}
+def bag_of(order: Order) -> Bag:
+    """An order as the board and the window show it."""
+    patron = order.patron
+    needs = list(patron.what_to_do) if patron is not None else []
+    in_writing = patron is not None and IN_WRITING in patron.needs
+    if patron is not None and in_writing:
+        needs.remove(str(patron.Need(IN_WRITING).label))  # it is shown as a sign of its own
     return Bag(
         order_id=order.pk,
         number=order.number,
         shown=order.shown,
-        patron_name=order.patron.name if order.patron is not None else "",
+        place=order.place,
+        patron_name=patron.name if patron is not None else "",
         state=order.state,
+        state_shown=order.get_state_display(),
         ready=order.state == OrderState.READY,
         books=[
             Book(line.copy.barcode, line.copy.title.title, line.copy.volume, line.state)
             for line in order.lines.all()
-            if line.state in shown
+            if line.state in {*IN_BAG, LineState.GIVEN}
         ],
-        needs=order.patron.needs if order.patron is not None else "",
-        note=order.note,
+        needs=needs,
+        in_writing=in_writing,
+        language=order.language,
     )
-
-
-# The streams
-
-
-@require_GET
-async def stream(request: HttpRequest, point_id: int) -> StreamingHttpResponse:
-    """Tell the board of a point, to its staff, that it changed (`/live/points/<id>/`)."""
-    await sync_to_async(_check_staff)(Actor.of(request), point_id)
-    return _answer([f"point:{point_id}"])
-
-
-@require_GET
-async def stream_now(request: HttpRequest, library_id: int) -> StreamingHttpResponse:
-    """Tell the public pages of a library that the load of one of its points changed (`/live/now/<library id>/`)."""
-    return _answer(await sync_to_async(_topics_of)(library_id))
-
-
-def _check_staff(by: Actor, point_id: int) -> None:
-    try:
-        point = queries.points(pk=point_id).first()
-        if point is None:
-            raise PointNotFound
-        auth.require_staff(by, point.library_id)
-    finally:
-        connections.close_all()
-
-
-def _topics_of(library_id: int) -> list[str]:
-    try:
-        topics = [f"point:{point.pk}" for point in queries.points(library_id=library_id)]
-    finally:
-        connections.close_all()
-    if not topics:
-        raise PointNotFound
-    return topics
-
-
-def _answer(topics: list[str]) -> StreamingHttpResponse:
-    if len(watch.hub().watchers) >= MOST_STREAMS:
-        raise TooMany(retry_after=10)
-    response = StreamingHttpResponse(_events(topics), content_type="text/event-stream")
-    response["Cache-Control"] = "no-cache"
-    response["X-Accel-Buffering"] = "no"
-    return response
-
-
-async def _events(topics: list[str]) -> AsyncIterator[str]:
-    """Server-sent events: `version` with the version, `stale` while it cannot be read, `here` when nothing happens."""
-    await sync_to_async(connections.close_all)()  # what the middleware read with is not needed for hours
-    yield f"retry: {RETRY}\n\n"
-    async with aclosing(watch.versions(topics)) as versions:
-        async for version in versions:
-            if version == watch.STALE:
-                yield "event: stale\ndata: old\n\n"
-            else:
-                yield f"event: version\ndata: {version}\n\n" if version else "event: here\ndata: -\n\n"

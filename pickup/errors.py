@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput, Forbidden, NotFound, Refusal
+from lending.errors import PointNotFound as PointNotFound  # noqa: PLC0414 (points are lending's; for those who ask here)
+
+if TYPE_CHECKING:
+    from pickup.models import Order
 
 
 class OrderNotFound(NotFound):
@@ -81,10 +88,17 @@ class NothingInBag(Refusal):
 
 
 class AlreadyHandedOver(Refusal):
-    """`at` is when."""
+    """`at` is when, local time."""
 
     code = "already_handed_over"
     sentence = _("This order was already handed over at %(at)s.")
+
+    @classmethod
+    def of(cls, order: Order) -> AlreadyHandedOver:
+        """The refusal for a bag that has been given."""
+        at = order.handed_over_at
+        local = at.astimezone(ZoneInfo(order.library.zone)) if at else None
+        return cls(number=order.shown, at=f"{local:%H:%M}" if local else "")
 
 
 class UndoTooLate(Refusal):
@@ -114,6 +128,18 @@ class NobodyWaiting(Refusal):
     sentence = _("Nobody is waiting whose bag is ready.")
 
 
+class GoesFirst(Refusal):
+    code = "goes_first"
+    sentence = _("This car goes before all others, since its hand-over was undone. It cannot be moved.")
+
+
+class QueueChanged(Refusal):
+    """`visit` is the neighbour that is not in the line any more."""
+
+    code = "queue_changed"
+    sentence = _("The line has changed meanwhile. Please look again.")
+
+
 class LinkOver(NotFound):
     code = "link_over"
     sentence = _("This address is no longer valid. Please call the library if you need help.")
@@ -122,11 +148,6 @@ class LinkOver(NotFound):
 class NotYours(Forbidden):
     code = "not_your_order"
     sentence = _("This is somebody else's order.")
-
-
-class PointNotFound(NotFound):
-    code = "unknown_pickup_point"
-    sentence = _("We could not find this pickup place.")
 
 
 class LaneNotFound(NotFound):
@@ -139,3 +160,25 @@ class AtAnotherPoint(Refusal):
 
     code = "at_another_point"
     sentence = _("This bag waits at another pickup place: %(point)s.")
+
+
+class NoSuchPlace(BadInput):
+    code = "unknown_place"
+    sentence = _("The pickup shelf has no place %(place)s. Please choose one from the list.")
+
+
+class PlaceTaken(Refusal):
+    code = "place_taken"
+    sentence = _("Another bag stands at %(place)s. Please choose another place.")
+
+
+class RehearsalNotFound(NotFound):
+    code = "unknown_rehearsal"
+    sentence = _("We could not find this rehearsal. Please look at the page again.")
+
+
+class RehearsalRunning(Refusal):
+    """Somebody has just started one. Facts: library."""
+
+    code = "rehearsal_running"
+    sentence = _("A colleague has just started a rehearsal here. Please look at the page again.")

@@ -2,19 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from datetime import date
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
+from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
+from core.refusal import BadInput
 from lending.forms import Refusable
-from pickup.lane import digits
+from pickup import notes
+from pickup.names import digits
+
+if TYPE_CHECKING:
+    from lending.models import Contact
 
 BIGGEST_ID = 2**63 - 1
 ANYBODY_ELSE = "other"
 
 _NUMERIC = {"inputmode": "numeric", "autocomplete": "off"}
 _SCAN = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "enterkeyhint": "go"}
+
+
+def day_of(text: str, *, field: str) -> date:
+    """A day as a browser's date field sends it; refuses with `invalid` any other."""
+    try:
+        return date.fromisoformat(text.strip()[:10])
+    except ValueError as error:
+        raise BadInput(field=field) from error
 
 
 class SlotForm(Refusable):
@@ -25,11 +41,27 @@ class SlotForm(Refusable):
     )
 
 
+class DayForm(Refusable):
+    """One day that shall be closed or open, and why."""
+
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}))
+    reason = forms.CharField(
+        label=_("Why"), max_length=80, required=False, widget=forms.TextInput(attrs={"autocomplete": "off"})
+    )
+
+
 class AskForm(Refusable):
     """Where, when and who, for the books on somebody's list."""
 
     point = forms.IntegerField(min_value=1, max_value=BIGGEST_ID)
     slot = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID)
+    plate = forms.CharField(
+        label=_("Number plate"),
+        max_length=20,
+        required=False,
+        help_text=_("If you like: we find your car sooner."),
+        widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
+    )
     who = forms.ChoiceField(choices=[("me", _("I come myself")), (ANYBODY_ELSE, _("Somebody else comes"))])
     name = forms.CharField(label=_("Name"), max_length=80, required=False)
     number = forms.CharField(
@@ -61,8 +93,49 @@ class AskForm(Refusable):
 class HereForm(Refusable):
     """Where the car stands, if there are numbered places."""
 
-    bay = forms.CharField(label=_("Number of your parking place"), max_length=10, required=False)
-    plate = forms.CharField(max_length=20, required=False)
+    bay = forms.CharField(
+        label=_("Number of your parking place"),
+        max_length=10,
+        required=False,
+        widget=forms.TextInput(attrs={**_NUMERIC}),
+    )
+    plate = forms.CharField(label=_("Number plate"), max_length=20, required=False)
+
+
+class DayListForm(Refusable):
+    """How a list of another system is to be read, and for which day."""
+
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
+    map = forms.ChoiceField(label=_("Where it comes from"), required=False)
+    encoding = forms.ChoiceField(
+        label=_("Encoding"),
+        required=False,
+        choices=[("", _("found out")), ("utf-8", "UTF-8"), ("cp949", "CP949"), ("utf-16", "UTF-16")],
+    )
+    packed = forms.BooleanField(label=_("The bags are packed already"), required=False)
+
+    def __init__(self, *args: Any, maps: Sequence[tuple[str, str]], days: tuple[date, date], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.days = days
+        cast("forms.ChoiceField", self.fields["map"]).choices = [("", _("found out")), *maps]
+
+    def clean_day(self) -> date:
+        """Today or a day within the next weeks."""
+        day = cast("date", self.cleaned_data["day"])
+        if not self.days[0] <= day <= self.days[1]:
+            raise forms.ValidationError(_("Please choose a day within the next 60 days."))
+        return day
+
+
+class NoteForm(Refusable):
+    """A sentence for the library."""
+
+    text = forms.CharField(
+        label=_("Your message"),
+        max_length=notes.LONGEST,
+        widget=forms.Textarea(attrs={"rows": 3}),
+        help_text=_("For example: we come ten minutes later, on foot."),
+    )
 
 
 class CodeForm(Refusable):
@@ -98,26 +171,180 @@ class CodeForm(Refusable):
         return found
 
 
+def four_digits(typed: str) -> str:
+    """The order number if that is what was typed or scanned, such as 47-21; else ""."""
+    tidy = typed.strip()
+    found = digits(tidy)
+    return found if len(found) == 4 and len(tidy) <= 6 else ""
+
+
 class ScanForm(Refusable):
     """One field for a scanner that types, or for a person."""
 
     barcode = forms.CharField(label=_("Barcode"), max_length=80, widget=forms.TextInput(attrs=_SCAN))
 
+    @property
+    def as_order_number(self) -> str:
+        """The four digits of a bag's slip, or ""."""
+        return four_digits(self.cleaned_data["barcode"])
 
-class FindForm(Refusable):
-    """Order number, card or a book of the bag: whatever is at hand at the window."""
+
+class ShelfForm(Refusable):
+    """One bag of the pickup shelf."""
 
     number = forms.CharField(
-        label=_("Order number, card or a book of the bag"), max_length=80, widget=forms.TextInput(attrs=_SCAN)
+        label=_("Order number"), max_length=20, required=False, widget=forms.TextInput(attrs=_SCAN)
     )
 
     @property
     def as_order_number(self) -> str:
-        """The four digits if that is what was typed, such as 47-21; else ""."""
+        """The four digits; what is no order number stays as it is and is found nowhere. "" for all bags."""
         typed = self.cleaned_data["number"].strip()
-        found = digits(typed)
-        return found if len(found) == 4 and len(typed) <= 6 else ""
+        return four_digits(typed) or typed
 
 
-class CardForm(Refusable):
-    card = forms.CharField(label=_("Card number"), max_length=80, widget=forms.TextInput(attrs=_SCAN))
+class PlaceForm(Refusable):
+    """A place of the pickup shelf."""
+
+    place = forms.CharField(label=_("Place"), max_length=12)
+
+
+class FindForm(Refusable):
+    """Whatever is at hand at the window; see `scans.read`."""
+
+    number = forms.CharField(
+        label=_("Order number, card, book, or the last four digits of a phone or a plate"),
+        max_length=80,
+        widget=forms.TextInput(attrs=_SCAN),
+    )
+
+
+class CallerForm(Refusable):
+    """Who calls: whatever they know of a card, a telephone number, a name."""
+
+    caller = forms.CharField(
+        label=_("Card number, phone number or name"),
+        max_length=80,
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+
+
+class PatronForm(Refusable):
+    """What staff keep right about a patron."""
+
+    name = forms.CharField(label=_("Name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    accessible_place = forms.BooleanField(label=_("Leaves the car: needs an accessible place"), required=False)
+    child_until = forms.DateField(
+        label=_("Under 14 until"),
+        help_text=_("The day of turning 14. No birthday is kept."),
+        required=False,
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
+    blocked_until = forms.DateField(
+        label=_("Blocked until"), required=False, widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d")
+    )
+
+
+class EnrolForm(Refusable):
+    """A new patron, and what they agree to."""
+
+    card_number = forms.CharField(
+        label=_("Card number"), max_length=80, widget=forms.TextInput(attrs={**_SCAN, "autofocus": True})
+    )
+    name = forms.CharField(label=_("Name"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"}))
+    number = forms.CharField(
+        label=_("Telephone number"),
+        help_text=_("A landline is called. It may stay empty."),
+        max_length=30,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
+    )
+    language = forms.ChoiceField(label=_("Language"), choices=[("ko", "한국어"), ("en", "English")])
+    child_until = PatronForm.base_fields["child_until"]
+    guardian = forms.CharField(label=_("Name of the guardian who agrees"), max_length=80, required=False)
+    agrees = forms.BooleanField(
+        label=_("Has read the privacy page and agrees that name, card and number are kept to lend books"),
+        error_messages={"required": _("Without this nothing can be kept.")},
+    )
+    abroad = forms.BooleanField(label=_("Agrees to texts through a carrier abroad"), required=False)
+
+
+class TimesForm(Refusable):
+    """When somebody likes to come: weekdays, and from when until when; no weekday takes it back."""
+
+    weekdays = forms.TypedMultipleChoiceField(
+        choices=list(WEEKDAYS.items()),
+        coerce=int,
+        required=False,
+    )
+    begins = forms.TimeField(
+        label=_("From when"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    ends = forms.TimeField(
+        label=_("Until when"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        """Weekdays need hours."""
+        told = super().clean() or {}
+        begins, ends = told.get("begins"), told.get("ends")
+        if told.get("weekdays") and not self.errors:
+            if begins is None or ends is None:
+                self.add_error("begins" if begins is None else "ends", _("Please say from when until when."))
+            elif ends <= begins:
+                self.add_error("ends", _("This is not later than the beginning."))
+        return told
+
+
+class PhoneOrderForm(Refusable):
+    """The order of a caller: a time, who collects, on which number, what to do at the car."""
+
+    slot = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID)
+    who = forms.CharField(max_length=20)
+    name = forms.CharField(label=_("Name"), max_length=80, required=False)
+    number = forms.CharField(
+        label=_("Mobile number"),
+        max_length=30,
+        required=False,
+        widget=forms.TextInput(attrs={"type": "tel", "autocomplete": "off"}),
+    )
+    language = forms.ChoiceField(
+        label=_("Language of the texts"), choices=[("ko", "한국어"), ("en", "English")], required=False
+    )
+    needs = forms.MultipleChoiceField(required=False)
+    needs_note = forms.CharField(label=_("Something else to do"), max_length=200, required=False)
+
+    def __init__(
+        self, *args: Any, contacts: Sequence[Contact], needs: Sequence[tuple[str, Any]], **kwargs: Any
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self.known = {str(contact.pk) for contact in contacts}
+        cast("forms.MultipleChoiceField", self.fields["needs"]).choices = needs
+
+    def clean_who(self) -> str:
+        """One of the caller's numbers, the caller without any, or somebody else."""
+        who = str(self.cleaned_data["who"])
+        if who not in {*self.known, ANYBODY_ELSE, "me"}:
+            raise forms.ValidationError(_("Please choose who collects."))
+        return who
+
+    def clean(self) -> dict[str, Any]:
+        """A person who is sent needs a name and a number."""
+        cleaned = super().clean() or {}
+        if cleaned.get("who") == ANYBODY_ELSE:
+            for field in ("name", "number"):
+                if not cleaned.get(field):
+                    self.add_error(field, _("Please ask for it, or choose one of the numbers above."))
+        cleaned["language"] = cleaned.get("language") or "ko"
+        return cleaned
+
+    @property
+    def somebody_else(self) -> bool:
+        """Whether a person is named who is not known yet."""
+        return bool(self.cleaned_data["who"] == ANYBODY_ELSE)
+
+    @property
+    def contact_id(self) -> int | None:
+        """The known number that is told, None for the caller's first."""
+        who = self.cleaned_data["who"]
+        return int(who) if who in self.known else None

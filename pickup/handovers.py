@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
-from zoneinfo import ZoneInfo
 
 from core import nudge
 from core.actor import Actor
 from core.refusal import BadInput, Refusal
-from lending import loans, reservations
-from lending.errors import KeptElsewhere
+from lending import allocation, circulation, reservations
 from lending.states import ReservationState
-from pickup import appointments, queries, texts
+from pickup import appointments, places, queries, texts
 from pickup.errors import AlreadyHandedOver, NothingInBag, NothingReady, NotInOrder
 from pickup.models import Order, OrderLine
 from pickup.states import LineState, OrderState
@@ -28,11 +26,15 @@ NOT_GIVEN = ("not_wanted", "damaged", "missing")
 
 @dataclass(frozen=True, slots=True)
 class Given:
-    """What became of one copy: lent until `due_on`, or kept back for a `reason`."""
+    """What became of one copy: lent until `due_on`, or kept back for a `reason`.
+
+    Where another system keeps the loans there is a posting for it in place of a loan, and it says when the book is due.
+    """
 
     line: OrderLine
     copy: Copy
     loan_id: int | None = None
+    posting_id: int | None = None
     due_on: str = ""
     reason: str = ""
 
@@ -44,10 +46,7 @@ def give(*, order: Order, not_given: Mapping[str, str], by: Actor, now: datetime
     its reason; the rest is given. Books that were still to be fetched go into the patron's next bag.
     """
     if order.state == OrderState.HANDED_OVER:
-        at = order.handed_over_at
-        raise AlreadyHandedOver(
-            number=order.shown, at=at.astimezone(ZoneInfo(order.library.zone)).strftime("%H:%M") if at else ""
-        )
+        raise AlreadyHandedOver.of(order)
     if order.state != OrderState.READY:
         raise NothingReady(order=order.pk, state=order.state)
     packed = list(queries.lines_of_bag(order.pk, [LineState.PACKED]))
@@ -57,6 +56,7 @@ def give(*, order: Order, not_given: Mapping[str, str], by: Actor, now: datetime
     wrong = [reason for reason in not_given.values() if reason not in NOT_GIVEN]
     if wrong:
         raise BadInput(field="reason", known=list(NOT_GIVEN))
+    lock_titles([(order, not_given)])
     results = [_give_one(order, line, not_given.get(line.copy.barcode, ""), by=by, now=now) for line in packed]
     left = list(queries.lines_of_bag(order.pk, [LineState.TO_PICK]))
     OrderLine.move_many(left, LineState.DROPPED, at=now, by=by)
@@ -66,18 +66,28 @@ def give(*, order: Order, not_given: Mapping[str, str], by: Actor, now: datetime
     order.move(OrderState.HANDED_OVER, at=now, by=by, handed_over_at=now)
     appointments.keep(appointment=order.appointment, by=by, now=now)
     texts.hush_one(order, why="handed_over", now=now, by=by)
-    lent = [given for given in results if given.loan_id is not None]
-    if lent:
-        texts.about_order(
-            "receipt", order, now=now, kind="answer", not_before=now + texts.UNDO, due=lent[-1].due_on, count=len(lent)
-        )
+    lent = [given for given in results if not given.reason]
+    if lent and (order.patron is None or order.patron.text_receipts):
+        due = lent[-1].due_on
+        said = "receipt" if due else "given"
+        texts.about_order(said, order, now=now, kind="answer", not_before=now + texts.UNDO, due=due, count=len(lent))
     return results
+
+
+def lock_titles(bags: Iterable[tuple[Order, Mapping[str, str]]]) -> None:
+    """Lock the titles of what is kept back of some bags, all of them before any reservation of any of these bags.
+
+    A copy that is missing or damaged sends its reservation back into the queue of its title. Whoever gives several bags
+    in one transaction calls this first.
+    """
+    asked = [(order.pk, barcode) for order, not_given in bags for barcode in not_given]
+    allocation.lock_titles(queries.titles_in_bags(asked))
 
 
 def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: datetime) -> Given:
     if not reason and order.patron_id is not None:
         try:
-            loan = loans.check_out(
+            lent = circulation.check_out(
                 copy_id=line.copy_id,
                 patron_id=order.patron_id,
                 library_id=order.library_id,
@@ -85,13 +95,17 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
                 by=by,
                 now=now,
             )
-        except KeptElsewhere:
-            raise  # no book of this library can be lent here: the bag stays as it is
         except Refusal as refusal:
             reason = refusal.code
         else:
             line.move(LineState.GIVEN, at=now, by=by)
-            return Given(line, line.copy, loan_id=loan.pk, due_on=loan.due_on.isoformat())
+            return Given(
+                line,
+                line.copy,
+                loan_id=lent.loan.pk if lent.loan is not None else None,
+                posting_id=lent.posting.pk if lent.posting is not None else None,
+                due_on=lent.due_on.isoformat() if lent.due_on is not None else "",
+            )
     line.move(LineState.WITHHELD, at=now, by=by, reason=reason)
     if reason == "missing":
         reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
@@ -106,21 +120,24 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
 
 
 def take_again(*, order: Order, by: Actor, now: datetime) -> None:
-    """Undo a hand-over: the loans are void and the books lie in the bag again. The caller has locked the order.
+    """Undo a hand-over: the loans are void, or the postings taken back, and the books lie in the bag again.
 
-    A book that came back since stays given; refuses with `nothing_in_bag` when that leaves none.
+    The caller has locked the order. A book that came back since stays given; refuses with `nothing_in_bag` when that
+    leaves none.
     """
-    lent = [
-        (line, loan_id)
-        for line in queries.lines_of_bag(order.pk, [LineState.GIVEN])
-        if (loan_id := queries.loan_of(line.reservation_id)) is not None
-    ]
+    given = list(queries.lines_of_bag(order.pk, [LineState.GIVEN]))
+    out = circulation.still_out([line.reservation_id for line in given])
+    lent = [line for line in given if line.reservation_id in out]
     if not lent:
         raise NothingInBag
     keep = order.keep_until or now
-    order.move(OrderState.READY, at=now, by=by, handed_over_at=None, keep_until=max(keep, now + timedelta(days=1)))
-    for line, loan_id in lent:
-        loans.undo_check_out(loan_id=loan_id, by=by, now=now)
+    kept = max(keep, now + timedelta(days=1))
+    was = order.place  # another bag may stand there by now
+    order.move(OrderState.READY, at=now, by=by, handed_over_at=None, keep_until=kept, place="")
+    order.place = was
+    places.take(order=order)
+    for line in lent:
+        circulation.undo_check_out(lent=out[line.reservation_id], by=by, now=now)
         line.move(LineState.PACKED, at=now, by=by)
-    texts.hush(orders=[order], why="undone", now=now, by=by)
+    texts.hush_own(order, why="undone", now=now, by=by)
     appointments.keep_again(appointment=order.appointment, by=by, now=now)

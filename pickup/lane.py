@@ -6,7 +6,6 @@ whoever holds a visit takes a lane only with SKIP LOCKED, so that neither waits 
 
 from __future__ import annotations
 
-import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -21,8 +20,10 @@ from core.actor import RULE, Actor
 from core.moves import MoveRefused
 from core.refusal import BadInput
 from lending import copies, patrons
+from lending import queries as lending_queries
+from lending.errors import UnknownCard
 from pickup import handovers, queries
-from pickup.arrivals import FOR_THEMSELVES, already_handed_over, arrive
+from pickup.arrivals import FOR_THEMSELVES, arrive
 from pickup.errors import (
     AlreadyHandedOver,
     AtAnotherPoint,
@@ -33,12 +34,14 @@ from pickup.errors import (
     NobodyWaiting,
     NoOpenOrder,
     NothingReady,
+    NotYours,
     OrderNotFound,
     PointNotFound,
     UndoTooLate,
     VisitNotFound,
 )
 from pickup.models import Lane, Order, Visit
+from pickup.names import digits
 from pickup.states import HERE, OPEN_ORDER, OrderState, VisitState
 from pickup.texts import UNDO
 
@@ -124,6 +127,7 @@ def hand_over(*, visit_id: int, by: Actor, now: datetime, orders: Sequence[HandO
     asked = _asked(found, orders)
     if not asked and visit.purpose == Visit.Purpose.COLLECT:
         raise NothingReady(visit=visit.pk)
+    handovers.lock_titles(asked)
     given: list[handovers.Given] = []
     for bag, not_given in asked:
         given += handovers.give(order=bag, not_given=not_given, by=by, now=now)
@@ -135,13 +139,20 @@ def hand_over(*, visit_id: int, by: Actor, now: datetime, orders: Sequence[HandO
 
 @transaction.atomic
 def serve(
-    *, point_id: int, by: Actor, now: datetime, order_number: str = "", card_number: str = "", barcode: str = ""
+    *,
+    point_id: int,
+    by: Actor,
+    now: datetime,
+    order_number: str = "",
+    card_number: str = "",
+    barcode: str = "",
+    orders: Sequence[HandOver] = (),
 ) -> HandedOver:
     """One scan of a slip, a card or a book in the bag: the car is here, is called and gets its bags, all or nothing.
 
-    A car that waits or was called already is served as it stands. In a single file an open lane that is free is
-    used; with none free the car is served beside them. Refuses as `arrive` and `hand_over` do, and a bag that waits
-    at another pickup place (`at_another_point`).
+    A car that waits or was called already is served as it stands: the bags of `orders`, else every ready one. In a
+    single file an open lane that is free is used; with none free the car is served beside them. Refuses as `arrive`
+    and `hand_over` do, and a bag that waits at another pickup place (`at_another_point`).
     """
     if [bool(order_number), bool(card_number), bool(barcode)].count(True) != 1:
         raise BadInput(field="order_number")
@@ -155,8 +166,8 @@ def serve(
         _call(visit, lane, by=by, now=now)
     order.refresh_from_db(fields=["state", "handed_over_at"])
     if order.state == OrderState.HANDED_OVER:
-        raise already_handed_over(order)
-    return hand_over(visit_id=visit.pk, by=by, now=now)
+        raise AlreadyHandedOver.of(order)
+    return hand_over(visit_id=visit.pk, by=by, now=now, orders=orders)
 
 
 @transaction.atomic
@@ -174,11 +185,16 @@ def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
 def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """They drove away without their bag, which stays ready; they may come again.
 
-    A patron or collector may say so of their own visit only, else `unknown_visit`.
+    A patron or collector may say so of their own visit only, else `unknown_visit`; and not of a car that came for
+    other people's bags as well (`not_your_order`).
     """
     visit = _locked(visit_id)
-    if by.kind in FOR_THEMSELVES and not queries.is_of_visit(visit, by):
-        raise VisitNotFound
+    if by.kind in FOR_THEMSELVES:
+        if not queries.is_of_visit(visit, by):
+            raise VisitNotFound
+        bags = queries.orders(visit=visit, state__in=OPEN_ORDER)
+        if len(queries.speaks_for(by, bags)) < len(bags):
+            raise NotYours
     visit.move(VisitState.LEFT, at=now, by=by, ended_at=now)
     live.publish([f"point:{visit.point_id}"], now=now)
     return visit
@@ -264,10 +280,14 @@ def _lock(which: Q) -> list[Order]:
 
 
 def _lock_bags(visit: Visit) -> list[Order]:
-    """The orders of a visit, with those that its party opened since it arrived."""
-    tied = queries.orders(visit=visit, state__in=OPEN_ORDER).order_by("pk").first()
-    party = queries.bags_of_car(point_id=visit.point_id, patron_id=visit.patron_id, order=tied)
-    found = _lock(Q(visit=visit) | Q(pk__in=[order.pk for order in party]))
+    """The orders of a visit, with those that its people and their households opened since it arrived.
+
+    Not those that name the same collector: who is in the car was said at the arrival, by somebody who may say so.
+    """
+    tied = Order.objects.filter(visit=visit, state__in=OPEN_ORDER).values_list("patron_id", flat=True)
+    people = [pk for pk in {visit.patron_id, *tied} if pk is not None]
+    family = queries.bags_of_family(point_id=visit.point_id, patron_ids=people)
+    found = _lock(Q(visit=visit) | Q(pk__in=[order.pk for order in family]))
     bags = [
         order for order in found if order.visit_id == visit.pk or order.visit is None or order.visit.state not in HERE
     ]
@@ -297,11 +317,6 @@ def _served_already(visit: Visit) -> AlreadyHandedOver:
     return AlreadyHandedOver(visit=visit.pk, at=f"{local:%H:%M}" if local else "")
 
 
-def digits(number: str) -> str:
-    """An order number as somebody wrote or scanned it (47-21, full-width, with spaces) as its four digits."""
-    return "".join(ch for ch in unicodedata.normalize("NFKC", number) if ch in "0123456789")
-
-
 def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str, now: datetime) -> Order:
     """The order behind a scan at this point's library."""
     library_id = queries.point(point_id).library_id
@@ -318,12 +333,15 @@ def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str
             raise NoOpenOrder(barcode=barcode)
         return order
     patron = patrons.by_card(card_number)
-    bags = queries.bags_of_car(point_id=point_id, patron_id=patron.pk, order=None)
+    if not lending_queries.patrons_of([library_id]).filter(pk=patron.pk).exists():
+        raise UnknownCard(field="card_number")
+    bags = queries.bags_of_family(point_id=point_id, patron_ids=[patron.pk])
+    bags.sort(key=lambda bag: bag.patron_id != patron.pk)  # their own before the family's
     elsewhere = queries.orders(library_id=library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
     order = next(iter(bags), None) or elsewhere.first()
     if order is None:
         last = queries.handed_over_lately(point_id=point_id, patron_id=patron.pk, now=now)
-        raise already_handed_over(last) if last is not None else NoOpenOrder()
+        raise AlreadyHandedOver.of(last) if last is not None else NoOpenOrder()
     return order
 
 
@@ -331,7 +349,7 @@ def _next(point_id: int, count: int) -> list[Visit]:
     """The next visits that can be served and that nobody else is calling at this moment, locked."""
     waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
     ready = Exists(Order.objects.filter(visit=OuterRef("pk"), state=OrderState.READY))
-    can_be_served = waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "arrived_at", "pk")
+    can_be_served = waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "queued_at", "pk")
     return list(can_be_served.select_for_update(skip_locked=True, no_key=True)[:count])
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Any
 
 from django.http.response import HttpResponseBase
@@ -15,11 +16,13 @@ from lending import auth, patrons
 from lending import queries as lending_queries
 from lending.api import loans_within
 from lending.edge import Edge, note_look, told
-from lending.serializers import LoanRow, Nothing, read
+from lending.errors import UnknownCard
+from lending.serializers import LoanRow, Nothing, PostingRow, read
 from pickup import arrivals, lane, queries, returns
 from pickup.api import order_within, seen_by
 from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
 from pickup.models import Lane, Order, Visit
+from pickup.names import digits
 from pickup.serializers import (
     CalledRow,
     CallInput,
@@ -29,12 +32,20 @@ from pickup.serializers import (
     ServeInput,
     VisitInput,
     VisitRow,
+    of_visits,
 )
+
+
+def visit_rows(visit_ids: Collection[int], by: Actor) -> list[dict[str, Any]]:
+    """Visits, read again, in the order of the ids given."""
+    found = _visits().in_bulk(visit_ids)
+    visits = [found[pk] for pk in visit_ids]
+    return list(VisitRow(visits, many=True, context={**seen_by(by), **of_visits(visits, by)}).data)
 
 
 def visit_row(visit_id: int, by: Actor) -> dict[str, Any]:
     """One visit, read again."""
-    return dict(VisitRow(_visits().get(pk=visit_id), context=seen_by(by)).data)
+    return visit_rows([visit_id], by)[0]
 
 
 def _visits() -> Any:
@@ -46,14 +57,14 @@ def visit_at_work(actor: Actor, visit_id: int) -> Visit:
     visit: Visit | None = _visits().filter(pk=visit_id).first()
     if visit is None:
         raise VisitNotFound
-    if visit.point.library_id not in auth.staff_libraries(actor):
+    if visit.point.library_id not in auth.staff_libraries(actor, auth.Scope.LANE):
         raise Forbidden if queries.is_of_visit(visit, actor) else VisitNotFound
     return visit
 
 
-def point_at_work(actor: Actor, point_id: int) -> int:
+def point_at_work(actor: Actor, point_id: int, *, scope: str = auth.Scope.LANE) -> int:
     """The point's id, for those who work at its library; refuses others as if there were no such point."""
-    libraries = auth.require_any_staff(actor)
+    libraries = auth.require_any_staff(actor, scope)
     if not queries.points(pk=point_id, library_id__in=libraries).exists():
         raise PointNotFound
     return point_id
@@ -79,7 +90,7 @@ def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
         if named:
             raise BadInput(field=named)
     elif where is not None:
-        point_at_work(by, where)
+        point_at_work(by, where, scope=auth.Scope.ARRIVE)
     if "order" in given:
         order = _collected_by(by, given["order"])
         return {**arrival, "order_id": order.pk, "point_id": where or order.point_id}
@@ -87,8 +98,17 @@ def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
         order = _held(where, given["order_number"])
         return {**arrival, "order_id": order.pk, "point_id": where}
     if "card_number" in given:
-        arrival["patron_id"] = patrons.by_card(given["card_number"]).pk
+        arrival["patron_id"] = _borrower(by, given["card_number"])
     return {**arrival, "point_id": where}
+
+
+def _borrower(by: Actor, card_number: str) -> int:
+    """The patron with this card, if these libraries' programmes know them; refuses others with `unknown_card`."""
+    patron = patrons.by_card(card_number)
+    libraries = auth.staff_libraries(by, auth.Scope.ARRIVE)
+    if by.kind in {"staff", "device"} and not lending_queries.patrons_of(libraries).filter(pk=patron.pk).exists():
+        raise UnknownCard(field="card_number")
+    return patron.pk
 
 
 def _collected_by(by: Actor, order_id: int) -> Order:
@@ -102,7 +122,7 @@ def _collected_by(by: Actor, order_id: int) -> Order:
 
 def _held(point_id: int, number: str) -> Order:
     library_id = queries.point(point_id).library_id
-    held = queries.orders(library_id=library_id, number=lane.digits(number), number_released_at__isnull=True)
+    held = queries.orders(library_id=library_id, number=digits(number), number_released_at__isnull=True)
     order = held.first()
     if order is None:
         raise OrderNotFound(field="order_number")
@@ -121,7 +141,7 @@ class CallNext(Edge):
             called = lane.call_next(
                 point_id=point_at_work(by, point_id), lane_id=given["lane"], count=given["count"], by=by, now=now
             )
-            return answer({"visits": [visit_row(visit.pk, by) for visit in called]})
+            return answer({"visits": visit_rows([visit.pk for visit in called], by)})
 
 
 class HandOver(Edge):
@@ -155,8 +175,8 @@ def _handed_over(done: lane.HandedOver, by: Actor) -> dict[str, Any]:
         by=by,
         now=clock.now(),
     )
-    row = {"visit": _visits().get(pk=done.visit.pk), "given": done.given}
-    return dict(HandedOverRow(row, context=seen_by(by)).data)
+    row: dict[str, Any] = {"visit": _visits().get(pk=done.visit.pk), "given": done.given}
+    return dict(HandedOverRow(row, context={**seen_by(by), **of_visits([row["visit"]], by)}).data)
 
 
 class PutBack(Edge):
@@ -205,7 +225,7 @@ class _LaneAct(Edge):
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             read(Nothing, request)
-            libraries = auth.require_any_staff(by)
+            libraries = auth.require_any_staff(by, auth.Scope.LANE)
             if not Lane.objects.filter(pk=lane_id, point__library_id__in=libraries).exists():
                 raise LaneNotFound
             verb(lane_id=lane_id, by=by, now=now)
@@ -239,3 +259,19 @@ class UndoReturn(Edge):
             auth.require_any_staff(by)
             returns.undo(loan_id=loan_id, by=by, now=now)
             return answer(LoanRow(lending_queries.loans().get(pk=loan_id)).data)
+
+
+class UndoPosted(Edge):
+    @told("undo_posted_return", PostingRow, keyed=True)
+    def post(self, request: Request, posting_id: int) -> HttpResponseBase:
+        """The book was not returned after all, at a library that keeps its loans in another system."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            here = lending_queries.postings().filter(library_id__in=auth.require_any_staff(by))
+            if not here.filter(pk=posting_id).exists():
+                raise NotFound
+            returns.undo_posted(posting_id=posting_id, by=by, now=now)
+            row = here.get(pk=posting_id)
+            note_look([row], purpose="api undo return", by=by, now=now)
+            return answer(PostingRow(row).data)

@@ -9,6 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+from collections.abc import Collection
+from contextlib import suppress
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -18,8 +20,8 @@ from core import counters
 from notifications import phone
 from pickup import queries
 from pickup.errors import LinkOver, OrderNotFound
-from pickup.lane import digits
 from pickup.models import Link, Order
+from pickup.names import digits
 from pickup.states import OPEN_ORDER
 
 LENGTH = 16  # characters of base32: 80 bits, which nobody guesses
@@ -67,7 +69,7 @@ def for_about(about: str, *, now: datetime) -> str | None:
 def order_of(token: str) -> Order:
     """The order behind an address, whatever became of it, until its number is released; else refuses (`link_over`).
 
-    The edge limits how often one network address may ask; see `knock`.
+    The edge limits how often one network address may ask in vain; see `knock`.
     """
     found = Link.objects.filter(digest=_digest(token)).values("order_id", "generation").first()
     if found is None or Link.objects.filter(order_id=found["order_id"], generation__gt=found["generation"]).exists():
@@ -79,7 +81,7 @@ def order_of(token: str) -> Order:
 
 
 def knock(*, address: str, now: datetime) -> None:
-    """Count a look at a link page from a network address; refuses (`too_many_attempts`) who tries one after another."""
+    """Count a look at an address that is not valid; refuses (`too_many_attempts`) who tries one after another."""
     counters.hit(f"link:{address}", limit=60, per=timedelta(minutes=10), now=now)
 
 
@@ -90,8 +92,20 @@ def by_code(*, library_code: str, number: str, last_four: str, address: str, now
     for each network address, each order number and each library (`too_many_attempts`): call it outside a transaction,
     since a refused attempt counts too.
     """
-    wanted, four = digits(number), digits(last_four)
     counters.hit(f"code:from:{address}", limit=TRIES_OF_ADDRESS, per=timedelta(minutes=10), now=now)
+    return _named(library_code, number, last_four, now=now)
+
+
+def by_keys(*, library_codes: Collection[str], number: str, last_four: str, now: datetime) -> Order:
+    """The same for somebody who rings one number of several libraries and keys both in, from no network address."""
+    for library_code in library_codes:
+        with suppress(OrderNotFound):
+            return _named(library_code, number, last_four, now=now)
+    raise OrderNotFound
+
+
+def _named(library_code: str, number: str, last_four: str, *, now: datetime) -> Order:
+    wanted, four = digits(number), digits(last_four)
     counters.hit(f"code:at:{library_code[:40]}", limit=TRIES_AT_LIBRARY, per=timedelta(hours=1), now=now)
     if len(wanted) != 4 or len(four) != 4:
         raise OrderNotFound

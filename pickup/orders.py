@@ -12,13 +12,14 @@ from zoneinfo import ZoneInfo
 from django.db import IntegrityError, transaction
 from django.db.models import Q
 
-from core import live, nudge
+from core import live, nudge, sweeps
 from core.actor import RULE, Actor
-from lending import copies, reservations
+from lending import circulation, copies, quota, reservations, strikes
 from lending import queries as lending_queries
-from lending.states import ReservationState
-from pickup import appointments, queries, slots, texts
+from lending.states import ReservationState, StrikeKind
+from pickup import appointments, links, places, plates, queries, slots, texts
 from pickup.errors import (
+    AlreadyHandedOver,
     AlreadyPacked,
     NoNumberFree,
     NothingInBag,
@@ -36,6 +37,10 @@ BATCH = 500
 NUMBERS = range(1000, 10000)
 NUMBER_HELD = timedelta(days=1)
 """An order number rests for a day after the bag is gone, so that yesterday's text cannot open today's bag."""
+
+
+class _NothingLeft(Exception):
+    """None of the books that were to go into a bag can go into it any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,14 +62,20 @@ def request(
     now: datetime,
     slot_id: int | None = None,
     collector_id: int | None = None,
+    plate: str = "",
+    not_before: datetime | None = None,
 ) -> Requested:
     """Ask for books to be collected at a point, at a time if the point promises one while ordering.
 
     All or nothing: a refused title, quota or slot refuses the whole asking. With no copy allocated no time is taken
-    and `why` is `waiting`; the books join a bag when they come free.
+    and `why` is `waiting`; the books join a bag when they come free. `plate` is of the car that will come, as somebody
+    typed it (`invalid` if it cannot be one); a plate said before stands until another is said. A time that nobody
+    chose is the first free one, from `not_before` on.
     """
+    car = plates.plate(plate)
     rules = queries.rules_of(point_id)
-    _open_order(patron_id, point_id)  # locked before the titles that `place` locks, as everywhere
+    reservations.lock_borrower(patron_id=patron_id, point_id=point_id)
+    lock_open_order(patron_id, point_id)
     placed = reservations.place(
         patron_id=patron_id, items=items, point_id=point_id, by=by, now=now, collector_id=collector_id
     )
@@ -72,11 +83,13 @@ def request(
     if not bags:
         return Requested(None, placed, "waiting")
     order = bags[0]
+    if car and car != order.plate:
+        Order.objects.filter(pk=order.pk).update(plate=car)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
     elif rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER and order.appointment_id is None:
         needs = order.patron is not None and order.patron.accessible_place
-        rooms = slots.free(point_id=point_id, now=now, accessible=needs, limit=1)
+        rooms = slots.free(point_id=point_id, now=now, accessible=needs, limit=1, after=not_before)
         if rooms:
             appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
     for reservation in placed:
@@ -84,14 +97,21 @@ def request(
     return Requested(queries.orders(pk=order.pk).get(), placed)
 
 
-@transaction.atomic
 def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
-    """Put allocated reservations into bags: the patron's open bag at the point, else a new one.
+    """Put allocated reservations into bags: the patron's open bag at the point, else a new one; each in its own
+    transaction, so that one that cannot be made holds up no other.
 
     For ten minutes after a hand-over no new bag is opened for that patron and point, so that it can be undone.
     """
-    found = lending_queries.allocated(reservation_ids=reservation_ids)[:BATCH]
-    return _bag(list(found), opening=False, collector_id=None, by=by, now=now)
+    of_bag: dict[tuple[int, int], list[Reservation]] = {}
+    for row in lending_queries.allocated(reservation_ids=reservation_ids):
+        of_bag.setdefault((row.patron_id or 0, row.pickup_point_id), []).append(row)
+    made = sweeps.each(
+        "bags to fill",
+        of_bag,
+        lambda whose: _bag(of_bag[whose], opening=False, collector_id=None, by=by, now=now),
+    )
+    return [order for bags in made for order in bags]
 
 
 def _bag(
@@ -99,7 +119,7 @@ def _bag(
 ) -> list[Order]:
     of_bag: dict[tuple[int, int], list[Reservation]] = {}
     for reservation in found:
-        if reservation.state == ReservationState.ALLOCATED and reservation.patron_id is not None:
+        if reservation.patron_id is not None and lending_queries.can_be_bagged(reservation):
             of_bag.setdefault((reservation.patron_id, reservation.pickup_point_id), []).append(reservation)
     bags: list[Order] = []
     whose, where = {patron_id for patron_id, _ in of_bag}, {point_id for _, point_id in of_bag}
@@ -109,12 +129,19 @@ def _bag(
         order = _open_order(patron_id, point_id)
         if order is None and not opening and _just_handed_over(patron_id, point_id, now=now):
             continue
+        try:
+            with transaction.atomic():
+                begun = order or _begin(group[0], patron_id, point_id, by=by, now=now)
+                ids = sorted(row.pk for row in group)
+                bagged = reservations.bag(reservation_ids=ids, point_id=point_id, by=by, now=now)
+                if not bagged:
+                    raise _NothingLeft
+        except _NothingLeft:
+            continue  # called off, or wanted at another place, since they were looked at: no bag for nothing
         if order is None:
-            order = _begin(group[0], patron_id, point_id, by=by, now=now)
+            order = begun
         elif collector_id is not None and order.collector_id != collector_id and order.state == OrderState.PICKING:
-            order.collector_id = collector_id
-            order.save(update_fields=["collector"])
-        bagged = reservations.bag(reservation_ids=sorted(row.pk for row in group), by=by, now=now)
+            _collected_by(order, group[0], now=now)
         late = order.state == OrderState.READY
         OrderLine.begin_many(
             [{"order": order, "reservation": row, "copy_id": row.copy_id, "late": late} for row in bagged],
@@ -129,6 +156,22 @@ def _bag(
     if bags:
         live.publish({f"point:{order.point_id}" for order in bags}, now=now)
     return bags
+
+
+def _collected_by(order: Order, reservation: Reservation, *, now: datetime) -> None:
+    """Whom the later request names collects the whole bag, in their language; an address sent before is dead."""
+    order.collector = reservation.collector
+    if reservation.collector is not None:
+        order.language = reservation.collector.language
+    order.save(update_fields=["collector", "language"])
+    links.renew(order, now=now)
+
+
+def lock_open_order(patron_id: int, point_id: int) -> None:
+    """Lock the patron's open bag, with those that share its promise, before the titles that `place` locks."""
+    found = Order.objects.filter(patron_id=patron_id, point_id=point_id, state__in=OPEN_ORDER)
+    for order_id in found.values_list("pk", flat=True):
+        appointments.lock_together(order_id)
 
 
 def _open_order(patron_id: int, point_id: int) -> Order | None:
@@ -167,7 +210,7 @@ def _begin(reservation: Reservation, patron_id: int, point_id: int, *, by: Actor
                     return order
             elif "pickup_order_number_held_once" not in str(error):
                 raise
-    raise RuntimeError(f"no free order number at library {point.library_id}")
+    raise NoNumberFree  # others were faster eight times: hardly a number can be left
 
 
 def _free_number(library_id: int) -> str:
@@ -181,7 +224,13 @@ def _free_number(library_id: int) -> str:
 
 @transaction.atomic
 def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
-    """Put the scanned copy into this bag; refuses a copy that is not meant for it, and says for which it is."""
+    """Put the scanned copy into this bag; refuses a copy that is not meant for it, and says for which it is.
+
+    At a point that lends when packed it is on loan from now on.
+
+    A card that was blocked since the books were asked for is refused here (`patron_blocked`) and when the bag is marked
+    ready, never first at the window; staff cancel the order, or lift the block.
+    """
     order = locked(order_id)
     copy = copies.by_barcode(barcode)
     line = order.lines.filter(copy=copy).select_related("copy").order_by("-id").first()
@@ -190,8 +239,23 @@ def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
         raise NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
     if line.state == LineState.PACKED:
         raise AlreadyPacked(field="barcode", barcode=barcode)
+    _refuse_blocked(order, now=now)
     line.move(LineState.PACKED, at=now, by=by)
-    copies.to_bag(copy_id=copy.pk, by=by, now=now)
+    left_behind = OrderLine.objects.filter(copy=copy, state=LineState.TO_UNPACK)  # lent out of a dead bag meanwhile
+    OrderLine.move_many(left_behind, LineState.UNPACKED, at=now, by=by)
+    rules = queries.rules_of(order.point_id)
+    if rules.lend_at == PointRules.LendAt.PACKING and order.patron_id is not None:
+        circulation.pack(
+            copy_id=copy.pk,
+            patron_id=order.patron_id,
+            library_id=order.library_id,
+            reservation_id=line.reservation_id,
+            by=by,
+            now=now,
+        )
+    else:
+        copies.to_bag(copy_id=copy.pk, by=by, now=now)
+    places.plan(order=order)
     live.publish([f"point:{order.point_id}"], now=now)
     return line
 
@@ -222,20 +286,27 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     """The bag is packed: fix until when it is kept, confirm a time promised before, or have one offered, and tell."""
     appointments.lock_together(order_id)
     order = locked(order_id)
+    if order.state == OrderState.HANDED_OVER:  # the table lets it be ready again for an undone hand-over only
+        raise AlreadyHandedOver.of(order)
     if order.state == OrderState.PICKING:
         left = list(order.lines.filter(state=LineState.TO_PICK).values_list("copy__barcode", flat=True))
         if left:
             raise StillToPack(barcodes=", ".join(left), count=len(left))
         if not order.lines.filter(state=LineState.PACKED).exists():
             raise NothingInBag()
-    order.move(OrderState.READY, at=now, by=by, ready_at=now, keep_until=keep_until(order, now=now))
+        _refuse_blocked(order, now=now)
+    planned = order.place  # another bag may stand there by now
+    order.move(OrderState.READY, at=now, by=by, ready_at=now, keep_until=keep_until(order, now=now), place="")
+    order.place = planned
+    places.take(order=order)
     promised = queries.live_appointment(order)
     if promised is not None:
         appointments.confirm(appointment_id=promised.pk, by=RULE, now=now)
+    if queries.is_here(order):
+        texts.about_order("next", order, now=now, kind="answer")
+    elif promised is not None:
         together = list(queries.orders(appointment_id=promised.pk, state=OrderState.READY).order_by("id"))
         texts.ready(together, now=now)
-    elif queries.is_here(order):
-        texts.about_order("next", order, now=now, kind="answer")
     elif not queries.to_offer(order_ids=[order.pk]).exists():
         texts.ready([order], now=now)  # no times here, or the time was given back, missed, or kept by the others
     else:
@@ -244,17 +315,26 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     return order
 
 
+def _refuse_blocked(order: Order, *, now: datetime) -> None:
+    if order.patron is not None:
+        quota.refuse_blocked(order.patron, today=lending_queries.today(order.library, now))
+
+
 def keep_until(order: Order, *, now: datetime) -> datetime:
     """Until when a bag that is ready now is kept: the end of the keep day, counted in open days, UTC.
 
-    Never before the end of the time that was promised for it.
+    Never before the end of the time that was promised for it. Where bags are kept for no day, until the evening of the
+    day that was promised, or of this one.
     """
     library = order.library
     zone = ZoneInfo(library.zone)
-    rules = queries.rules_of(order.point_id)
-    last = lending_queries.calendar_of(library).open_days_after(now.astimezone(zone).date(), rules.keep_days)
-    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
+    keep_days = queries.rules_of(order.point_id).keep_days
     promised = queries.live_appointment(order)
+    first = now.astimezone(zone).date()
+    if promised is not None and not keep_days:
+        first = max(first, promised.slot.ends_at.astimezone(zone).date())
+    last = lending_queries.calendar_of(library).open_days_after(first, keep_days) if keep_days else first
+    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
     return max(end, promised.miss_after) if promised is not None else end
 
 
@@ -263,6 +343,8 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     """Nobody wants the bag any more: books go back, the place of its time is free again."""
     order = locked(order_id)
     _close(order, OrderState.CANCELLED, why=f"by_{by.kind}", by=by, now=now)
+    if by.kind in {"patron", "collector", "anyone"}:
+        strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.CANCELLED, now=now)
     if by.kind not in {"patron", "collector", "anyone"}:
         texts.about_order("cancelled", order, now=now)
     return order
@@ -270,8 +352,9 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
 
 def expire_due(*, now: datetime) -> int:
     """Close bags whose keep day is over, unless somebody is here for them."""
-    due = Order.objects.filter(state=OrderState.READY, keep_until__lte=now)
-    return sum(_expire(pk, now=now) for pk in due.order_by("id").values_list("pk", flat=True)[:BATCH])
+    due = Order.objects.filter(state=OrderState.READY, keep_until__lte=now).exclude(visit__state__in=HERE)
+    keys = due.order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("bags to expire", keys, lambda pk: _expire(pk, now=now)))
 
 
 @transaction.atomic
@@ -280,6 +363,8 @@ def _expire(order_id: int, *, now: datetime) -> int:
     if order.state != OrderState.READY or order.keep_until is None or order.keep_until > now or queries.is_here(order):
         return 0
     _close(order, OrderState.EXPIRED, why="not_collected", by=RULE, now=now)
+    if texts.was_reached(order):
+        strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.UNCOLLECTED, now=now)
     texts.about_order("expired", order, now=now)
     return 1
 

@@ -1,152 +1,259 @@
-"""Pages for librarians on the telephone: order for a caller, call back, read what only a person understands."""
+"""Pages for librarians on the telephone: find the caller, ask for books by the caller's rules, read the order back."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from typing import Any
+from datetime import date, datetime
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode
+from uuid import UUID
+from zoneinfo import ZoneInfo
 
-from django.contrib import messages
-from django.core.paginator import Paginator
 from django.http import HttpRequest, HttpResponse
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from core import access
+from core.actor import Actor
 from core.once import once
 from core.refusal import NotFound, Refusal
-from lending import patrons, search
+from lending import patrons, reservations, search
 from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
-from notifications import calls, inbound, phone
-from notifications import queries as notified
-from pickup import orders, queries
-from pickup.forms import CardForm
-from pickup.pages import asking
-from pickup.staff_pages import Desk, at_desk, show_desk
+from notifications import phone
+from pickup import bags, orders, queries, readback, slots
+from pickup.forms import CallerForm, PhoneOrderForm
+from pickup.models import PointRules
+from pickup.staff_pages import Desk, at_desk, number_in, show_desk
+from pickup.states import OPEN_ORDER
 
+if TYPE_CHECKING:
+    from lending.models import Contact, Patron, PickupPoint
+    from pickup.models import Slot
+
+AT_ORDER = PointRules.Promise.AT_ORDER
 FOUND = 20
+TITLES = 10
+MOST = 20  # books of one call
+TIMES = 24
+SCREEN = "phone-orders"  # the purpose under which it is noted who was looked at
 
-
-# On the phone
+Items = list[tuple[int, str]]
 
 
 @at_desk
 @require_http_methods(["GET", "HEAD", "POST"])
 def phone_orders(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """Order for somebody on the phone: card, books, place, time."""
-    card = request.GET.get("card", "")
-    form = CardForm(request.GET if card else None)
-    if not form.is_valid():
-        return show_desk(request, desk, "pickup/staff/phone_orders.html", {"card_form": form})
+    """Who calls? Found by card, telephone number or name; sent as a form, so that no address bears a name."""
+    form = CallerForm(request.POST if request.method == "POST" else None)
+    found: list[dict[str, Any]] = []
+    if request.method == "POST" and form.is_valid():
+        library = desk.point.library
+        rows = patrons.find(form.cleaned_data["caller"], library_ids=[library.pk], region=library.region)
+        some = list(rows[: FOUND + 1])
+        if not some:
+            form.add_error("caller", _("Nobody was found. Please ask for the card number, or for the whole name."))
+        found = [patrons.hint(patron) for patron in some[:FOUND]]
+        access.saw([f"patron:{patron.pk}" for patron in some[:FOUND]], purpose=SCREEN, by=desk.by, now=desk.now)
+        context = {"form": form, "found": found, "more": len(some) > FOUND}
+        return show_desk(request, desk, "pickup/staff/phone_orders.html", context, status=404 if not some else 200)
+    return show_desk(request, desk, "pickup/staff/phone_orders.html", {"form": form}, status=form.status)
+
+
+@at_desk
+@require_http_methods(["GET", "HEAD", "POST"])
+def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpResponse:
+    """The order of one caller: books, place, time, who collects and on which number, what to do at the car."""
+    patron = _caller(desk, patron_id)
     by = replace(desk.by, channel="phone")
-    try:
-        patron = patrons.by_card(card)
-        if not lending_queries.patrons_of([desk.point.library_id]).filter(pk=patron.pk).exists():
-            raise NotFound
-    except Refusal as refusal:
-        form.refuse(replace_field(refusal, "card"))
-        return show_desk(request, desk, "pickup/staff/phone_orders.html", {"card_form": form}, status=refusal.status)
-    if request.method == "GET":
-        access.saw([f"patron:{patron.pk}"], purpose="phone-orders", by=by, now=desk.now)
     dropped = request.GET.get("drop", "")
     items = _items([text for text in request.GET.getlist("item") if text != dropped])
-    asked = SearchForm(request.GET)
-    q = asked.cleaned_data["q"] if asked.is_valid() else ""
-    titles = Paginator(lending_queries.titles_with_availability(search.find(q)), FOUND).get_page(1) if q else None
-    kept = {"card": patron.card_number, "item": [f"{title_id}:{volume}" for title_id, volume in items]}
+    points = list(
+        lending_queries.points(practice=desk.point.library.training).filter(
+            library__programme_id=desk.point.library.programme_id
+        )
+    )
+    wanted = number_in(request, "place") or desk.point.pk
+    point = next((one for one in points if one.pk == wanted), points[0] if points else None)
+    contacts = list(patron.contacts.all())
+    initial = {"needs": patron.needs, "needs_note": patron.needs_note, "language": patron.language}
+    sent = request.POST if request.method == "POST" else None
+    form = PhoneOrderForm(sent, initial=initial, contacts=contacts, needs=patron.Need.choices)
+    status, wrong = form.status, ""
+    if request.method == "POST" and form.is_valid() and point is not None:
+        try:
+            with once(by, request, key=key_of(request)) as answer:
+                asked = _ask(form, patron, point, items, by=by, now=desk.now)
+                return answer.redirect(desk.to("phone-said", patron.pk, asked.reservations[0].request))
+        except Refusal as refusal:
+            form.refuse(refusal)
+            status, wrong = refusal.status, refusal.field
+    if request.method != "POST":
+        access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=by, now=desk.now, needs=bool(patron.what_to_do))
+    rules = queries.rules_of(point.pk) if point is not None else None
+    free: list[Slot] = []
+    if point is not None and rules is not None and rules.by_appointment and rules.promise == AT_ORDER:
+        free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=patron.accessible_place)
+    standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
     context = {
-        "card_form": form,
-        "search_form": asked,
-        "q": q,
-        "titles": titles,
-        **desk.context,
-        "counts": queries.staff_counts(desk.point.library),
-        "kept": kept,
-        "more": "&" + urlencode({"point": desk.point.pk, **kept}, doseq=True),
+        "form": form,
+        "patron": patron,
+        "phones": [
+            (contact, phone.display(contact.number, patron.home.region), readback.is_texted(contact))
+            for contact in contacts
+        ],
+        "standing": standing,
+        "joins": next((bag for bag in standing if point is not None and bag.order.point_id == point.pk), None),
+        "blocked": patron.blocked_until is not None and patron.blocked_until >= desk.today,
+        "points": points,
+        "point": point,
+        "place": point.place_in(get_language() or "ko") if point is not None else "",
+        "rules": rules,
+        "days": _by_day(free),
+        "books": _books(items, wrong, point),
+        **_searched(request, items, point),
     }
+    return show_desk(request, desk, "pickup/staff/phone_order.html", context, status=status)
 
-    def done(requested: orders.Requested) -> str:
-        if requested.order is None:
-            messages.info(
-                request,
-                _("Noted. No copy is free at that library right now; the patron is told when the books are ready."),
-            )
-        else:
-            number = requested.order.shown
-            messages.success(request, _("The order number is %(number)s. Please say it twice.") % {"number": number})
-        return desk.to("phone-orders")
 
-    return asking(
-        request, "pickup/staff/phone_orders.html", patron=patron, items=items, by=by, done=done, context=context
+def _caller(desk: Desk, patron_id: int) -> Patron:
+    served = lending_queries.patrons_of([desk.point.library_id]).prefetch_related("contacts")
+    patron = served.filter(pk=patron_id).first()
+    if patron is None:
+        raise NotFound
+    return patron
+
+
+def _ask(
+    form: PhoneOrderForm, patron: Patron, point: PickupPoint, items: Items, *, by: Actor, now: datetime
+) -> orders.Requested:
+    told = form.cleaned_data
+    if (told["needs"], told["needs_note"]) != (patron.needs, patron.needs_note):
+        patrons.note_needs(patron_id=patron.pk, needs=told["needs"], needs_note=told["needs_note"], by=by, now=now)
+    collector = form.contact_id
+    if form.somebody_else:
+        named = {name: told[name] for name in ("name", "number", "language")}
+        collector = patrons.collector_for(patron_id=patron.pk, may_text=True, by=by, now=now, **named).pk
+    return orders.request(
+        patron_id=patron.pk,
+        point_id=point.pk,
+        items=[reservations.Item(title_id, volume) for title_id, volume in items],
+        slot_id=told["slot"],
+        collector_id=collector,
+        by=by,
+        now=now,
     )
 
 
-def replace_field(refusal: Refusal, field: str) -> Refusal:
-    """The same refusal, shown beside another field."""
-    refusal.field = field
-    return refusal
-
-
-def _items(texts: list[str]) -> list[tuple[int, str]]:
+def _items(texts: Sequence[str]) -> Items:
     """Titles and volumes from an address: `17:` or `17:3`."""
     found = []
-    for text in texts[:FOUND]:
+    for text in texts[:MOST]:
         title_id, _colon, volume = text.partition(":")
-        if title_id.isascii() and title_id.isdigit() and len(title_id) < 19:
+        if title_id.isascii() and title_id.isdigit() and len(title_id) < 19 and "\x00" not in volume:
             found.append((int(title_id), volume[:20]))
     return list(dict.fromkeys(found))
 
 
-# What only a person can do
+def _books(items: Items, wrong: str, point: PickupPoint | None) -> list[dict[str, Any]]:
+    """What the caller asked for, each saying whether a copy stands at the library of the pickup point."""
+    wanted = lending_queries.titles_with_availability(practice=_practice(point)).filter(
+        pk__in=[title_id for title_id, _volume in items]
+    )
+    titles = {title.pk: title for title in wanted}
+    here = _free_here(titles, point)
+    return [
+        {
+            "title": titles[title_id],
+            "volume": volume,
+            "item": f"{title_id}:{volume}",
+            "here": (title_id, volume) in here,
+            "wrong": wrong == f"items.{index}",
+        }
+        for index, (title_id, volume) in enumerate(items)
+        if title_id in titles
+    ]
+
+
+def _practice(point: PickupPoint | None) -> bool:
+    return point is not None and point.library.training
+
+
+def _free_here(title_ids: Iterable[int], point: PickupPoint | None) -> set[tuple[int, str]]:
+    """The titles, with their volumes, of which a copy is free at the library of the pickup point."""
+    if point is None:
+        return set()
+    free = lending_queries.free_copies().filter(title_id__in=list(title_ids), at_library_id=point.library_id)
+    return set(free.values_list("title_id", "volume"))
+
+
+def _searched(request: HttpRequest, items: Items, point: PickupPoint | None) -> dict[str, Any]:
+    """What was found for the caller, with the volumes to choose from, and what the addresses of this page keep."""
+    asked = SearchForm(request.GET)
+    q = asked.cleaned_data["q"] if asked.is_valid() else ""
+    titles: list[Any] = []
+    if q:
+        practice = _practice(point)
+        found = lending_queries.titles_with_availability(search.find(q, practice=practice), practice=practice)
+        titles = list(found[:TITLES])
+    here = _free_here([title.pk for title in titles], point) if titles else set()
+    kept = [("item", f"{title_id}:{volume}") for title_id, volume in items]
+    place = [("point", request.GET["point"]), ("place", str(point.pk) if point is not None else "")]
+    return {
+        "search_form": asked,
+        "q": q,
+        "titles": titles,
+        "here": {title_id: True for title_id, _volume in here},
+        "volumes": lending_queries.volumes_of([title.pk for title in titles]) if titles else {},
+        "kept": kept,
+        "with_items": urlencode([*place, *kept]),
+        "items_alone": urlencode([place[0], *kept]),
+    }
+
+
+def _by_day(free: list[Slot]) -> list[tuple[date, list[Slot]]]:
+    """Slots under their local day."""
+    days: dict[date, list[Slot]] = {}
+    for slot in free:
+        days.setdefault(slot.starts_at.astimezone(ZoneInfo(slot.point.library.zone)).date(), []).append(slot)
+    return list(days.items())
 
 
 @at_desk
 @require_safe
-def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """Texts that only a person understands, and people to phone."""
-    sender, region = [desk.point.library.sender], desk.point.library.region
-    context: dict[str, list[tuple[Any, str]]] = {
-        "parked": [(row, _shown(row.from_number, region)) for row in notified.parked(sender)],
-        "calls": [(row, _shown(row.number, region)) for row in notified.calls_due(sender)],
-        "unreached": [(row, _shown(row.number, region)) for row in notified.calls_unreached(sender)],
-    }
-    seen = [f"inbound:{row.pk}" for row, _number in context["parked"]]
-    seen += [f"call:{row.pk}" for name in ("calls", "unreached") for row, _number in context[name]]
-    if seen:
-        access.saw(seen, purpose="inbox", by=desk.by, now=desk.now)
-    return show_desk(request, desk, "pickup/staff/inbox.html", context)
+def phone_said(request: HttpRequest, desk: Desk, patron_id: int, asking: UUID) -> HttpResponse:
+    """What to say before the caller hangs up, in the caller's language and in the librarian's."""
+    patron = _caller(desk, patron_id)
+    asked = list(lending_queries.reservations_of(patron.pk).filter(request=asking))
+    if not asked:
+        raise NotFound
+    order = queries.orders(pk__in=queries.orders_of_reservations(asked)).first()
+    contact = _told(order, asked, patron)
+    languages = dict.fromkeys([patron.language, (get_language() or "ko")[:2]])
+    access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=desk.by, now=desk.now)
+    said = [
+        (
+            language,
+            readback.sentences(
+                order=order,
+                asked=asked,
+                contact=contact,
+                own=contact is None or contact.own,
+                language=language,
+                now=desk.now,
+            ),
+        )
+        for language in languages
+    ]
+    context = {"patron": patron, "order": order, "said": said}
+    return show_desk(request, desk, "pickup/staff/phone_said.html", context)
 
 
-def _shown(number: str, region: str) -> str:
-    """A number as people here write it; as it is when it is none, such as a withheld one."""
-    try:
-        return phone.display(number, region)
-    except phone.NotANumber:
-        return number
-
-
-@at_desk
-@require_POST
-def settle(request: HttpRequest, desk: Desk, inbound_id: int) -> HttpResponse:
-    """Somebody has dealt with this text."""
-    with once(desk.by, request, key=key_of(request)) as answer:
-        if not notified.parked([desk.point.library.sender]).filter(pk=inbound_id).exists():
-            raise NotFound
-        inbound.settle(inbound_id=inbound_id, by=desk.by, now=desk.now, why="settled_by_staff")
-        return answer.redirect(desk.to("inbox"))
-
-
-CALLED = {"reached": calls.reached, "unreached": calls.unreached, "again": calls.again, "dropped": calls.dropped}
-
-
-@at_desk
-@require_POST
-def called(request: HttpRequest, desk: Desk, call_id: int, what: str) -> HttpResponse:
-    """What became of a call."""
-    with once(desk.by, request, key=key_of(request)) as answer:
-        if what not in CALLED or calls.of_sender(call_id) != desk.point.library.sender:
-            raise NotFound
-        CALLED[what](call_id=call_id, by=desk.by, now=desk.now)
-        return answer.redirect(desk.to("inbox"))
+def _told(order: Any, asked: Sequence[Any], patron: Patron) -> Contact | None:
+    if order is not None:
+        return queries.collector_of(order)
+    named = next((row.collector for row in asked if row.collector is not None), None)
+    return named or patrons.main_contact(patron.pk)

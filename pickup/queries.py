@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from datetime import datetime, timedelta
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models import Count, DurationField, ExpressionWrapper, F, IntegerField, Prefetch, Q, QuerySet
+from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, ExtractIsoWeekDay, ExtractMinute, Floor
 
-from core.actor import Actor
-from lending.models import Contact, Copy, Library, Loan, PickupPoint
-from pickup import windows
-from pickup.models import Appointment, Order, OrderLine, PointRules, Question, Slot, Visit, Window
-from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, LineState, OrderState
+from core.actor import RULE, Actor
+from core.among import Among
+from core.models import Journal
+from lending.models import Contact, Copy, Household, Library, Loan, Patron, PickupPoint, Posting, Reservation
+from notifications.models import Message
+from pickup import scheduling, windows
+from pickup.errors import PointNotFound
+from pickup.models import Appointment, Note, Order, OrderLine, PointRules, Preference, Question, Slot, Visit, Window
+from pickup.states import (
+    COUNTED,
+    HERE,
+    IN_BAG,
+    OPEN_ORDER,
+    PROMISED,
+    AppointmentState,
+    LineState,
+    OrderState,
+    VisitState,
+)
 
 LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
 
@@ -30,16 +46,28 @@ def slot_facts(slot: Slot) -> dict[str, Any]:
 
 
 def rules_of(point_id: int) -> PointRules:
-    """The rules of a point; those of a point that nobody configured are the defaults, without appointments."""
+    """The rules of a point; those of a point that nobody configured are the defaults, without appointments.
+
+    Refuses with `unknown_pickup_point`.
+    """
     found = PointRules.objects.select_related("point__library").filter(point_id=point_id).first()
     if found is None:
         found = PointRules(point=point(point_id), by_appointment=False)
     return found
 
 
+def rules_of_many(point_ids: Collection[int]) -> dict[int, PointRules]:
+    """The rules of some points by the point's id, in one query; the defaults where nobody configured any."""
+    found = {rules.point_id: rules for rules in PointRules.objects.filter(point_id__in=point_ids)}
+    return {pk: found.get(pk) or PointRules(point_id=pk, by_appointment=False) for pk in point_ids}
+
+
 def point(point_id: int) -> PickupPoint:
-    """The pickup point with its library."""
-    return PickupPoint.objects.select_related("library__programme").get(pk=point_id)
+    """The pickup point with its library. Refuses with `unknown_pickup_point`."""
+    found = PickupPoint.objects.select_related("library__programme").filter(pk=point_id).first()
+    if found is None:
+        raise PointNotFound(field="pickup_point")
+    return found
 
 
 def orders(**narrow: Any) -> QuerySet[Order]:
@@ -81,52 +109,225 @@ def to_unpack(library_id: int) -> QuerySet[OrderLine]:
     )
 
 
+def where_are(copies: Iterable[Copy | int]) -> dict[int, str]:
+    """The numbers of the bags in which copies lie, by the copy's id; those that lie in none are left out. One query."""
+    asked = {copy if isinstance(copy, int) else copy.pk for copy in copies}
+    inside = OrderLine.objects.filter(
+        copy_id__in=asked, state__in=[LineState.PACKED, LineState.TO_UNPACK, LineState.WITHHELD]
+    )
+    return {line.copy_id: line.order.shown for line in inside.select_related("order").order_by("id")}
+
+
 def where_is(copy: Copy) -> str:
     """The number of the bag a copy lies in, or "" when it lies in none."""
-    line = (
-        OrderLine.objects.filter(copy=copy, state__in=[LineState.PACKED, LineState.TO_UNPACK, LineState.WITHHELD])
-        .select_related("order")
-        .order_by("-id")
-        .first()
-    )
-    return line.order.shown if line else ""
+    return where_are([copy]).get(copy.pk, "")
+
+
+def collectors_of(orders: Iterable[Order]) -> dict[int, Contact]:
+    """Who is told about each order and may collect it, by the order's id; orders without anybody are left out.
+
+    The named collector, else the patron's first number. One query, however many orders, when `orders` are read with
+    their collectors as `queries.orders` does.
+    """
+    asked = list(orders)
+    by_patron: dict[int, Contact] = {}
+    unnamed = {order.patron_id for order in asked if order.collector_id is None and order.patron_id is not None}
+    if unnamed:
+        own = Contact.objects.filter(Among("patron_id", unnamed, "bigint"), own=True).order_by("position", "id")
+        for contact in own:
+            if contact.patron_id is not None:
+                by_patron.setdefault(contact.patron_id, contact)
+    found: dict[int, Contact] = {}
+    for order in asked:
+        who = order.collector if order.collector_id is not None else by_patron.get(order.patron_id or 0)
+        if who is not None:
+            found[order.pk] = who
+    return found
 
 
 def collector_of(order: Order) -> Contact | None:
-    """Who is told about an order and may collect it: the named collector, else the patron's first number."""
-    if order.collector_id is not None:
-        return order.collector
-    if order.patron_id is None:
-        return None
-    return Contact.objects.filter(patron_id=order.patron_id, own=True).order_by("position", "id").first()
+    """Who is told about one order and may collect it; see `collectors_of`."""
+    return collectors_of([order]).get(order.pk)
 
 
-def party_of(order: Order) -> QuerySet[Order]:
-    """The open orders at the same point that come in one car with this one, itself among them.
+def cars_ahead(visits: Iterable[Visit]) -> dict[int, int]:
+    """How many cars are called before each of these visits, by its id; 0 for one that is called. One query."""
+    asked = list(visits)
+    points = {visit.point_id for visit in asked if visit.state == VisitState.WAITING}
+    ahead = {visit.pk: 0 for visit in asked}
+    if points:
+        waiting = Visit.objects.filter(point_id__in=points, state=VisitState.WAITING)
+        before: Counter[int] = Counter()
+        for pk, point_id in waiting.order_by("-first", "queued_at", "pk").values_list("pk", "point_id"):
+            if pk in ahead:
+                ahead[pk] = before[point_id]
+            before[point_id] += 1
+    return ahead
 
-    One car is one collector named for several patrons, or a household whose members all agreed to be served together.
-    Two patrons who merely share a telephone are not a party: a shared line is no consent.
+
+def bags_of_visits(visits: Iterable[Visit | int]) -> dict[int, list[Order]]:
+    """The orders that are tied to these visits, by the visit's id, each in the order of their ids. One query."""
+    asked = {visit if isinstance(visit, int) else visit.pk for visit in visits}
+    bags: dict[int, list[Order]] = {pk: [] for pk in asked}
+    for order in Order.objects.filter(visit_id__in=asked).order_by("pk"):
+        if order.visit_id is not None:
+            bags[order.visit_id].append(order)
+    return bags
+
+
+def family_of(patron_id: int) -> frozenset[int]:
+    """A patron with those of the household, if all of it agreed to be served together; ids of patrons."""
+    agreed = Patron.objects.filter(household__together=True, household__patrons=patron_id)
+    return frozenset({patron_id, *agreed.values_list("pk", flat=True)})
+
+
+def party_of(order: Order, *, by: Actor = RULE) -> QuerySet[Order]:
+    """The open orders at the same point that come in one car with this one, itself among them, as far as `by` may say.
+
+    For everybody: a household whose members all agreed to be served together. For patrons that is all: anybody may
+    type anybody's number as that of who collects. For the rule, the staff, and who holds the link or the code of an
+    order: also the orders that name the same collector, by number and by name. For a collector who writes or calls from
+    the number itself: every order that names it, by whatever name. Two patrons who merely share a telephone are not a
+    party: a shared line is no consent. See docs/adr/0005-parties.md.
     """
     same = Q(pk=order.pk)
     patron = order.patron
     if patron is not None and patron.household_id is not None:
         same |= Q(patron__household_id=patron.household_id, patron__household__together=True)
-    collector = order.collector
-    if collector is not None:
-        same_number = Q(collector__number=collector.number)
-        same |= same_number if not collector.own else same_number & Q(collector__own=False)
+    if order.collector is not None and by.kind not in {"patron", "anyone"}:
+        same |= _named_alike(order.collector, order.patron, proven=has_the_telephone(by))
     return orders(point_id=order.point_id, state__in=OPEN_ORDER).filter(same).order_by("id")
 
 
+def has_the_telephone(by: Actor) -> bool:
+    """Whether a collector acts from the very number; a link can be had with the last four digits of it."""
+    return by.kind == "collector" and by.channel in {"text", "call"}
+
+
+def _named_alike(collector: Contact, patron: Patron | None, *, proven: bool) -> Q:
+    """The orders whose collector is the same person as this one; at least one of the two must have been named."""
+    alike = Q(collector__number=collector.number)
+    if not proven:
+        name = collector.name or (patron.name if patron is not None else "")
+        own_name = Q(collector__name="", collector__own=True, patron__name__iexact=name)
+        alike &= Q(collector__name__iexact=name) | own_name
+    return alike & Q(collector__own=False) if collector.own else alike
+
+
 def parties(orders: Iterable[Order]) -> dict[int, list[Order]]:
-    """Orders grouped by who comes in one car, keyed by the first order's id."""
-    left = {order.pk: order for order in orders}
+    """Orders grouped by who comes in one car, as `party_of` says for the rule, keyed by the first order's id.
+
+    One query however many orders, when they are read with their patrons and collectors.
+    """
+    asked = list(orders)
+    cars = _Cars(asked)
+    left = {order.pk: order for order in asked}
     found: dict[int, list[Order]] = {}
-    for head in list(left.values()):
+    for head in asked:
         if head.pk in left:
-            together = {other.pk for other in party_of(head)} & left.keys()
+            together = {other.pk for other in cars.with_one(head)} & left.keys() | {head.pk}
             found[head.pk] = [left.pop(pk) for pk in sorted(together)]
     return found
+
+
+def promised_beside(parties: Mapping[int, Sequence[Order]], *, point_id: int, now: datetime) -> set[int]:
+    """Which of some parties, by their keys, have another bag at the point with a time that has not begun. Two queries.
+
+    What is only seen here has to be locked before it counts.
+    """
+    heads = [orders[0] for orders in parties.values()]
+    houses = {order.patron.household_id for order in heads if order.patron is not None} - {None}
+    numbers = {order.collector.number for order in heads if order.collector is not None}
+    promised = Order.objects.filter(
+        Q(patron__household__in=houses, patron__household__together=True) | Q(collector__number__in=numbers),
+        point_id=point_id,
+        state__in=OPEN_ORDER,
+        appointment__state__in=PROMISED,
+        appointment__slot__starts_at__gt=now,
+    )
+    cars = _Cars(promised.select_related("patron", "collector"))
+    return {
+        key for key, orders in parties.items() if any(other.pk != orders[0].pk for other in cars.with_one(orders[0]))
+    }
+
+
+class _Cars:
+    """Orders by what may bring them into one car: `party_of` for the rule, for many at once."""
+
+    def __init__(self, orders: Iterable[Order]) -> None:
+        self.of_house: dict[int, list[Order]] = {}
+        self.of_number: dict[str, list[Order]] = {}
+        known = list(orders)
+        houses = {_house(order) for order in known} - {0}
+        self.together = set(Household.objects.filter(pk__in=houses, together=True).values_list("pk", flat=True))
+        for order in known:
+            house = _house(order)
+            if house in self.together:
+                self.of_house.setdefault(house, []).append(order)
+            if order.collector is not None:
+                self.of_number.setdefault(order.collector.number, []).append(order)
+
+    def with_one(self, head: Order) -> Iterable[Order]:
+        """Those that come in the car of this order."""
+        yield from (other for other in self.of_house.get(_house(head), ()) if other.point_id == head.point_id)
+        if head.collector is not None:
+            for other in self.of_number.get(head.collector.number, ()):
+                if other.point_id == head.point_id and _are_named_alike(head, other):
+                    yield other
+
+
+def _house(order: Order) -> int:
+    return 0 if order.patron is None else order.patron.household_id or 0
+
+
+def _are_named_alike(one: Order, other: Order) -> bool:
+    """`_named_alike` for two orders whose collectors have one number."""
+    if one.collector is None or other.collector is None or (one.collector.own and other.collector.own):
+        return False
+    name = (one.collector.name or (one.patron.name if one.patron is not None else "")).upper()
+    if other.collector.name.upper() == name:
+        return True
+    own = other.collector.own and not other.collector.name
+    return own and other.patron is not None and other.patron.name.upper() == name
+
+
+def preferences_of(patron_ids: Collection[int]) -> dict[int, Preference]:
+    """When some patrons like to come, by the patron's id; those who said nothing are left out."""
+    return {one.patron_id: one for one in Preference.objects.filter(Among("patron_id", patron_ids, "bigint"))}
+
+
+def past_demand(point_id: int, *, zone: ZoneInfo, since: datetime, until: datetime) -> list[scheduling.Past]:
+    """How many parties wanted which time of the week at a point: numbers, nobody's name.
+
+    Only what somebody chose or wished counts, not what they got: whom the rule gave the soonest place told nothing
+    about the next ones.
+    """
+    told = Appointment.objects.filter(
+        point_id=point_id,
+        state__in=COUNTED,
+        why__in=[Appointment.Why.CHOSEN, Appointment.Why.WISHED, Appointment.Why.NEAREST, Appointment.Why.NEAR],
+        slot__starts_at__gte=since,
+        slot__starts_at__lt=until,
+    )
+    start = Coalesce(F("wished_at"), F("slot__starts_at"))
+    hours = Floor(Extract(ExpressionWrapper(start - F("offered_at"), output_field=DurationField()), "epoch") / 3600)
+    told_by = told.annotate(
+        weekday=ExtractIsoWeekDay(start, tzinfo=zone),
+        hour=ExtractHour(start, tzinfo=zone),
+        minute=ExtractMinute(start, tzinfo=zone),
+        before=Cast(hours, IntegerField()),
+    )
+    rows = told_by.values_list("weekday", "hour", "minute", "before", "accessible").annotate(n=Count("pk")).order_by()
+    return [
+        scheduling.Past(weekday - 1, 60 * hour + minute, before, accessible, n)
+        for weekday, hour, minute, before, accessible, n in rows
+    ]
+
+
+def books_of(order_ids: Collection[int]) -> dict[int, int]:
+    """How many books lie packed for each of these orders, by its id; those with none are left out."""
+    packed = OrderLine.objects.filter(Among("order_id", order_ids, "bigint"), state=LineState.PACKED)
+    return dict(packed.values_list("order_id").annotate(n=Count("pk")).order_by())
 
 
 def live_appointment(order: Order) -> Appointment | None:
@@ -152,7 +353,7 @@ def to_offer(*, point_ids: Collection[int] | None = None, order_ids: Collection[
     if point_ids is not None:
         waiting = waiting.filter(point_id__in=point_ids)
     if order_ids is not None:
-        waiting = waiting.filter(pk__in=order_ids)
+        waiting = waiting.filter(Among("pk", order_ids, "bigint"))
     return waiting.exclude(visit__state__in=HERE).order_by("ready_at", "id")
 
 
@@ -163,6 +364,13 @@ def lines_of_bag(order_id: int, states: Iterable[str]) -> QuerySet[OrderLine]:
         .select_related("copy", "reservation")
         .order_by("id")
     )
+
+
+def titles_in_bags(books: Collection[tuple[int, str]]) -> set[int]:
+    """The titles of some books, each named by its order's id and its barcode."""
+    orders, barcodes = {pk for pk, _ in books}, {barcode for _, barcode in books}
+    lines = OrderLine.objects.filter(order_id__in=orders, copy__barcode__in=barcodes)
+    return set(lines.values_list("copy__title_id", flat=True))
 
 
 def points_with_windows() -> QuerySet[PickupPoint]:
@@ -184,19 +392,20 @@ def free_slots(point_id: int, start: datetime, end: datetime) -> QuerySet[Slot]:
     )
 
 
-def staff_counts(library: Library) -> dict[str, int]:
-    """What is to be done at a library: books to fetch, bags ready, books to unpack."""
-    found = OrderLine.objects.filter(order__library=library).aggregate(
-        to_fetch=Count("id", filter=Q(state=LineState.TO_PICK)),
-        to_unpack=Count("id", filter=Q(state__in=[LineState.TO_UNPACK, LineState.WITHHELD])),
-    )
-    ready = Order.objects.filter(library=library, state=OrderState.READY).count()
-    return {"to_fetch": found["to_fetch"], "to_unpack": found["to_unpack"], "ready": ready}
+def notes() -> QuerySet[Note]:
+    """What was written to the library, with its order, oldest first."""
+    return Note.objects.select_related("order__point__library", "order__patron").order_by("written_at", "pk")
 
 
-def loan_of(reservation_id: int) -> int | None:
-    """The open loan that fulfilled a reservation."""
-    return Loan.objects.filter(reservation_id=reservation_id, state="out").values_list("pk", flat=True).first()
+def notes_to_read(library_id: int) -> QuerySet[Note]:
+    """What nobody at a library has read yet, oldest first."""
+    return notes().filter(settled_at__isnull=True, order__library_id=library_id)
+
+
+def first_due(order_id: int) -> date | None:
+    """When the first of the books that were handed over with an order is due; None when all are back."""
+    loans = Loan.objects.filter(reservation__lines__order_id=order_id, reservation__lines__state=LineState.GIVEN)
+    return loans.filter(state="out").order_by("due_on").values_list("due_on", flat=True).first()
 
 
 def copy_of_loan(loan_id: int) -> int | None:
@@ -204,11 +413,17 @@ def copy_of_loan(loan_id: int) -> int | None:
     return Loan.objects.filter(pk=loan_id).values_list("copy_id", flat=True).first()
 
 
+def copy_of_posting(posting_id: int) -> tuple[int | None, datetime | None]:
+    """The copy that a posting is about, None if only the other system knows it, and when it happened."""
+    found = Posting.objects.filter(pk=posting_id).values_list("copy_id", "happened_at").first()
+    return found or (None, None)
+
+
 def line_to_fetch(copy_id: int | None) -> OrderLine | None:
     """The line that wants this copy fetched from the shelf or the return cart."""
     if copy_id is None:
         return None
-    return OrderLine.objects.filter(copy_id=copy_id, state=LineState.TO_PICK).first()
+    return OrderLine.objects.filter(copy_id=copy_id, state=LineState.TO_PICK).select_related("copy").first()
 
 
 def points(**narrow: Any) -> QuerySet[PickupPoint]:
@@ -216,19 +431,24 @@ def points(**narrow: Any) -> QuerySet[PickupPoint]:
     return PickupPoint.objects.filter(**narrow).select_related("library")
 
 
-def bags_of_car(*, point_id: int, patron_id: int | None, order: Order | None) -> list[Order]:
-    """The open orders at a point that come in the car of this order, or of this patron; see `party_of`.
+def bags_of_car(*, point_id: int, patron_id: int | None, order: Order | None, by: Actor = RULE) -> list[Order]:
+    """The open orders at a point that come in the car of this order, or of this patron, as far as `by` may say.
 
-    A patron without an open order still comes for those of a household that agreed to be served together.
+    See `party_of`. A patron without an open order still comes for those of a household that agreed to be served
+    together.
     """
     if order is None and patron_id is not None:
         order = open_orders(point_id).filter(patron_id=patron_id).first()
     if order is not None:
-        return list(party_of(order))
-    if patron_id is None:
-        return []
-    household = Q(patron__household__together=True, patron__household__patrons=patron_id)
-    return list(open_orders(point_id).filter(household).order_by("id"))
+        return list(party_of(order, by=by))
+    return [] if patron_id is None else bags_of_family(point_id=point_id, patron_ids=[patron_id])
+
+
+def bags_of_family(*, point_id: int, patron_ids: Collection[int]) -> list[Order]:
+    """The open orders at a point of patrons and of those of their households that agreed to be served together."""
+    household = Q(patron__household__together=True, patron__household__patrons__in=patron_ids)
+    found = open_orders(point_id).filter(household | Q(patron_id__in=patron_ids)).order_by("id")
+    return list(found.distinct())
 
 
 def handed_over_lately(*, point_id: int, patron_id: int | None, now: datetime) -> Order | None:
@@ -252,6 +472,22 @@ def is_of_visit(visit: Visit, by: Actor) -> bool:
     if by.kind == "patron":
         return visit.patron_id == by.id or Order.objects.filter(visit=visit, patron_id=by.id).exists()
     return by.kind == "collector" and Order.objects.filter(visit=visit, pk=by.id).exists()
+
+
+def begun_by_patrons(visit_ids: Collection[int]) -> set[int]:
+    """Those of some visits that a patron began, not a collector, a device or the staff."""
+    begun = Journal.objects.filter(noun=Visit.noun(), row__in=visit_ids, was="", principal="patron")
+    return set(begun.values_list("row", flat=True))
+
+
+def speaks_for(by: Actor, orders: Iterable[Order]) -> list[Order]:
+    """Those of some open orders for which somebody may decide: patrons and collectors for their party, others all."""
+    asked = list(orders)
+    if by.kind not in {"patron", "collector"}:
+        return asked
+    own = [order for order in asked if by.id == (order.patron_id if by.kind == "patron" else order.pk)]
+    theirs = {other.pk for order in own for other in party_of(order, by=by)}
+    return [order for order in asked if order.pk in theirs]
 
 
 def newer_than(order: Order) -> QuerySet[Order]:
@@ -282,15 +518,26 @@ def numbers_of(order: Order) -> set[str]:
 
 def cars_here(point_id: int) -> QuerySet[Visit]:
     """The live visits of a point in the order in which they are called."""
-    here = Visit.objects.filter(point_id=point_id, state__in=HERE).select_related("lane", "patron")
-    return here.order_by("-first", "arrived_at", "pk")
+    return cars_here_at([point_id])
+
+
+def cars_here_at(point_ids: Collection[int]) -> QuerySet[Visit]:
+    """The live visits of several points, those of each in the order in which they are called."""
+    here = Visit.objects.filter(point__in=point_ids, state__in=HERE).select_related("lane", "patron")
+    return here.order_by("-first", "queued_at", "pk")
 
 
 def window_rules(point_id: int) -> list[windows.WindowRule]:
     """The windows of a point as rules that can be cut into slots."""
-    lead = rules_of(point_id).lead_minutes
-    return [
-        windows.WindowRule(
+    return window_rules_of([point_id]).get(point_id, [])
+
+
+def window_rules_of(point_ids: Collection[int]) -> dict[int, list[windows.WindowRule]]:
+    """The windows of several points as rules that can be cut into slots, by point."""
+    leads = dict(PointRules.objects.filter(point__in=point_ids).values_list("point_id", "lead_minutes"))
+    found: dict[int, list[windows.WindowRule]] = {}
+    for window in Window.objects.filter(point__in=point_ids).order_by("id"):
+        rule = windows.WindowRule(
             id=window.pk,
             weekday=window.weekday,
             date=window.date,
@@ -301,13 +548,13 @@ def window_rules(point_id: int) -> list[windows.WindowRule]:
             accessible=window.accessible,
             cutoff_days=window.cutoff_days,
             cutoff_time=window.cutoff_time,
-            lead_minutes=lead,
+            lead_minutes=leads.get(window.point_id, PointRules().lead_minutes),
             regime=window.regime,
             session_ko=window.session_ko,
             session_en=window.session_en,
         )
-        for window in Window.objects.filter(point_id=point_id).order_by("id")
-    ]
+        found.setdefault(window.point_id, []).append(rule)
+    return found
 
 
 def cars_gone(point_id: int, *, since: datetime) -> QuerySet[Visit]:
@@ -362,6 +609,51 @@ def language_of_number(number: str) -> str:
     return found.first() or ""
 
 
+def things_of(order: Order) -> set[str]:
+    """What texts and calls of an order are about: itself, its car, and every time that it was ever promised.
+
+    An earlier promise is known from the texts that named the order's number to whoever collects it.
+    """
+    tied = {"order": order.pk, "appointment": order.appointment_id, "visit": order.visit_id}
+    things = {f"{noun}:{key}" for noun, key in tied.items() if key is not None}
+    named = Message.objects.filter(
+        to__in=numbers_of(order),
+        created_at__gte=order.opened_at,
+        body__contains=order.shown,
+        about__startswith="appointment:",
+    )
+    return things | set(named.values_list("about", flat=True))
+
+
+def codes_of_sender(sender_key: str) -> list[str]:
+    """The codes of the libraries that a sender speaks for."""
+    return list(Library.objects.filter(sender=sender_key).order_by("code").values_list("code", flat=True))
+
+
 def slot(slot_id: int) -> Slot:
     """A slot with its point and library."""
     return Slot.objects.select_related("point__library").get(pk=slot_id)
+
+
+def bags(**narrow: Any) -> QuerySet[Order]:
+    """Orders with all that those see who pack them: also the session of the promised time, soonest first."""
+    found = orders(**narrow).select_related("appointment__slot__window")
+    return found.order_by(F("appointment__slot__starts_at").asc(nulls_last=True), "opened_at", "id")
+
+
+def unpacked(library_id: int) -> QuerySet[OrderLine]:
+    """Lines whose copy was taken out of a dead bag of a library and lies on the return cart."""
+    gone = OrderLine.objects.filter(state=LineState.UNPACKED, order__library_id=library_id)
+    return gone.select_related("copy__title", "order")
+
+
+def lines_in_bags(copy_ids: Collection[int]) -> dict[int, OrderLine]:
+    """The line of the bag that each of some copies is meant for or lies in, by the copy's id. One query."""
+    lines = OrderLine.objects.filter(copy_id__in=copy_ids, state__in=IN_BAG).select_related("order__point__library")
+    return {line.copy_id: line for line in lines}
+
+
+def orders_of_reservations(asked: Iterable[Reservation]) -> QuerySet[OrderLine, int]:
+    """The ids of the orders into whose bags the copies of some reservations went."""
+    lines = OrderLine.objects.filter(reservation__in=[row.pk for row in asked], state__in=IN_BAG)
+    return lines.values_list("order_id", flat=True)

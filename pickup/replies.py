@@ -7,6 +7,7 @@ number. Names are never told: several people may share a telephone. Whatever can
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -23,14 +24,23 @@ from notifications.inbound import Inbound, Reply, Text
 from notifications.keywords import Meaning
 from pickup import appointments, arrivals, orders, queries, slots, texts, waits
 from pickup.errors import SlotUnavailable
-from pickup.models import Order, Question, Slot
-from pickup.states import AppointmentState, OrderState, VisitState
+from pickup.models import Appointment, Order, Question, Slot
+from pickup.states import AppointmentState, OrderState
 
 FIRST_CHOICE = 5
 TIMES_OFFERED = 3  # that many fit into a short text
 MOST_CHOICES = 5  # 5 to 9
 OPENS_SOON = timedelta(hours=1)  # so long before it opens people may stand in line
 _DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIn:
+    """Somebody is here: how many cars are called before theirs, and whether a bag of theirs is packed."""
+
+    visit_id: int
+    ahead: int
+    packed: bool
 
 
 def answer(*, inbound: Inbound, now: datetime) -> Reply:
@@ -66,7 +76,7 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
         if named:
             return _tell(inbound, named[0], "order_number")
     if meaning in _DO and mine:
-        order = _meant(meaning, asked, mine)
+        order = meant(meaning, asked, mine)
         return _ask_which(meaning, inbound, mine, now=now) if order is None else _do(meaning, inbound, order, now=now)
     if meaning in _DO and queries.is_known_number(inbound.from_number):
         return _nothing_open(inbound, now=now)
@@ -85,7 +95,7 @@ def _chosen(asked: Sequence[Question], choice: int | None, named: Sequence[Order
     return None
 
 
-def _meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) -> Order | None:
+def meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) -> Order | None:
     """The order that an answer is about, None when that cannot be known.
 
     To give books back is asked for one order at a time. Otherwise those of one promise, or of one car, are one.
@@ -98,7 +108,8 @@ def _meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) -
         if found is not None:
             return found
     first = mine[0]
-    together = set(queries.party_of(first).values_list("pk", flat=True))
+    theirs = queries.party_of(first, by=Actor("collector", first.pk, "text"))
+    together = set(theirs.values_list("pk", flat=True))
     if first.appointment_id is not None and meaning is not Meaning.HERE:
         together |= {order.pk for order in mine if order.appointment_id == first.appointment_id}
     return first if all(order.pk in together for order in mine) else None
@@ -123,24 +134,43 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
 
 
 def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
+    here = check_in(order, by=by, now=now)
+    if isinstance(here, datetime):
+        opens = texts.moment(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
+        return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
+    template = "answer_here" if here.ahead else "answer_next"
+    if not here.packed:
+        template = "answer_here_packing"
+    return Reply(True, "here", f"visit:{here.visit_id}", _text(template, order, inbound, ahead=here.ahead))
+
+
+def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
+    """Note that somebody has come for an order; where it is closed for long yet, only say when it opens."""
     load = waits.now_at(point_id=order.point_id, now=now)
     if load.closed and load.next_open is not None and load.next_open - now > OPENS_SOON:
-        zone, language = ZoneInfo(order.library.zone), _language(order, inbound)
-        opens = texts.moment(load.next_open, zone, language)
-        return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
+        return load.next_open
     visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
-    ahead = waits.ahead_of(visit)
-    template = "answer_next" if not ahead or visit.state == VisitState.CALLED else "answer_here"
-    if not queries.orders(visit=visit, state=OrderState.READY).exists():
-        template = "answer_here_packing"
-    return Reply(True, "here", f"visit:{visit.pk}", _text(template, order, inbound, ahead=ahead))
+    packed = queries.orders(visit=visit, state=OrderState.READY).exists()
+    return CheckedIn(visit.pk, waits.ahead_of(visit), packed)
 
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:
     """Name a few other times; the old one stays until one of them is chosen."""
+    if not queries.rules_of(order.point_id).by_appointment:
+        return _tell(inbound, order, "no_times_here")
+    other = other_times(order, now=now)
+    if not other:
+        return _reply("no_times", order, _text("answer_no_times", order, inbound))
+    _ask(Question.Kind.TIMES, inbound, order, [slot.pk for slot in other], now=now)
+    listed = _listed(other, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
+    return _reply("times_offered", order, _text(template, order, inbound, options=listed))
+
+
+def other_times(order: Order, *, now: datetime) -> list[Slot]:
+    """A few other times for an order, soonest first, all before the bag goes back; none where no time is promised."""
     rules = queries.rules_of(order.point_id)
     if not rules.by_appointment:
-        return _tell(inbound, order, "no_times_here")
+        return []
     promised = queries.live_appointment(order)
     ready = order.state == OrderState.READY
     accessible = order.patron is not None and order.patron.accessible_place
@@ -151,14 +181,9 @@ def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime
         point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1
     )
     kept_until = order.keep_until or datetime.max.replace(tzinfo=now.tzinfo)
-    other = [
+    return [
         slot for slot in rooms if slot.starts_at < kept_until and (promised is None or slot.pk != promised.slot_id)
     ][:TIMES_OFFERED]
-    if not other:
-        return _reply("no_times", order, _text("answer_no_times", order, inbound))
-    _ask(Question.Kind.TIMES, inbound, order, [slot.pk for slot in other], now=now)
-    listed = _listed(other, ZoneInfo(order.library.zone), _language(order, inbound))
-    return _reply("times_offered", order, _text(template, order, inbound, options=listed))
 
 
 def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datetime) -> Reply:
@@ -166,18 +191,22 @@ def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datet
     by = Actor("collector", order.pk, "text")
     promised = queries.live_appointment(order)
     try:
-        if promised is not None:
-            appointment = appointments.change(appointment_id=promised.pk, slot_id=slot_id, by=by, now=now)
-        else:
-            appointment = appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
+        appointment = choose(order, slot_id, by=by, now=now)
     except SlotUnavailable:
         return _offer_times(inbound, order, "answer_gone", now=now)
     _close(queries.questions_about(order, inbound.from_number), now=now)
     if promised is None and order.state == OrderState.READY:
         return _reply("time_chosen", order, None)  # the promise of a ready bag says so itself
-    slot = queries.slot(appointment.slot_id)
-    when = texts.stretch(slot, ZoneInfo(order.library.zone), _language(order, inbound))
+    when = texts.moment(appointment.arrives, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
     return _reply("time_chosen", order, _text("answer_changed", order, inbound, when=when))
+
+
+def choose(order: Order, slot_id: int, *, by: Actor, now: datetime) -> Appointment:
+    """Take one of the times that were named; refuses with `slot_unavailable` one that has gone meanwhile."""
+    promised = queries.live_appointment(order)
+    if promised is None:
+        return appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
+    return appointments.change(appointment_id=promised.pk, slot_id=slot_id, by=by, now=now)
 
 
 def _ask_which(meaning: Meaning, inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
@@ -192,11 +221,17 @@ def _nothing_open(inbound: Inbound, *, now: datetime) -> Reply:
     last = queries.last_of_number(inbound.from_number, inbound.sender_key)
     if last is None:
         return Reply(True, "nothing_open", "", _text_of_sender("answer_nothing", inbound))
-    zone = ZoneInfo(last.library.zone)
-    at = last.handed_over_at.astimezone(zone) if last.handed_over_at else None
-    if at is not None and at.date() == now.astimezone(zone).date():
+    at = handed_over_today(last, now=now)
+    if at is not None:
         return _reply("already_handed_over", last, _text("answer_collected", last, inbound, at=f"{at:%H:%M}"))
     return _reply("nothing_open", last, _text("answer_nothing", last, inbound))
+
+
+def handed_over_today(order: Order, *, now: datetime) -> datetime | None:
+    """When a bag was handed over, in local time, if that was today."""
+    zone = ZoneInfo(order.library.zone)
+    at = order.handed_over_at.astimezone(zone) if order.handed_over_at else None
+    return at if at is not None and at.date() == now.astimezone(zone).date() else None
 
 
 def _for_staff(inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
@@ -214,10 +249,10 @@ def _for_staff(inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Rep
 
 def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
     """How it stands with an order: its time, or until when it is kept, or that it is being packed."""
-    zone, language = ZoneInfo(order.library.zone), _language(order, inbound)
+    zone, language = ZoneInfo(order.library.zone), language_of(order, inbound.from_number)
     promised = queries.live_appointment(order)
     if promised is not None:
-        when = texts.stretch(promised.slot, zone, language)
+        when = texts.moment(promised.arrives, zone, language)
         return _reply(why, order, _text("answer_confirmed", order, inbound, when=when))
     if order.state == OrderState.READY and order.keep_until is not None:
         until = texts.last_day(order.keep_until, zone, language)
@@ -244,14 +279,14 @@ def _reply(why: str, order: Order, text: Text | None) -> Reply:
 
 
 def _text(template: str, order: Order, inbound: Inbound, **values: object) -> Text:
-    language = _language(order, inbound)
+    language = language_of(order, inbound.from_number)
     said = {
         "library": order.library.name_in(language),
         "number": order.shown,
         "phone": order.library.phone,
         **values,
     }
-    return Text(template, said, language)
+    return Text(template, said, language, practice=order.library.training)
 
 
 def _text_of_sender(template: str, inbound: Inbound) -> Text | None:
@@ -262,16 +297,15 @@ def _text_of_sender(template: str, inbound: Inbound) -> Text | None:
     language = queries.language_of_number(inbound.from_number) or (
         "ko" if inbound.from_number.startswith("+82") else "en"
     )
-    name = sender.name_ko if language == "ko" else sender.name_en
-    return Text(template, {"library": name, "phone": sender.phone}, language)
+    return Text(template, {"library": sender.name_in(language), "phone": sender.phone}, language)
 
 
-def _language(order: Order, inbound: Inbound) -> str:
-    """The language of whoever wrote, as the number's contact says, else that of the order."""
+def language_of(order: Order, number: str) -> str:
+    """The language of whoever wrote or rang, as the number's contact says, else that of the order."""
     collector = queries.collector_of(order)
-    if collector is not None and collector.number == inbound.from_number:
+    if collector is not None and collector.number == number:
         return str(collector.language)
-    return queries.language_of_number(inbound.from_number) or order.language
+    return queries.language_of_number(number) or order.language
 
 
 def _listed(rooms: Sequence[Slot], zone: ZoneInfo, language: str) -> str:

@@ -1,7 +1,10 @@
-"""A return taken back: the next in line had the copy in a bag that nobody has packed yet."""
+"""What lies on the returns desk: a loan that ends, a book of a dead bag, one that was missing; and a return undone."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -9,12 +12,50 @@ from django.db import transaction
 
 from core import live
 from core.actor import Actor
-from lending import loans, reservations
+from lending import allocation, circulation, copies, loans, postings, reservations, transfers
+from lending.errors import NotOnLoan
+from lending.states import CopyState
 from pickup import orders, queries
+from pickup.models import OrderLine
 from pickup.states import IN_BAG, LineState
 
 if TYPE_CHECKING:
-    from lending.models import Loan
+    from lending.models import Copy, Loan, Posting
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedIn:
+    """A copy that lies on the desk, and the loan that ended with it; None when it was not on loan.
+
+    Beside another system there is a posting in place of the loan, and no copy where only that system knows the book.
+    """
+
+    copy: Copy | None
+    loan: Loan | None
+    posting: Posting | None = None
+
+
+@transaction.atomic
+def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime) -> CheckedIn:
+    """A book lies on the returns desk, wherever it comes from; who has waited longest for it here gets it.
+
+    A loan ends. A book out of a bag that nobody collects is unpacked, one that was missing is found, one on its way
+    between libraries has come. Refuses as `circulation.take_back` does, above all what is none of these
+    (`not_on_loan`).
+    """
+    try:
+        with transaction.atomic():
+            back = circulation.take_back(barcode=barcode, library_id=library_id, by=by, now=now)
+            return CheckedIn(back.copy, back.loan, back.posting)
+    except NotOnLoan:
+        copy = copies.by_barcode(barcode)
+        if queries.to_unpack(library_id).filter(copy=copy).exists():
+            return CheckedIn(orders.unpack(barcode=barcode, by=by, now=now).copy, None)
+        if copy.state == CopyState.TRANSIT:
+            return CheckedIn(transfers.scan(barcode=barcode, library_id=library_id, by=by, now=now).transfer.copy, None)
+        if copy.state in copies.AWAY:
+            return CheckedIn(copies.found(barcode=barcode, library_id=library_id, by=by, now=now), None)
+        raise
 
 
 @transaction.atomic
@@ -23,12 +64,35 @@ def undo(*, loan_id: int, by: Actor, now: datetime) -> Loan:
 
     Refuses with `already_promised` once the copy is packed for somebody, and as `loans.undo_return` does.
     """
-    line = queries.line_to_fetch(queries.copy_of_loan(loan_id))
-    if line is not None:
-        order = orders.locked(line.order_id)
-        line.move(LineState.DROPPED, at=now, by=by, reason="return_undone")
-        reservations.wait_again(reservation_ids=[line.reservation_id], by=by, now=now)
-        if not order.lines.filter(state__in=IN_BAG).exists():
-            orders.close_empty(order=order, why="return_undone", by=by, now=now)
-        live.publish([f"point:{order.point_id}"], now=now)
-    return loans.undo_return(loan_id=loan_id, by=by, now=now)
+    with _without_next_reader(queries.line_to_fetch(queries.copy_of_loan(loan_id)), by=by, now=now):
+        return loans.undo_return(loan_id=loan_id, by=by, now=now)
+
+
+@transaction.atomic
+def undo_posted(*, posting_id: int, by: Actor, now: datetime) -> Posting:
+    """The book was not returned after all, at a library beside another system: `undo`, with a posting for the loan.
+
+    A line that was there before the book came back is left as it is. Refuses as `postings.undo_take_back` does.
+    """
+    copy_id, since = queries.copy_of_posting(posting_id)
+    line = queries.line_to_fetch(copy_id)
+    if line is not None and since is not None and line.moved_at < since:
+        line = None
+    with _without_next_reader(line, by=by, now=now):
+        return postings.undo_take_back(posting_id=posting_id, by=by, now=now)
+
+
+@contextmanager
+def _without_next_reader(line: OrderLine | None, *, by: Actor, now: datetime) -> Iterator[None]:
+    """Drop the line that a return has led to, around what undoes the return; an empty bag is closed after it."""
+    if line is None:
+        yield
+        return
+    order = orders.locked(line.order_id)
+    allocation.lock_titles([line.copy.title_id])
+    line.move(LineState.DROPPED, at=now, by=by, reason="return_undone")
+    reservations.wait_again(reservation_ids=[line.reservation_id], by=by, now=now)
+    yield
+    if not order.lines.filter(state__in=IN_BAG).exists():
+        orders.close_empty(order=order, why="return_undone", by=by, now=now)  # the place of a slot comes last
+    live.publish([f"point:{order.point_id}"], now=now)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from core.actor import Actor
 from lending.serializers import Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
-from pickup import handovers, queries, waits
+from pickup import handovers, queries
 from pickup.models import Appointment, Order, PointRules, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
 
@@ -50,6 +52,7 @@ class WaitingRow(serializers.Serializer[Any]):
     lanes_open = serializers.IntegerField()
     expected_minutes = serializers.IntegerField(allow_null=True)
     closed = serializers.BooleanField()
+    why_closed = serializers.ChoiceField(["", "hours", "staff"], help_text="empty while it is open")
     next_open = serializers.DateTimeField(allow_null=True)
 
 
@@ -116,6 +119,7 @@ class OrderInput(Strict):
     items = serializers.ListField(child=ItemInput(), allow_empty=False, max_length=MOST_ITEMS)
     slot = Id(required=False, allow_null=True, default=None)
     collector = CollectorInput(required=False, allow_null=True, default=None)
+    plate = Words(required=False, allow_blank=True, default="", max_length=20, help_text="of the car that will come")
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
 
 
@@ -127,6 +131,29 @@ class OrderQuery(Paged):
 
 class SlotChoice(Strict):
     slot = Id()
+
+
+class PreferenceQuery(Strict):
+    card_number = serializers.CharField(required=False, max_length=80, help_text="staff only: whose")
+
+
+class PreferenceInput(Strict):
+    """When a patron likes to come; no weekday at all takes it back."""
+
+    weekdays = serializers.ListField(
+        child=serializers.IntegerField(min_value=0, max_value=6), max_length=7, help_text="Monday is 0"
+    )
+    begins = serializers.TimeField(required=False, allow_null=True, default=None)
+    ends = serializers.TimeField(required=False, allow_null=True, default=None)
+    card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
+
+
+class PreferenceRow(serializers.Serializer[Any]):
+    """When a patron likes to come, in the local time of the pickup point."""
+
+    weekdays = serializers.ListField(child=serializers.IntegerField(), help_text="Monday is 0; empty: any time")
+    begins = serializers.TimeField(allow_null=True)
+    ends = serializers.TimeField(allow_null=True)
 
 
 class BarcodeInput(Strict):
@@ -142,6 +169,10 @@ class AppointmentRow(Local):
     slot = serializers.IntegerField(source="slot_id")
     starts_at = serializers.DateTimeField(source="slot.starts_at")
     ends_at = serializers.DateTimeField(source="slot.ends_at")
+    arrive_at = serializers.DateTimeField(source="arrives", help_text="when within the slot the party shall come")
+    why = serializers.ChoiceField(
+        choices=Appointment.Why.choices, allow_blank=True, help_text="why it is this slot; empty where it was not noted"
+    )
     answer_by = serializers.DateTimeField()
     offer = serializers.IntegerField(help_text="the how-manieth offer it is")
 
@@ -182,7 +213,7 @@ class LineRow(serializers.Serializer[Any]):
 
 
 class VisitRow(Local):
-    """Somebody is here."""
+    """Somebody is here; see `of_visits` for the context."""
 
     id = serializers.IntegerField()
     state = serializers.ChoiceField(choices=VisitState.choices)
@@ -204,17 +235,30 @@ class VisitRow(Local):
         return row.plate if self.context.get("at_work") else None
 
     def get_ahead(self, row: Visit) -> int:
-        return waits.ahead_of(row)
+        return int(self.context["ahead"].get(row.pk, 0))
 
     def get_orders(self, row: Visit) -> list[dict[str, Any]]:
         return [
             {"id": order.pk, "number": order.number, "state": order.state}
-            for order in Order.objects.filter(visit_id=row.pk).order_by("pk")
+            for order in self.context["bags"].get(row.pk, [])
         ]
 
 
+def of_visits(visits: Iterable[Visit], by: Actor) -> dict[str, Any]:
+    """What `VisitRow` shows of the queue and the bags, read at once for all visits.
+
+    A patron sees the bags of the own family; those of others that came in the same car are not theirs to know.
+    """
+    asked = list(visits)
+    bags = queries.bags_of_visits(asked)
+    if by.kind == "patron":
+        family = queries.family_of(by.id or 0)
+        bags = {pk: [order for order in orders if order.patron_id in family] for pk, orders in bags.items()}
+    return {"ahead": queries.cars_ahead(asked), "bags": bags}
+
+
 class OrderRow(Local):
-    """The bag."""
+    """The bag; see `of_orders` for the context."""
 
     id = serializers.IntegerField()
     number = serializers.CharField(help_text="four digits")
@@ -241,12 +285,27 @@ class OrderRow(Local):
         return sum(line.state in {*IN_BAG, LineState.GIVEN} for line in row.lines.all())
 
     def get_collector(self, row: Order) -> dict[str, Any] | None:
-        who = queries.collector_of(row)
+        who = self.context["collectors"].get(row.pk)
         return None if who is None else dict(CollectorRow(who, context=self.context).data)
 
     def get_patron(self, row: Order) -> dict[str, Any] | None:
         shown = self.context.get("staff") and row.patron is not None
         return dict(BorrowerRow(row.patron).data) if shown else None
+
+
+def of_orders(orders: Iterable[Order], by: Actor) -> dict[str, Any]:
+    """What `OrderRow` shows of collectors and visits, read at once for all orders."""
+    asked = list(orders)
+    visits = [order.visit for order in asked if order.visit is not None]
+    return {"collectors": queries.collectors_of(asked), **of_visits(visits, by)}
+
+
+class ExpectedRow(ReservationRow):
+    """A reservation, with the day on which its turn may come."""
+
+    expected_on = serializers.DateField(
+        allow_null=True, help_text="local day, if books come back in time; null where none is known"
+    )
 
 
 class RequestedRow(serializers.Serializer[Any]):
@@ -334,6 +393,9 @@ class GivenRow(serializers.Serializer[Any]):
     title = TitleName(source="copy.title")
     order = serializers.IntegerField(source="line.order_id")
     loan = serializers.IntegerField(source="loan_id", allow_null=True)
+    posting = serializers.IntegerField(
+        source="posting_id", allow_null=True, help_text="in place of the loan where another system keeps the loans"
+    )
     due_on = serializers.CharField(help_text="local day; empty if it was not lent here")
     reason = serializers.CharField(help_text="why it was not given; else empty")
 

@@ -6,74 +6,158 @@ many people want at the same moment.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from datetime import datetime, timedelta
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from django.db import transaction
+from django.db import connection
 from django.db.models import F, Q
 
+from core import sweeps
 from lending import queries as lending_queries
+from lending import surge as lending_surge
 from pickup import windows
 from pickup.errors import NoSuchSlot, SlotUnavailable
 from pickup.models import PointRules, Slot
 from pickup.queries import slot_facts, window_rules
 
 
-@transaction.atomic
+@dataclass(frozen=True, slots=True)
+class Room:
+    """A slot that can still be asked for, and how many places are left in it for the one who asks."""
+
+    slot: Slot
+    places: int
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """Slots that share a session, such as the morning's; a point without sessions has one without a name."""
+
+    name_ko: str
+    name_en: str
+    rooms: list[Room]
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """A local day on which a point hands over: its slots with room, in time order; none of them is a full day."""
+
+    day: date
+    rooms: list[Room]
+
+    @property
+    def places(self) -> int:
+        return sum(room.places for room in self.rooms)
+
+    @property
+    def sessions(self) -> list[Session]:
+        """The rooms under the session they belong to, in time order."""
+        of_session: dict[tuple[str, str], list[Room]] = {}
+        for room in self.rooms:
+            of_session.setdefault((room.slot.session_ko, room.slot.session_en), []).append(room)
+        return [Session(*name, rooms) for name, rooms in of_session.items()]
+
+
 def make(*, now: datetime, point_ids: Collection[int] | None = None) -> int:
     """Cut the windows of every open point into slots up to its horizon; gives back how many are new.
 
     Slots that stand are left alone: people may have been promised them. Safe to run at any time and twice at once.
     """
-    made = 0
-    rules = PointRules.objects.filter(by_appointment=True, point__open=True).select_related("point__library")
+    rules = PointRules.objects.filter(by_appointment=True, point__open=True).select_related("point")
     if point_ids is not None:
         rules = rules.filter(point_id__in=point_ids)
-    for rule in rules.order_by("point_id"):
-        library = rule.point.library
-        calendar = lending_queries.calendar_of(library)
-        zone = ZoneInfo(library.zone)
-        today = now.astimezone(zone).date()
-        cut = window_rules(rule.point_id)
-        plans = [
-            plan
-            for ahead in range(rule.horizon_days + 1)
-            for plan in windows.plan(cut, today + timedelta(days=ahead), zone, calendar.is_open, surge=library.surge)
-            if plan.starts_at > now
-        ]
-        standing = set(
-            Slot.objects.filter(point_id=rule.point_id, starts_at__gt=now).values_list("starts_at", flat=True)
-        )
-        new = [plan for plan in plans if plan.starts_at not in standing]
-        Slot.objects.bulk_create(
-            (
-                Slot(
-                    point_id=rule.point_id,
-                    window_id=plan.window,
-                    starts_at=plan.starts_at,
-                    ends_at=plan.ends_at,
-                    orders_until=plan.orders_until,
-                    capacity=plan.capacity,
-                    capacity_wanted=plan.capacity,
-                    accessible=plan.accessible,
-                    session_ko=plan.session_ko,
-                    session_en=plan.session_en,
-                )
-                for plan in new
-            ),
-            ignore_conflicts=True,
-        )
-        made += len(new)
-    return made
+    by_point = {rule.point_id: rule for rule in rules.order_by("point_id")}
+    return sum(sweeps.each("slots to make", by_point, lambda point_id: _make_at(by_point[point_id], now=now)))
 
 
-def take(*, slot_id: int, accessible: bool) -> bool:
-    """Count one more party into an open slot, on an accessible place too if asked; False when there is no room."""
-    free = Slot.objects.filter(pk=slot_id, open=True, booked__lt=F("capacity"))
-    if accessible:
-        free = free.filter(booked_accessible__lt=F("accessible"))
-    return bool(free.update(booked=F("booked") + 1, booked_accessible=F("booked_accessible") + int(accessible)))
+def _make_at(rule: PointRules, *, now: datetime) -> int:
+    library = lending_surge.lock(rule.point.library_id)  # so that nobody turns the switch between looking and making
+    calendar = lending_queries.calendar_of(library)
+    zone = ZoneInfo(library.zone)
+    today = now.astimezone(zone).date()
+    cut = window_rules(rule.point_id)
+    plans = [
+        plan
+        for ahead in range(rule.horizon_days + 1)
+        for plan in windows.plan(cut, today + timedelta(days=ahead), zone, calendar.is_open, surge=library.surge)
+        if plan.starts_at > now
+    ]
+    standing = set(Slot.objects.filter(point_id=rule.point_id, starts_at__gt=now).values_list("starts_at", flat=True))
+    new = [plan for plan in plans if plan.starts_at not in standing]
+    Slot.objects.bulk_create(
+        (
+            Slot(
+                point_id=rule.point_id,
+                window_id=plan.window,
+                starts_at=plan.starts_at,
+                ends_at=plan.ends_at,
+                orders_until=plan.orders_until,
+                capacity=plan.capacity,
+                capacity_wanted=plan.capacity,
+                accessible=plan.accessible,
+                session_ko=plan.session_ko,
+                session_en=plan.session_en,
+            )
+            for plan in new
+        ),
+        ignore_conflicts=True,
+    )
+    return len(new)
+
+
+def take(*, slot_id: int, accessible: bool) -> int:
+    """Count one more party into an open slot, on an accessible place too if asked; 0 when there is no room.
+
+    Gives back the how-manieth place it is, which decides when within the slot the party is asked to come.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %(wide)s"
+            " WHERE id = %(slot)s AND open AND booked < capacity AND (%(wide)s = 0 OR booked_accessible < accessible)"
+            " RETURNING booked",
+            {"slot": slot_id, "wide": int(accessible)},
+        )
+        row = cursor.fetchone()
+    return 0 if row is None else int(row[0])
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """So many places of a slot at once, so many of them accessible."""
+
+    places: int
+    accessible: int
+
+
+def take_many(wanted: Mapping[int, Wanted]) -> dict[int, int]:
+    """Count parties into open slots, by the slot's id: into each slot all that are wanted there, or none.
+
+    Gives back the first of the places taken (from 1) of each slot that had room for all of them. One statement, and
+    slots are locked in the order of their ids, so that two of them cannot lock each other out.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE pickup_slot AS slot
+            SET booked = slot.booked + wanted.places, booked_accessible = slot.booked_accessible + wanted.accessible
+            FROM (
+                SELECT own.id, asked.places, asked.accessible
+                FROM unnest(%s::bigint[], %s::int[], %s::int[]) AS asked (id, places, accessible)
+                JOIN pickup_slot own ON own.id = asked.id ORDER BY own.id FOR NO KEY UPDATE OF own
+            ) AS wanted
+            WHERE slot.id = wanted.id AND slot.open AND slot.booked + wanted.places <= slot.capacity
+                AND (wanted.accessible = 0 OR slot.booked_accessible + wanted.accessible <= slot.accessible)
+            RETURNING slot.id, slot.booked - wanted.places + 1
+            """,
+            [
+                list(wanted),
+                [one.places for one in wanted.values()],
+                [one.accessible for one in wanted.values()],
+            ],
+        )
+        return dict(cursor.fetchall())
 
 
 def give_back(*, slot_id: int, accessible: bool) -> None:
@@ -106,8 +190,40 @@ def free(
     return list(rooms.select_related("point__library").order_by("starts_at")[:limit])
 
 
-def check(*, slot_id: int, point_id: int, now: datetime, accessible: bool, ready: bool) -> Slot:
-    """The slot, if it can still be asked for at this point; refuses with `slot_unavailable` and the next free ones."""
+def days(*, point_id: int, now: datetime, accessible: bool = False, ready: bool = False) -> list[Day]:
+    """The days ahead on which a point hands over, full ones too; what `free` says of cut-offs and `ready` holds."""
+    ahead = Slot.objects.filter(point_id=point_id, open=True).select_related("point__library").order_by("starts_at")
+    ahead = ahead.filter(starts_at__gt=now) if ready else ahead.filter(orders_until__gt=now)
+    found: dict[date, list[Room]] = {}
+    for slot in ahead:
+        rooms = found.setdefault(slot.starts_at.astimezone(ZoneInfo(slot.point.library.zone)).date(), [])
+        places = _places(slot, accessible=accessible)
+        if places > 0:
+            rooms.append(Room(slot, places))
+    return [Day(day, rooms) for day, rooms in found.items()]
+
+
+def earliest(*, point_ids: Collection[int], now: datetime, accessible: bool = False) -> dict[int, Slot]:
+    """The next slot with room that can still be ordered for, by the point's id; points without any are left out."""
+    rooms = Slot.objects.filter(point_id__in=point_ids, open=True, booked__lt=F("capacity"), orders_until__gt=now)
+    if accessible:
+        rooms = rooms.filter(booked_accessible__lt=F("accessible"))
+    first = rooms.select_related("point__library").order_by("point_id", "starts_at").distinct("point_id")
+    return {slot.point_id: slot for slot in first}
+
+
+def _places(slot: Slot, *, accessible: bool) -> int:
+    left = slot.capacity - slot.booked
+    return min(left, slot.accessible - slot.booked_accessible) if accessible else left
+
+
+def check(
+    *, slot_id: int, point_id: int, now: datetime, accessible: bool, ready: bool, has_place: bool = False
+) -> Slot:
+    """The slot, if it can still be asked for at this point; refuses with `slot_unavailable` and the next free ones.
+
+    `has_place`: the party holds a place of it already and joins there, so that only the room does not matter.
+    """
     slot = Slot.objects.filter(pk=slot_id).first()
     if slot is None:
         raise NoSuchSlot(slot=slot_id)
@@ -120,6 +236,8 @@ def check(*, slot_id: int, point_id: int, now: datetime, accessible: bool, ready
         why = "past"
     elif not ready and slot.orders_until <= now:
         why = "cutoff"
+    elif has_place:
+        return slot
     elif slot.booked >= slot.capacity:
         why = "full"
     elif accessible and slot.booked_accessible >= slot.accessible:

@@ -47,6 +47,19 @@ class VisitState(TextChoices):
     LEFT = "left", _("left")
 
 
+class RehearsalState(TextChoices):
+    RUNNING = "running", _("running")
+    ENDED = "ended", _("ended")
+
+
+class CarState(TextChoices):
+    """Of a car of a rehearsal."""
+
+    DUE = "due", _("not here yet")
+    CAME = "came", _("came")
+    DROPPED = "dropped", _("not served before the end")
+
+
 B, L, A, V = OrderState, LineState, AppointmentState, VisitState
 
 ORDER_MOVES: Moves = {
@@ -80,6 +93,15 @@ VISIT_MOVES: Moves = {
     V.CALLED: {V.SERVED, V.WAITING, V.LEFT},
     V.SERVED: {V.WAITING},
     V.LEFT: {V.WAITING},
+}
+REHEARSAL_MOVES: Moves = {
+    RehearsalState.RUNNING: {RehearsalState.ENDED},
+    RehearsalState.ENDED: set(),
+}
+CAR_MOVES: Moves = {
+    CarState.DUE: {CarState.CAME, CarState.DROPPED},
+    CarState.CAME: {CarState.DROPPED},
+    CarState.DROPPED: set(),
 }
 
 OPEN_ORDER = (B.PICKING, B.READY)

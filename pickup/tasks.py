@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import appointments, lane, orders, slots
+from pickup import appointments, lane, offers, orders, rehearsals, slots
 
 
 @shared_task
@@ -17,7 +17,7 @@ def assemble(*, ids: list[int] | None = None, **_: object) -> None:
 @shared_task
 def offer(*, ids: list[int] | None = None, **_: object) -> None:
     """Promise a time to ready orders and tell them."""
-    appointments.offer_ready(order_ids=ids, now=clock.database_now())
+    offers.offer_ready(order_ids=ids, now=clock.database_now())
 
 
 @shared_task
@@ -30,6 +30,14 @@ def deadlines(**_: object) -> None:
     orders.expire_due(now=now)
     orders.release_numbers(now=now)
     lane.forget_stale(now=now)
+
+
+@shared_task
+def rehearse(*, ids: list[int] | None = None, **_: object) -> None:
+    """Let the cars of rehearsals come, and end those in which all have gone."""
+    now = clock.database_now()
+    rehearsals.arrive_due(rehearsal_ids=ids, now=now)
+    rehearsals.finish_due(now=now)
 
 
 @shared_task

@@ -7,16 +7,27 @@ can arrive (notifications/doors.py); elsewhere it says the number to call, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
+
+import structlog
 
 from core.actor import RULE, Actor
 from notifications import doors, outbox, wording
 from notifications import queries as notification_queries
+from notifications.errors import UnknownSender
+from notifications.states import KEPT_BACK, CallState
 from pickup import queries
-from pickup.models import Appointment, Order, Question, Slot
-from pickup.states import HERE, PROMISED, OrderState
+from pickup.models import Appointment, Order, Question
+from pickup.states import HERE, PROMISED, AppointmentState, OrderState
+
+if TYPE_CHECKING:
+    from lending.models import Contact
+
+log = structlog.get_logger()
 
 UNDO = timedelta(minutes=10)
 """How long a hand-over may be undone; its receipt waits that long."""
@@ -38,8 +49,20 @@ _ASKING = {
         "[{library}] 준비가 늦어 {when}로 옮겼습니다. 번호 {number}. 문의 {phone}",
         "[{library}] Sorry, we need longer. New time {when}, order {number}. Tel {phone}",
     ),
+    "closing": (
+        "[{library}] 휴관으로 {when}로 옮겼습니다. 번호 {number}. 문의 {phone}",
+        "[{library}] We are closed that day. New time {when}, order {number}. Tel {phone}",
+    ),
 }
 _SAYING = {
+    "closing_kept": (
+        "[{library}] 휴관으로 시간 취소. {until}까지 보관, 번호 {number}. 문의 {phone}",
+        "[{library}] Your time falls away, we are closed. Kept until {until}, order {number}. Tel {phone}",
+    ),
+    "closing_packing": (
+        "[{library}] 휴관으로 시간 취소. 새 시간을 알려 드립니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Your time falls away, we are closed. We tell you a new one. Order {number}. Tel {phone}",
+    ),
     "ready": (
         "[{library}] 책 {count}권 준비. 예약 {when}, 번호 {number}. 문의 {phone}",
         "[{library}] {count} ready for {when}, order {number}. Tel {phone}",
@@ -79,6 +102,10 @@ _SAYING = {
     "receipt": (
         "[{library}] 책 {count}권 대출. 반납일 {due}. 고맙습니다.",
         "[{library}] {count} lent, due {due}. Thank you.",
+    ),
+    "given": (
+        "[{library}] 책 {count}권을 드렸습니다. 고맙습니다.",
+        "[{library}] {count} handed over. Thank you.",
     ),
 }
 PLACES = frozenset({"library", "count", "when", "until", "number", "phone", "due"})
@@ -190,11 +217,6 @@ def short_day(at: datetime, zone: ZoneInfo, language: str) -> str:
     return f"{local.month}/{local.day}" if language.startswith("ko") else f"{local.day} {local:%b}"
 
 
-def stretch(slot: Slot, zone: ZoneInfo, language: str) -> str:
-    """A slot as texts write it: `11/25(수) 16:00-16:15`."""
-    return f"{moment(slot.starts_at, zone, language)}-{slot.ends_at.astimezone(zone):%H:%M}"
-
-
 def asks_for_answer(order: Order) -> bool:
     """Whether an answer to a text about this order could arrive; where it cannot, silence is consent."""
     contact = queries.collector_of(order)
@@ -203,32 +225,65 @@ def asks_for_answer(order: Order) -> bool:
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 
 
-def offer(appointment: Appointment, orders: Sequence[Order], *, now: datetime, template: str = "offer") -> None:
+def offer(
+    appointment: Appointment,
+    orders: Sequence[Order],
+    *,
+    now: datetime,
+    template: str = "offer",
+    until: datetime | None = None,
+) -> None:
     """Tell a party its time and, where it can answer, ask; one text counts all their books.
 
-    A still unsent text about the same promise is replaced.
+    A still unsent text about the same promise is replaced. What has not left by `until`, or by the end of the slot,
+    is told by telephone.
     """
-    head = orders[0]
-    contact = queries.collector_of(head)
-    variant = ""
-    if contact is not None:
-        open_doors = notification_queries.open_for(head.library.sender, contact.number)
+    offer_all([(appointment, orders)], now=now, template=template, until=until)
+
+
+def offer_all(
+    promises: Sequence[tuple[Appointment, Sequence[Order]]],
+    *,
+    now: datetime,
+    template: str = "offer",
+    fresh: bool = False,
+    until: datetime | None = None,
+) -> None:
+    """`offer` for many parties of one library; the number of queries does not grow with theirs.
+
+    Of `fresh` promises nothing can have been said yet.
+    """
+    if not promises:
+        return
+    contacts = queries.collectors_of(orders[0] for _appointment, orders in promises)
+    key = promises[0][1][0].library.sender
+    doors_of = notification_queries.open_for_many(key, {contact.number for contact in contacts.values()})
+    _untimed([order for _appointment, orders in promises for order in orders], now=now)
+    letters, asked = [], []
+    for appointment, orders in promises:
+        contact = contacts.get(orders[0].pk)
+        open_doors = frozenset() if contact is None else doors_of[contact.number]
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
-        variant = "." + "_".join(tail) if tail else ""
-    untimed = {f"order:{order.pk}" for order in orders}
-    outbox.suppress(about=untimed, templates={"ready_until"}, why="replaced", now=now, by=RULE)
-    _say(
-        f"{template}{variant}",
-        orders,
-        about=f"appointment:{appointment.pk}",
-        dedup_key=f"{template}:appointment:{appointment.pk}:{_these(orders, now)}",
-        slot=appointment.slot,
-        now=now,
-        not_after=appointment.slot.ends_at,
-    )
-    if contact is not None and "reply" in variant:
-        Question.objects.filter(number=contact.number, order__in=orders, closed_at__isnull=True).update(closed_at=now)
-        Question.objects.create(number=contact.number, kind=Question.Kind.OFFER, order=head, asked_at=now)
+        letters.append(
+            _Letter(
+                f"{template}.{'_'.join(tail)}" if tail else template,
+                orders,
+                about=f"appointment:{appointment.pk}",
+                dedup_key=f"{template}:appointment:{appointment.pk}:{_these(orders, now)}",
+                at=appointment.arrives,
+                not_after=min(appointment.slot.ends_at, until or appointment.slot.ends_at),
+            )
+        )
+        if contact is not None and "reply" in tail:
+            asked.append((contact.number, orders))
+    _say_all(letters, now=now, contacts=contacts, fresh=fresh)
+    if asked:
+        about = [order.pk for _number, orders in asked for order in orders]
+        earlier = Question.objects.filter(order__in=about, closed_at__isnull=True)
+        earlier.filter(number__in={number for number, _orders in asked}).update(closed_at=now)
+        Question.objects.bulk_create(
+            Question(number=number, kind=Question.Kind.OFFER, order=orders[0], asked_at=now) for number, orders in asked
+        )
 
 
 def ready(orders: Sequence[Order], *, now: datetime) -> None:
@@ -237,12 +292,13 @@ def ready(orders: Sequence[Order], *, now: datetime) -> None:
         return
     appointment = orders[0].appointment
     if appointment is not None and appointment.state in PROMISED:
+        _untimed(orders, now=now)
         _say(
             "ready",
             orders,
             about=f"appointment:{appointment.pk}",
             dedup_key=f"ready:appointment:{appointment.pk}:{_these(orders, now)}",
-            slot=appointment.slot,
+            at=appointment.arrives,
             now=now,
             not_after=appointment.slot.ends_at,
         )
@@ -251,10 +307,46 @@ def ready(orders: Sequence[Order], *, now: datetime) -> None:
             about_order("ready_until", order, now=now, not_after=order.keep_until)
 
 
-def no_time(orders: Sequence[Order], *, now: datetime) -> None:
-    """Tell once that bags are packed for which no time is free before their keep day; an offer may still follow."""
+def _untimed(orders: Sequence[Order], *, now: datetime) -> None:
+    """Keep back what says "at any time" of bags that are promised a time now."""
+    about = {f"order:{order.pk}" for order in orders}
+    outbox.suppress(about=about, templates={"ready_until"}, why="replaced", now=now, by=RULE)
+
+
+def again(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
+    """Say anew to those who keep a promise what was kept back, since it also spoke of others."""
     for order in orders:
-        about_order("ready_until", order, now=now, not_after=order.keep_until, of=order.ready_at)
+        order.appointment = appointment
+    if appointment.state == AppointmentState.OFFERED:
+        offer(appointment, orders, now=now)
+    else:
+        ready(orders, now=now)
+
+
+def no_time(order: Order, *, now: datetime) -> None:
+    """Tell that a bag is packed for which no time is free before its keep day; an offer may still follow."""
+    about_order("ready_until", order, now=now, not_after=order.keep_until)
+
+
+def not_told_until(orders: Sequence[Order]) -> list[Order]:
+    """Those bags of which it was not said yet until when they are kept; what was kept back was not said."""
+    about = {f"order:{order.pk}" for order in orders}
+    texts = notification_queries.messages_about(about).filter(template="ready_until").exclude(state__in=KEPT_BACK)
+    calls = notification_queries.calls_about(about).exclude(state=CallState.DROPPED)
+    told: dict[str, datetime] = {}
+    for thing, at in [*texts.values_list("about", "created_at"), *calls.values_list("about", "created_at")]:
+        told[thing] = max(at, told.get(thing, at))
+    return [
+        order
+        for order in orders
+        if (last := told.get(f"order:{order.pk}")) is None or last < (order.ready_at or order.opened_at)
+    ]
+
+
+def was_reached(order: Order) -> bool:
+    """Whether somebody was told of this bag or its time: a text was accepted, or a call answered."""
+    about = {f"order:{order.pk}"} | ({f"appointment:{order.appointment_id}"} if order.appointment_id else set())
+    return notification_queries.reached(about)
 
 
 def about_order(
@@ -267,20 +359,21 @@ def about_order(
     not_after: datetime | None = None,
     due: str = "",
     count: int | None = None,
-    of: datetime | None = None,
+    by_phone: bool = False,
 ) -> None:
-    """Tell one thing about one order, once per moment it was said at, or that it is `of`."""
+    """Tell one thing about one order, once per moment it was said at; `by_phone`: by a call of the staff."""
     _say(
         template,
         [order],
         about=f"order:{order.pk}",
-        dedup_key=f"{template}:order:{order.pk}:{int((of or now).timestamp())}",
+        dedup_key=f"{template}:order:{order.pk}:{int(now.timestamp())}",
         now=now,
         kind=kind,
         not_before=not_before,
         not_after=not_after,
         due=due,
         count=count,
+        by_phone=by_phone,
     )
 
 
@@ -291,13 +384,20 @@ def hush(*, orders: Sequence[Order], why: str, now: datetime, by: Actor = RULE) 
     return outbox.suppress(about=about, why=why, now=now, by=by)
 
 
+def hush_own(order: Order, *, why: str, now: datetime, by: Actor = RULE) -> None:
+    """Keep back what was not sent yet about a bag alone; what speaks of others as well stays."""
+    outbox.suppress(about={f"order:{order.pk}"}, why=why, now=now, by=by)
+
+
 def hush_one(order: Order, *, why: str, now: datetime, by: Actor = RULE) -> None:
     """Keep back what was not sent yet about a bag that is gone; what it told the others of its party is said anew."""
-    outbox.suppress(about={f"order:{order.pk}"}, why=why, now=now, by=by)
-    promise = order.appointment_id
-    if promise is not None and outbox.suppress(about={f"appointment:{promise}"}, why=why, now=now, by=by):
-        others = queries.orders(appointment_id=promise, state=OrderState.READY).exclude(visit__state__in=HERE)
-        ready(list(others.exclude(pk=order.pk).order_by("id")), now=now)
+    hush_own(order, why=why, now=now, by=by)
+    promise = order.appointment
+    if promise is not None and outbox.suppress(about={f"appointment:{promise.pk}"}, why=why, now=now, by=by):
+        others = queries.orders(appointment=promise, state=OrderState.READY).exclude(visit__state__in=HERE)
+        still = list(others.exclude(pk=order.pk).order_by("id"))
+        if still and still[0].appointment is not None:
+            again(still[0].appointment, still, now=now)
 
 
 def _these(orders: Sequence[Order], now: datetime) -> str:
@@ -306,55 +406,95 @@ def _these(orders: Sequence[Order], now: datetime) -> str:
     return f"{hashlib.blake2s(named.encode(), digest_size=8).hexdigest()}:{int(now.timestamp())}"
 
 
-def _say(
-    template: str,
-    orders: Sequence[Order],
-    *,
-    about: str,
-    dedup_key: str,
-    now: datetime,
-    slot: Slot | None = None,
-    kind: str = "notice",
-    not_before: datetime | None = None,
-    not_after: datetime | None = None,
-    due: str = "",
-    count: int | None = None,
+@dataclass(frozen=True, slots=True)
+class _Letter:
+    """One sentence to whoever collects these orders, and until when it is of use."""
+
+    template: str
+    orders: Sequence[Order]
+    _: KW_ONLY
+    about: str
+    dedup_key: str
+    at: datetime | None = None
+    kind: str = "notice"
+    not_before: datetime | None = None
+    not_after: datetime | None = None
+    due: str = ""
+    count: int | None = None
+    by_phone: bool = False
+
+
+def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
+    _say_all([_Letter(template, orders, **more)], now=now)
+
+
+def _say_all(
+    letters: Sequence[_Letter], *, now: datetime, contacts: Mapping[int, Contact] | None = None, fresh: bool = False
 ) -> None:
-    head = orders[0]
-    contact = queries.collector_of(head)
-    if contact is None:
-        Order.objects.filter(pk__in=[order.pk for order in orders]).update(why="nobody_to_tell")
+    """Queue letters of one library; a handful of queries, however many."""
+    if contacts is None:
+        contacts = queries.collectors_of(letter.orders[0] for letter in letters)
+    books = queries.books_of([order.pk for letter in letters if letter.count is None for order in letter.orders])
+    promises = {letter.about for letter in letters if letter.about.startswith("appointment:")}
+    if promises and not fresh:
+        outbox.suppress(about=promises, why="replaced", now=now, by=RULE)
+    to_whom: list[_Letter] = []
+    queued: list[outbox.Text] = []
+    for letter in letters:
+        contact = contacts.get(letter.orders[0].pk)
+        if contact is None:
+            _note_why(letter.orders, "nobody_to_tell", letter.kind)
+            continue
+        to_whom.append(letter)
+        queued.append(_written(letter, contact, books, now=now))
+    try:
+        said = outbox.enqueue_all(queued, now=now)
+    except UnknownSender:  # the library's settings are wrong; its books are handed over all the same
+        library = letters[0].orders[0].library
+        log.error("text.no_sender", library=library.code, sender=library.sender)
+        for letter in to_whom:
+            _note_why(letter.orders, "no_sender", letter.kind)
         return
+    for letter, message in zip(to_whom, said, strict=True):
+        if message is None:
+            _note_why(letter.orders, "nobody_to_tell", letter.kind)
+
+
+def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now: datetime) -> outbox.Text:
+    head = letter.orders[0]
     zone, language = ZoneInfo(head.library.zone), contact.language
-    number = head.shown if len(orders) == 1 else f"{head.shown}+{len(orders) - 1}"
+    count = sum(books.get(order.pk, 0) for order in letter.orders) if letter.count is None else letter.count
     values = {
         "library": head.library.name_in(language),
-        "count": _books(queries.count_books([order.pk for order in orders]) if count is None else count, language),
-        "when": stretch(slot, zone, language) if slot else "",
+        "count": _books(count, language),
+        "when": moment(letter.at, zone, language) if letter.at else "",
         "until": last_day(head.keep_until, zone, language) if head.keep_until else "",
-        "number": number,
+        "number": head.shown if len(letter.orders) == 1 else f"{head.shown}+{len(letter.orders) - 1}",
         "phone": head.library.phone,
-        "due": due,
+        "due": letter.due,
     }
-    if about.startswith("appointment:"):
-        outbox.suppress(about={about}, why="replaced", now=now, by=RULE)
-    said = outbox.enqueue(
+    return outbox.Text(
         sender=head.library.sender,
         to=contact.number,
         language=language,
-        kind=kind,
-        template=template,
+        kind=letter.kind,
+        template=letter.template,
         values=values,
-        about=about,
-        dedup_key=dedup_key,
-        now=now,
-        not_before=not_before,
-        not_after=not_after if not_after is None or not_after > now else None,
-        may_text=contact.may_text,
+        about=letter.about,
+        dedup_key=letter.dedup_key,
+        not_before=letter.not_before,
+        not_after=letter.not_after if letter.not_after is None or letter.not_after > now else None,
+        call_until=max((order.keep_until for order in letter.orders if order.keep_until), default=None),
+        may_text=contact.may_text and not letter.by_phone,
         may_call=contact.may_call,
+        practice=head.library.training,
     )
-    if said is None:
-        Order.objects.filter(pk__in=[order.pk for order in orders]).update(why="nobody_to_tell")
+
+
+def _note_why(orders: Sequence[Order], why: str, kind: str) -> None:
+    """Note why nobody heard of a bag. Answers and receipts do not count: they are never called."""
+    if kind not in {"answer", "code"}:
+        Order.objects.filter(pk__in=[order.pk for order in orders]).update(why=why)
 
 
 def _books(count: int, language: str) -> str:

@@ -1,4 +1,4 @@
-"""`make test` and its sisters: every check in turn, each with its time, and a clear end."""
+"""`make test` and its sisters: every check with its time, and a clear end."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import shutil
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,8 @@ from tests import servers
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from config.embedded.servers import Servers
 
 PYTHON = sys.executable
 DEBIAN = {"PG_BIN": "/usr/lib/postgresql/15/bin", "REDIS_SERVER": "/usr/bin/redis-server"}
@@ -31,28 +35,67 @@ LIKE_PRODUCTION = {
 UNIT = "not browser and not journey and not race and not fault and not long"
 
 
+@dataclass
+class Check:
+    """One thing that has to hold: a title, and what finds out, giving whether all is well and its words."""
+
+    title: str
+    find_out: Callable[[], tuple[bool, str]]
+    words: str = ""
+    well: bool = False
+    took: float = 0.0
+
+    def run(self) -> Check:
+        began = time.monotonic()
+        self.well, self.words = self.find_out()
+        self.took = time.monotonic() - began
+        return self
+
+
+def command(title: str, *words: str, **environment: str) -> Check:
+    """A check that is a program; it holds when the program ends with 0."""
+
+    def find_out() -> tuple[bool, str]:
+        done = subprocess.run(
+            words, cwd=ROOT, check=False, capture_output=True, text=True, env={**os.environ, **environment}
+        )
+        return done.returncode == 0, done.stdout + done.stderr
+
+    return Check(title, find_out)
+
+
 class Checks:
-    """Runs one check after the other and remembers which failed."""
+    """Runs checks and remembers which failed."""
 
     def __init__(self) -> None:
         self.failed: list[str] = []
         self.began = time.monotonic()
 
-    def run(self, title: str, *command: str, **environment: str) -> None:
-        """Run a program; its words are shown."""
-        self.call(
-            title,
-            lambda: subprocess.run(command, cwd=ROOT, check=False, env={**os.environ, **environment}).returncode == 0,
-        )
+    def together(self, checks: list[Check]) -> None:
+        """Run checks side by side, as many as there are processors; each is shown when it ends."""
+        with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+            for ended in as_completed([pool.submit(check.run) for check in checks]):
+                check = ended.result()
+                self._show(check.title, check.words, well=check.well, took=check.took)
 
-    def call(self, title: str, check: Callable[[], bool]) -> None:
-        """Run a function that says whether all is well."""
+    def alone(self, title: str, *words: str, **environment: str) -> None:
+        """Run a program that is shown while it runs."""
         print(f"── {title}", flush=True)
         began = time.monotonic()
-        if not check():
+        done = subprocess.run(words, cwd=ROOT, check=False, env={**os.environ, **environment})
+        self._end(title, well=done.returncode == 0, took=time.monotonic() - began)
+
+    def _show(self, title: str, words: str, *, well: bool, took: float) -> None:
+        print(f"── {title}", flush=True)
+        if words.strip():
+            print(words.rstrip(), flush=True)
+        self._end(title, well=well, took=took)
+
+    def _end(self, title: str, *, well: bool, took: float) -> None:
+        if not well:
             self.failed.append(title)
             print(f"   failed: {title}", flush=True)
-        print(f"   {time.monotonic() - began:.1f} s", flush=True)
+        print(f"   {took:.1f} s", flush=True)
 
     def end(self) -> int:
         """Say how it went; the exit status."""
@@ -82,41 +125,42 @@ def formatted(template: Path) -> str:
     return done.stdout
 
 
-def templates_are_formatted() -> bool:
+def templates_are_formatted() -> tuple[bool, str]:
     """Whether djangofmt would leave every template alone; names those it would not."""
-    wrong = [path.relative_to(ROOT) for path in templates() if formatted(path) != path.read_text(encoding="utf-8")]
-    for path in wrong:
-        print(f"   {path}: make format")
-    return not wrong
+    try:
+        wrong = [path.relative_to(ROOT) for path in templates() if formatted(path) != path.read_text(encoding="utf-8")]
+    except Stop as stop:
+        return False, str(stop)
+    return not wrong, "\n".join(f"   {path}: make format" for path in wrong)
 
 
-def read_the_text(checks: Checks) -> None:
-    """What needs no database: format, lint, contracts."""
-    checks.run("format", "ruff", "format", "--check", "--quiet", "--output-format", "concise", ".")
-    checks.run("lint", "ruff", "check", "--quiet", "--output-format", "concise", ".")
-    checks.call("templates", templates_are_formatted)
-    checks.run("contracts", "lint-imports", "--no-logo")
+def of_the_text() -> list[Check]:
+    """What needs no test: types, contracts, lint, format."""
+    return [
+        command("types", "mypy"),  # the longest first
+        command("contracts", "lint-imports", "--no-logo"),
+        Check("templates", templates_are_formatted),
+        command("lint", "ruff", "check", "--quiet", "--output-format", "concise", "."),
+        command("format", "ruff", "format", "--check", "--quiet", "--output-format", "concise", "."),
+    ]
 
 
-def check_the_types(checks: Checks) -> None:
-    """mypy, whose Django plugin reads the settings."""
-    checks.run("types", "mypy")
-
-
-def ask_django(checks: Checks) -> None:
-    """What Django itself finds."""
-    checks.run("translations", PYTHON, "manage.py", "compile_catalogues", "-v", "0")
-    checks.run("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run")
+def of_django(database: Servers) -> list[Check]:
+    """What Django itself finds, and a migrated database for the tests."""
     deploy = ["check", "--deploy", "--fail-level", "WARNING"]
-    checks.run("deployment", PYTHON, "manage.py", *deploy, **LIKE_PRODUCTION)
+    return [
+        Check("database", lambda: servers.migrate(database)),
+        command("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"),
+        command("deployment", PYTHON, "manage.py", *deploy, **LIKE_PRODUCTION),
+        command("translations", PYTHON, "manage.py", "compile_catalogues", "-v", "0"),
+    ]
 
 
 def run_tests(checks: Checks, chosen: str, arguments: list[str], **environment: str) -> None:
-    """The tests that a marker expression chooses, in two processes; a file stays in one."""
+    """The tests that a marker expression chooses, in two processes; a file stays in one, the longest begin."""
     marked = ["-m", chosen] if chosen else []
-    checks.run(
-        "tests", PYTHON, "-m", "pytest", "-q", "-n", "2", "--dist", "loadfile", *marked, *arguments, **environment
-    )
+    spread = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"]
+    checks.alone("tests", PYTHON, "-m", "pytest", "-q", *spread, *marked, *arguments, **environment)
 
 
 def have_debians_servers() -> None:
@@ -143,8 +187,8 @@ def main(action: str, arguments: list[str]) -> int:
     """Do `test`, `check`, `test-long`, `test-debian` or `format`."""
     checks = Checks()
     if action == "format":
-        checks.run("python", "ruff", "format", ".")
-        checks.run("lint", "ruff", "check", "--fix", "--quiet", ".")
+        checks.alone("python", "ruff", "format", ".")
+        checks.alone("lint", "ruff", "check", "--fix", "--quiet", ".")
         for path in templates():
             path.write_text(formatted(path), encoding="utf-8")
         return checks.end()
@@ -152,17 +196,15 @@ def main(action: str, arguments: list[str]) -> int:
         have_debians_servers()
     for name, value in servers.SETTINGS.items():
         os.environ.setdefault(name, value)
-    if action in {"check", "test"}:
-        read_the_text(checks)
     if action != "check":
         have_a_browser()
     started = servers.start()
     try:
-        if action in {"check", "test"}:
-            check_the_types(checks)
-        ask_django(checks)
+        text = of_the_text() if action in {"check", "test"} else []
+        checks.together([*of_django(started), *text])
         chosen = {"check": UNIT, "test": "not long", "test-debian": "not long", "test-long": ""}[action]
-        run_tests(checks, chosen, arguments, LONG="1" if action == "test-long" else "")
+        inner = "1" if action == "check" and not arguments else ""  # the rules alone: what needs no database
+        run_tests(checks, chosen, arguments, INNER=inner)
     finally:
         servers.stop(started)
     return checks.end()

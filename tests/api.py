@@ -66,7 +66,7 @@ def signed_in(account: Account | None) -> Api:
 
 def patron(**columns: Any) -> tuple[Any, Api]:
     """A patron with a PIN, and their program."""
-    who = rows.patron(pin="1234", **columns)
+    who = rows.patron(pin=rows.PIN, **columns)
     return who, signed_in(who.account)
 
 

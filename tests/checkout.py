@@ -8,6 +8,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +16,7 @@ from pathlib import Path
 import psutil
 
 from config.embedded.binaries import outside
-from config.embedded.host import ROOT, free_port
+from config.embedded.host import ME, ROOT, Identity, free_port
 from config.embedded.product import answers
 
 LEFT_OUT = shutil.ignore_patterns(".venv", "var", ".git", "__pycache__", ".*_cache", ".hypothesis")
@@ -26,14 +27,24 @@ START_WITHIN = 150.0  # seconds; an empty folder on a busy machine
 def copy(to: Path) -> Path:
     """Copy the checkout, with the very same `.venv`."""
     shutil.copytree(ROOT, to, ignore=LEFT_OUT, symlinks=True)
-    to.parent.chmod(0o755)
+    open_way(to)
     (to / ".venv").symlink_to(ROOT / ".venv")
     return to
 
 
+def open_way(folder: Path) -> None:
+    """Let everybody pass through the temporary folders above one; the servers may run as somebody else."""
+    within = Path(tempfile.gettempdir())
+    for parent in folder.parents:
+        if within in parent.parents:
+            parent.chmod(0o755)
+
+
 def forget(checkout: Path) -> None:
-    """Remove what a checkout keeps below /var/tmp."""
+    """Remove what a checkout keeps elsewhere: data below /var/tmp, and its bytecode."""
     shutil.rmtree(outside(checkout / "var"), ignore_errors=True)
+    if kept := os.environ.get("PYTHONPYCACHEPREFIX"):
+        shutil.rmtree(Path(kept) / checkout.relative_to("/"), ignore_errors=True)
 
 
 def environment(**changes: str) -> dict[str, str]:
@@ -44,6 +55,14 @@ def environment(**changes: str) -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in hidden} | changes
 
 
+def alive(process: psutil.Process) -> bool:
+    """Whether a process still does something; it may end while it is asked."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @dataclass
 class Service:
     """`make run` in a checkout, started as from a terminal of its own."""
@@ -51,6 +70,8 @@ class Service:
     checkout: Path
     port: int = field(default_factory=free_port)
     changes: dict[str, str] = field(default_factory=dict)
+    identity: Identity = ME
+    python: str = sys.executable
     make: subprocess.Popen[bytes] | None = None
     seen: list[psutil.Process] = field(default_factory=list)
 
@@ -68,7 +89,7 @@ class Service:
 
     def start(self) -> None:
         """Begin; returns at once."""
-        command = ["make", "--no-print-directory", f"PYTHON={sys.executable}", "run"]
+        command = ["make", "--no-print-directory", f"PYTHON={self.python}", "run"]
         with self.log.open("ab") as log:
             self.make = subprocess.Popen(
                 command,
@@ -77,6 +98,7 @@ class Service:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
+                **self.identity.options(),
             )
 
     def wait_for_page(self) -> float:
@@ -104,7 +126,7 @@ class Service:
             self.seen = [head, *head.children(recursive=True)]
         except psutil.NoSuchProcess:
             pass
-        return [one for one in self.seen if one.is_running() and one.status() != psutil.STATUS_ZOMBIE]
+        return [one for one in self.seen if alive(one)]
 
     def find(self, *words: str) -> psutil.Process | None:
         """The first process whose command line has these words."""

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
+from django.db import transaction
+from django.test import TransactionTestCase
+from django.utils import translation
 from hypothesis import HealthCheck, settings
 
 from tests import rows
@@ -51,8 +57,84 @@ def quick_hashes(request: pytest.FixtureRequest, settings: Any) -> None:
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
-    """Widen the pool before the first connection is made."""
-    from django.db import connections
+    """Widen the pool before the first connection is made; take a copy of a migrated database where there is one."""
+    from django.db import connection
 
-    for connection in connections.all():
-        connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 0, "max_size": CONNECTIONS, "timeout": 10}
+    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 0, "max_size": CONNECTIONS, "timeout": 10}
+    if migrated := os.environ.get("TESTS_COPY"):
+        creation: Any = connection.creation
+        creation.create_test_db = lambda **_: _copy_of(migrated)
+
+
+def _copy_of(migrated: str) -> str:
+    from django.conf import settings
+    from django.db import connection
+
+    creation: Any = connection.creation
+    name: str = creation._get_test_db_name()
+    with creation._nodb_cursor() as cursor:
+        cursor.execute(f'DROP DATABASE IF EXISTS "{name}"')
+        cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{migrated}"')
+    connection.close()
+    settings.DATABASES["default"]["NAME"] = connection.settings_dict["NAME"] = name
+    return name
+
+
+def _empty_tables(_case: TransactionTestCase) -> None:
+    """Empty what a test that commits has filled: a tenth of the time of `flush`, which also makes all permissions anew.
+
+    Content types and permissions stay as `migrate` made them. Triggers and foreign keys rest meanwhile; where the
+    tests' user may not tell them to, the tables are cut.
+    """
+    from django.db import connection
+
+    kept = {"django_content_type", "auth_permission"}
+    tables = set(connection.introspection.django_table_names(only_existing=False, include_views=False)) - kept
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(" UNION ALL ".join(f"SELECT '{name}' WHERE EXISTS (SELECT FROM \"{name}\")" for name in tables))
+        filled = [f'"{name}"' for (name,) in cursor.fetchall()]
+        cursor.execute("SELECT current_setting('is_superuser')")
+        if cursor.fetchone() != ("on",):
+            cursor.execute(f"TRUNCATE {', '.join(filled)} CASCADE" if filled else "SELECT 1")
+            return
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        for name in filled:
+            cursor.execute(f"DELETE FROM {name}")
+
+
+TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Order files for two processes; `make check` leaves out the tests that need a database."""
+    if hasattr(config, "workerinput"):
+        _longest_first(items)
+    if not os.environ.get("INNER"):
+        return
+    left = [item for item in items if _needs_database(item)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if not _needs_database(item)]
+
+
+def _longest_first(items: list[pytest.Item]) -> None:
+    """Begin with the files that will take longest, so that no process is left alone with one at the end."""
+    seconds = {"browser": 5.0, "journey": 10.0, "fault": 10.0, "race": 1.0}
+    of_file: dict[Path, float] = {}
+    for item in items:
+        patience = item.get_closest_marker("timeout")  # whoever asks for more of it takes longer
+        likely = [seconds.get(mark.name, 0.1) for mark in item.iter_markers()]
+        longest = max([*likely, patience.args[0] / 40 if patience else 0.1])
+        of_file[item.path] = of_file.get(item.path, 0.0) + longest
+    items.sort(key=lambda item: -of_file[item.path])
+
+
+def _needs_database(item: pytest.Item) -> bool:
+    asked = {"db", "transactional_db"} & set(getattr(item, "fixturenames", ()))
+    return bool(asked) or item.get_closest_marker("django_db") is not None
+
+
+@pytest.fixture(autouse=True)
+def _in_no_language() -> Iterator[None]:
+    """Forget the language that a request or a command of the test spoke, so that the next one begins without any."""
+    yield
+    translation.deactivate()

@@ -35,6 +35,8 @@ RULE = actor.RULE
 SEOUL = ZoneInfo("Asia/Seoul")
 NOW = datetime(2026, 11, 24, 10, 0, tzinfo=SEOUL).astimezone(UTC)  # a Tuesday, ten in the morning in Seoul
 
+PIN = "804217"  # one that nobody guesses soon
+
 _numbers = itertools.count(1)
 
 
@@ -42,6 +44,12 @@ def serial() -> int:
     """A number that this test run has not used yet, also beside other processes of it."""
     worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw") or 0)
     return worker * 1_000_000 + next(_numbers)
+
+
+def leave_out(before: int) -> None:
+    """Go on with higher numbers, in a process whose database another one has filled already."""
+    global _numbers
+    _numbers = itertools.count(before)
 
 
 def mobile() -> str:
@@ -167,6 +175,12 @@ def patron(home: Library | None = None, *, pin: str = "", number: str | None = N
         accounts.set_pin(patron_id=made.pk, pin=pin, by=RULE, now=NOW)
         made.refresh_from_db()
     return made
+
+
+def account_of(who: Patron) -> Account:
+    """The account of a patron who was made with a PIN."""
+    assert who.account is not None
+    return who.account
 
 
 def contact(of: Patron | None, **columns: Any) -> Contact:

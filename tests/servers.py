@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -16,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+
+from config.embedded.host import ROOT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,6 +38,7 @@ SETTINGS = {
     "TWILIO_API_BASE_URL": "http://127.0.0.1:9",  # the discard port: a test that sends starts its own stand-in
 }
 REDIS_DATABASES = 16
+MIGRATED = "migrated"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -76,6 +80,23 @@ def start() -> Servers:
         servers.start(identity=server_identity())
     os.environ.update(DATABASE_URL=servers.database_url, REDIS_URL=servers.redis_url)
     return servers
+
+
+def migrate(servers: Servers) -> tuple[bool, str]:
+    """Migrate one database, of which each test process then takes a copy; whether that went well, and its words."""
+    if servers.postgres is None:
+        return True, "DATABASE_URL is named: each process migrates one of its own"
+    done = subprocess.run(
+        [sys.executable, "manage.py", "migrate", "--no-input", "-v", "0"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DATABASE_URL": servers.postgres.create(MIGRATED)},
+    )
+    if done.returncode == 0:
+        os.environ["TESTS_COPY"] = MIGRATED
+    return done.returncode == 0, done.stdout + done.stderr
 
 
 def _part(number: int) -> None:

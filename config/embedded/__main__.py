@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from config.embedded.host import Stop
+from config.embedded.host import Stop, refused
 
 
 def main(action: str) -> int:
@@ -15,9 +15,14 @@ def main(action: str) -> int:
 
 
 if __name__ == "__main__":
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]  # a path that a terminal cannot show
     try:
         sys.exit(main(sys.argv[1]))
     except Stop as stop:
         sys.exit(f"Cannot go on: {stop}")
     except KeyboardInterrupt:
         sys.exit(130)
+    except OSError as error:
+        if sentence := refused(error):
+            sys.exit(f"Cannot go on: {sentence}")
+        raise

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import pwd
 import secrets
+import shutil
 import socket
 import subprocess
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +19,7 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[2]
 VAR = ROOT / "var"
 LOOPBACK = "127.0.0.1"
+PORT = 8000
 
 
 class Stop(Exception):
@@ -68,6 +73,43 @@ def server_identity() -> Identity:
     return identity
 
 
+# -- what the machine does not let us do ----------------------------------------------------------------------------
+
+
+def need_room(mebibytes: int, folder: Path) -> None:
+    """Refuse to begin what the disk has no room for."""
+    free = shutil.disk_usage(folder).free // 2**20
+    if free < mebibytes:
+        raise Stop(
+            f"about {mebibytes} MiB are needed on the disk of {folder}, and {free} MiB are free. Make room first."
+        )
+
+
+def refused(error: OSError) -> str:
+    """What to do when the machine does not let us write; "" for an error that says something else."""
+    there = error.filename or VAR
+    full = "Make room, then the same command goes on from here."
+    sentences = {
+        errno.EACCES: f"{there} belongs to somebody else. Run make as its owner, or in a copy of your own.",
+        errno.EPERM: f"{there} belongs to somebody else. Run make as its owner, or in a copy of your own.",
+        errno.EROFS: f"{there} is on a disk that can only be read. Copy the folder to where you may write.",
+        errno.ENOSPC: f"the disk of {there} is full. {full}",
+        errno.EDQUOT: f"your share of the disk of {there} is full. {full}",
+    }
+    return sentences.get(error.errno or 0, "")
+
+
+# -- ports ----------------------------------------------------------------------------------------------------------
+
+
+def wanted_port() -> int:
+    """The port that PORT names, 8000 when it names none."""
+    said = os.environ.get("PORT", "") or str(PORT)
+    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= 65535:
+        raise Stop(f"PORT must be a number from 1 to 65535, not {said!r}. For example: make run PORT=9000")
+    return int(said)
+
+
 def free_port(wanted: int = 0) -> int:
     """The wanted port when it is free on loopback, else one that is."""
     for port in (wanted, 0) if wanted else (0,):
@@ -76,12 +118,33 @@ def free_port(wanted: int = 0) -> int:
     raise Stop("no port is free on 127.0.0.1")
 
 
-def next_free_port(first: int) -> int:
-    """The first free port from `first` on."""
+def next_free_port(first: int) -> tuple[int, int]:
+    """The first free port from `first` on, and an open file that keeps our other services away from it.
+
+    Granian shares its port with every process of the same user that asks for it (SO_REUSEPORT): two services that
+    start at the same moment would both get it, and each would answer half of the requests.
+    """
     for port in range(first, min(first + 200, 65536)):
-        if _bind(port) is not None:
-            return port
-    raise Stop(f"no port from {first} to {first + 199} is free; name another: PORT=9000 make run")
+        kept = _claim(port)
+        if kept is not None and _bind(port) is not None:
+            return port, kept
+        if kept is not None:
+            os.close(kept)
+    if first < 1024 and os.geteuid() != 0:
+        raise Stop(f"only root may answer on port {first}; name another: make run PORT={PORT}")
+    raise Stop(f"no port from {first} to {first + 199} is free; name another: make run PORT=9000")
+
+
+def _claim(port: int) -> int | None:
+    """Lock a port against our other services; None when one of them has it."""
+    path = Path(tempfile.gettempdir()) / f"drive-through-lending-{os.getuid()}-{port}.lock"
+    kept = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(kept, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(kept)
+        return None
+    return kept
 
 
 def _bind(port: int) -> int | None:
@@ -92,6 +155,9 @@ def _bind(port: int) -> int | None:
         except OSError:
             return None
         return int(probe.getsockname()[1])
+
+
+# -- secrets --------------------------------------------------------------------------------------------------------
 
 
 def kept_secret(path: Path, length: int = 32) -> str:
@@ -110,4 +176,6 @@ def write_privately(path: Path, text: str) -> None:
     beside.unlink(missing_ok=True)
     with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
         file.write(text)
+        file.flush()
+        os.fsync(file.fileno())  # else a power cut may leave an empty file, and with it a lost password
     beside.replace(path)

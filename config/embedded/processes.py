@@ -21,11 +21,14 @@ from config.embedded.host import ME, ROOT, Identity, write_privately
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
+    Unbroken = Callable[[], contextlib.AbstractContextManager[None]]
+
 PATIENCE = 3.5  # seconds from the polite signal to the last one; granian cuts its streams after three
 SAME_START = 1.5  # seconds by which the start of one and the same process may read differently
+unbroken: Unbroken = contextlib.nullcontext  # keeps signals out of a start
 
 
-def _tie(ending: signal.Signals) -> Callable[[], None] | None:
+def tied(ending: signal.Signals) -> Callable[[], None] | None:
     """Let Linux send `ending` to the child when the process that started it is gone, however it went."""
     if sys.platform != "linux":
         return None
@@ -56,7 +59,7 @@ class Program:
     def start(self) -> None:
         """Start it; its standard output and error are appended to the log."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
-        with self.log.open("ab") as log:
+        with self.log.open("ab") as log, unbroken():
             self.process = subprocess.Popen(
                 self.command,
                 cwd=self.folder,
@@ -65,7 +68,7 @@ class Program:
                 stdout=log,
                 stderr=log,
                 start_new_session=True,
-                preexec_fn=_tie(self.ending),
+                preexec_fn=tied(self.ending),
                 **self.identity.options(),
             )
         if self.words:
@@ -80,7 +83,14 @@ class Program:
 
     @property
     def runs(self) -> bool:
-        return self.process is not None and self.process.poll() is None
+        """Whether it runs. Looking does not bury it: until `end` its number, and its group's, stay its own."""
+        if self.process is None or self.process.returncode is not None:
+            return False
+        if not hasattr(os, "waitid"):  # macOS before Python 3.13
+            return self.process.poll() is None
+        with contextlib.suppress(ChildProcessError):
+            return os.waitid(os.P_PID, self.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None
+        return False
 
     def ask_to_end(self) -> None:
         """Send the polite signal."""
@@ -89,13 +99,20 @@ class Program:
 
     def send(self, number: signal.Signals) -> None:
         """Send a signal to this program alone."""
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(self.pid, number)
+        if self._ours:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
 
     def send_all(self, number: signal.Signals) -> None:
         """Send a signal to this program and everything in its session's group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self.pid, number)
+        if self._ours:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.pid, number)
+
+    @property
+    def _ours(self) -> bool:
+        """Whether the number is still this program's; a busy machine gives it to somebody else within minutes."""
+        return self.process is not None and self.process.returncode is None
 
     def end(self, patience: float = PATIENCE) -> None:
         """End it politely, then surely; its own children too."""
@@ -139,7 +156,7 @@ def record(path: Path, programs: Iterable[Program]) -> None:
                 with contextlib.suppress(psutil.Error):
                     how = int(program.ending) if process.pid == head.pid else 0
                     rows.append([process.pid, process.create_time(), how, program.name])
-    text = json.dumps(rows)
+    text = json.dumps({"place": str(path), "processes": rows})
     with contextlib.suppress(FileNotFoundError):
         if path.read_text(encoding="utf-8") == text:
             return
@@ -147,11 +164,15 @@ def record(path: Path, programs: Iterable[Program]) -> None:
 
 
 def end_left_overs(path: Path, patience: float = 6.0) -> list[str]:
-    """End the recorded processes that still are what was recorded, and nothing else; gives their names."""
+    """End the recorded processes that still are what was recorded, and nothing else; gives their names.
+
+    A record that came along with a copy of the folder is of the processes of the first folder: they are left alone.
+    """
     try:
-        rows = json.loads(path.read_text(encoding="utf-8"))
+        kept = json.loads(path.read_text(encoding="utf-8"))
     except (FileNotFoundError, ValueError):
         return []
+    rows = kept.get("processes") if isinstance(kept, dict) and kept.get("place") == str(path) else None
     found: list[tuple[psutil.Process, int, str]] = []
     for row in rows if isinstance(rows, list) else ():
         with contextlib.suppress(psutil.Error, ValueError, TypeError):

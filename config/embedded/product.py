@@ -6,6 +6,7 @@ import hashlib
 import http.client
 import os
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -14,11 +15,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from config.embedded.host import LOOPBACK, ROOT, Stop, write_privately
-from config.embedded.processes import Program, end_all
+from config.embedded.processes import Program, end_all, tied
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+OF_OTHERS = ("CELERY_", "GRANIAN_")  # both read the environment: CELERY_BROKER_URL would win over REDIS_URL
 WEB_WITHIN = 60.0  # seconds until the first page answers
 SECRETS: dict[str, Callable[[], str]] = {  # what is made up once and then kept; how
     "SECRET_KEY": lambda: secrets.token_urlsafe(48),
@@ -73,8 +75,13 @@ class Product:
         return f"http://{LOOPBACK}:{self.port}"
 
     def everything(self) -> dict[str, str]:
-        """Our own environment, and the settings over it."""
-        return {**os.environ, **self.environment, "PYTHONUNBUFFERED": "1"}
+        """Our own environment without what other projects may have left in it, and the settings over it."""
+        mine = {name: value for name, value in os.environ.items() if not name.startswith(OF_OTHERS)}
+        direct = ",".join(
+            filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost"])
+        )
+        fixed = {"DJANGO_SETTINGS_MODULE": "config.settings", "NO_PROXY": direct, "no_proxy": direct}
+        return {**mine, **fixed, **self.environment, "PYTHONUNBUFFERED": "1"}
 
     def prepare(self, *, sample: bool) -> str:
         """Migrate, compile, collect, and fill an empty database; what the command said."""
@@ -89,6 +96,8 @@ class Product:
             check=False,
             capture_output=True,
             text=True,
+            start_new_session=True,  # a Ctrl-C is for us; we end the command
+            preexec_fn=tied(signal.SIGTERM),
         )
         self.logs.mkdir(parents=True, exist_ok=True)
         with (self.logs / "commands.log").open("a", encoding="utf-8") as log:
@@ -111,7 +120,10 @@ class Product:
             "worker": [
                 *celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat",
             ],
-            "beat": [*celery, "beat", "--loglevel", "INFO", "--pidfile=", "-s", str(self.state / "beat-schedule")],
+            "beat": [
+                *celery, "--skip-checks",  # Django's would load every page of the service, which beat never needs
+                "beat", "--loglevel", "INFO", "--pidfile=", "-s", str(self.state / "beat-schedule"),
+            ],
         }  # fmt: skip
         made = Program(name, commands[name], self.logs / f"{name}.log", self.everything())
         self.programs[name] = made

@@ -10,19 +10,30 @@ import shutil
 import signal
 import time
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TextIO
 
 from config.embedded import processes
 from config.embedded.binaries import outside
-from config.embedded.host import LOOPBACK, VAR, Stop, next_free_port, server_identity, write_privately
+from config.embedded.host import (
+    LOOPBACK,
+    VAR,
+    Stop,
+    need_room,
+    next_free_port,
+    server_identity,
+    wanted_port,
+    write_privately,
+)
 from config.embedded.product import (
     Product,
+    answers,
     embedded_environment,
     fingerprint,
     read_environment,
     write_environment,
 )
 from config.embedded.servers import Servers
+from config.embedded.steps import Steps, say
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -39,6 +50,7 @@ LOOK = 2.0  # seconds between two looks at the processes; a child that ends wake
 STEADY = 60.0  # seconds after which a process counts as well again
 LONGEST_PAUSE = 30.0
 LARGEST_LOG = 5_000_000
+ROOM = 150  # MiB: an empty cluster with the sample library and its log, and some days
 
 
 class Leave(BaseException):
@@ -49,29 +61,33 @@ class Signals:
     """Turns Ctrl-C, SIGTERM and SIGHUP into one `Leave`, never in the middle of starting a child."""
 
     def __init__(self) -> None:
-        self.asked = self.held = False
+        self.asked = False
+        self.holds = 0
         self.reader, self._writer = os.pipe()
         os.set_blocking(self._writer, False)
         signal.set_wakeup_fd(self._writer, warn_on_full_buffer=False)
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, self._ask)
+            if (
+                number is not signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN
+            ):  # nohup outlives terminals
+                signal.signal(number, self._ask)
         signal.signal(signal.SIGCHLD, lambda *_: None)  # only to wake the watch
 
     def _ask(self, _number: int, _frame: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
-            if not self.held:
+            if not self.holds:
                 raise Leave
 
     @contextmanager
     def hold(self) -> Iterator[None]:
         """Let one step finish before leaving."""
-        self.held = True
+        self.holds += 1
         try:
             yield
         finally:
-            self.held = False
-        if self.asked:
+            self.holds -= 1
+        if self.asked and not self.holds:
             raise Leave
 
     def wait(self, seconds: float) -> None:
@@ -84,20 +100,23 @@ def run() -> int:
     """Start everything, say where it is, and watch it. 0 also when it already runs."""
     VAR.mkdir(exist_ok=True)
     with (VAR / "run.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return _already_runs()
+        if address := _of_the_other(lock):
+            say("It already runs.")
+            _announce(address)
+            return 0
         WHERE.unlink(missing_ok=True)
         runner = Runner()
         try:
             runner.start()
             runner.watch()
         except Leave:
-            _say("\nEnding ...")
+            say("\nEnding ...")
+        except Stop:
+            if not runner.signals.asked:  # else it is our own ending that made a step fail
+                raise
         finally:
             runner.stop()
-    _say("Ended. Everything is kept in var/; `make run` goes on from here.")
+    say("Ended. Everything is kept in var/; `make run` goes on from here.")
     return 0
 
 
@@ -115,7 +134,7 @@ def reset() -> int:
                 shutil.rmtree(path)
             elif path.name not in {"run.lock", "bootstrap.lock"}:
                 path.unlink(missing_ok=True)
-    _say("The data of `make run` is gone; the next `make run` begins with the sample library.")
+    say("The data of `make run` is gone; the next `make run` begins with the sample library.")
     return 0
 
 
@@ -124,21 +143,28 @@ class Runner:
 
     def __init__(self) -> None:
         self.signals = Signals()
+        processes.unbroken = self.signals.hold
         named = {name: os.environ.get(name, "") for name in ("DATABASE_URL", "REDIS_URL")}
         self.servers = Servers(VAR, LOGS, database_url=named["DATABASE_URL"], redis_url=named["REDIS_URL"])
         self.product: Product | None = None
+        self.claim = -1  # the file that keeps other services away from our port
         self.pauses: dict[str, float] = {}
         self.due: dict[str, float] = {}
         self.born: dict[str, float] = {}
 
     def start(self) -> None:
         """From nothing to the first page."""
+        need_room(ROOM, VAR)
         _rotate_logs()
         if ended := processes.end_left_overs(RECORD):
-            _say(f"Ended what an earlier run left behind: {', '.join(ended)}.")
-        port = next_free_port(_wanted_port())
+            say(f"Ended what an earlier run left behind: {', '.join(ended)}.")
+        wanted = wanted_port()
+        port, self.claim = next_free_port(wanted)
+        if port != wanted:
+            say(f"Port {wanted} is taken; the service will answer on {port}.")
+        steps = Steps(3, done=int(os.environ.pop("SETUP_STEPS", "0")))
         kept = read_environment(ENVIRONMENT)
-        with self.signals.hold():
+        with steps.step("Starting PostgreSQL and Valkey"):
             ports = _port_of(kept, "DATABASE_URL"), _port_of(kept, "REDIS_URL")
             self.servers.start(identity=server_identity(), ports=ports)
             processes.record(RECORD, self.programs)
@@ -147,12 +173,14 @@ class Runner:
         )
         write_environment(ENVIRONMENT, environment)
         self.product = Product(port, environment, LOGS, VAR)
-        self._prepare(self.product)
-        self._begin("web")
-        self.product.wait_for_page()
+        with steps.step("Preparing the database, the translations and the static files"):
+            self._prepare(self.product)
+        with steps.step("Waiting for the first page"):
+            self._begin("web")
+            self.product.wait_for_page()
         for name in ("worker", "beat"):
             self._begin(name)
-        write_privately(WHERE, json.dumps({"address": self.product.address, "pid": os.getpid()}))
+        write_privately(WHERE, json.dumps({"address": self.product.address, "port": port, "pid": os.getpid()}))
         _announce(self.product.address)
 
     def _prepare(self, product: Product) -> None:
@@ -162,11 +190,9 @@ class Runner:
         mark = fingerprint(str(postgres.folder.stat().st_ino) if postgres else "", str(product.state))
         if stamp and stamp.exists() and stamp.read_text(encoding="ascii") == mark:
             return
-        _say("Preparing the database, the translations and the static files (the first time about half a minute) ...")
-        with self.signals.hold():
-            product.prepare(sample=postgres is not None)
-            if stamp:
-                write_privately(stamp, mark)
+        product.prepare(sample=postgres is not None)
+        if stamp:
+            write_privately(stamp, mark)
 
     def _begin(self, name: str) -> None:
         assert self.product is not None
@@ -202,7 +228,7 @@ class Runner:
         lived = now - self.born.get(program.name, 0.0)
         pause = 1.0 if lived > STEADY else min(LONGEST_PAUSE, self.pauses.get(program.name, 0.5) * 2)
         self.pauses[program.name], self.due[program.name] = pause, now + pause
-        _say(f"{program.name} ended; it starts again in {pause:.0f} s. See {program.log.relative_to(VAR.parent)}")
+        say(f"{program.name} ended; it starts again in {pause:.0f} s. See {program.log.relative_to(VAR.parent)}")
 
     def stop(self) -> None:
         """End the product, then the servers; every process is gone afterwards."""
@@ -213,25 +239,29 @@ class Runner:
         WHERE.unlink(missing_ok=True)
 
 
-def _already_runs() -> int:
-    for _ in range(100):
+def _of_the_other(lock: TextIO) -> str:
+    """Where the service that holds the lock answers; "" once the lock is ours. Waits for one that is starting."""
+    waiting = False
+    while True:
         try:
-            where = json.loads(WHERE.read_text(encoding="utf-8"))
-        except (FileNotFoundError, ValueError):
-            time.sleep(0.3)
-            continue
-        _say("It already runs.")
-        _announce(where["address"])
-        return 0
-    _say("Another `make run` is starting in this folder; its terminal says where it will answer.")
-    return 0
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            where = _where()
+            if where and answers(where["port"], "/healthz"):
+                return str(where["address"])
+        else:
+            return ""
+        if not waiting:
+            say("Another `make run` is starting in this folder; waiting for it ...")
+            waiting = True
+        time.sleep(0.2)
 
 
-def _wanted_port() -> int:
-    said = os.environ.get("PORT", "8000")
-    if not said.isascii() or not said.isdigit() or not 1 <= int(said) <= 65535:
-        raise Stop(f"PORT must be a number from 1 to 65535, not {said!r}")
-    return int(said)
+def _where() -> dict[str, Any]:
+    try:
+        return dict(json.loads(WHERE.read_text(encoding="utf-8")))
+    except (FileNotFoundError, ValueError):
+        return {}
 
 
 def _port_of(kept: dict[str, str], name: str) -> int:
@@ -248,11 +278,7 @@ def _rotate_logs() -> None:
 
 
 def _announce(address: str) -> None:
-    _say(
+    say(
         f"\n  Patrons   {address}/\n  Staff     {address}/staff/\n  Phones    {address}/sandbox/phones/\n\n"
         f"  Logs: var/log/*.log   Ctrl-C ends everything   make reset starts over\n"
     )
-
-
-def _say(sentence: str) -> None:
-    print(sentence, flush=True)

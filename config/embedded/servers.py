@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import psutil
-import psycopg
 
 from config.embedded.binaries import Binaries, outside, settle
 from config.embedded.host import LOOPBACK, Identity, Stop, free_port, kept_secret, write_privately
@@ -27,7 +26,9 @@ if TYPE_CHECKING:
 USER = "lending"
 DATABASE = "lending"
 START_WITHIN = 30.0  # seconds; recovery after a crash is part of it
-TRIES = 5  # another program may take a free port before the server does
+TRIES = 8
+# Another program may take a free port before the server does; children of a killed PostgreSQL take a moment to leave.
+AGAIN = r"[Aa]ddress already in use|could not create any TCP/IP sockets|pre-existing shared memory block"
 PLAIN = {"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
 
 
@@ -75,34 +76,41 @@ class Postgres:
 
     def create(self, database: str, *, template: str = "template1") -> str:
         """Make one more database and give its address."""
+        import psycopg  # 20 MiB that a start with everything in place does without
+
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             connection.execute(f'CREATE DATABASE "{database}" TEMPLATE "{template}"'.encode())
         return self.url(database)
 
     def _make(self) -> None:
         """`initdb`: UTF-8 with a locale that knows Hangul; in the locale C every Korean trigram would be lost."""
-        if self.folder.exists():
-            shutil.rmtree(self.folder)
-        self.folder.mkdir(mode=0o700)
-        self.identity.own(self.folder)
+        for half in self.home.glob("postgres.half-*"):  # of a start that was killed
+            shutil.rmtree(half, ignore_errors=True)
+        half = self.folder.with_name(f"postgres.half-{os.getpid()}")
+        half.mkdir(mode=0o700)
+        self.identity.own(half)
         version = _major(self.binaries.postgres)
         locale = ["--locale-provider=builtin", "--locale=C.UTF-8"] if version >= 17 else ["--locale=C.UTF-8"]
-        secret = self.folder.with_name("postgres.pwfile")
+        secret = half.with_suffix(".pwfile")
         write_privately(secret, self.password + "\n")
         self.identity.own(secret)
         try:
             done = subprocess.run(
                 [
-                    str(self.binaries.postgres / "initdb"), "-D", str(self.folder), "-U", USER, "-E", "UTF8", *locale,
+                    str(self.binaries.postgres / "initdb"), "-D", str(half), "-U", USER, "-E", "UTF8", *locale,
                     "--auth=scram-sha-256", f"--pwfile={secret}", *([] if self.durable else ["--no-sync"]),
                 ],
-                cwd="/", env=PLAIN, check=False, capture_output=True, text=True, **self.identity.options(),
+                cwd="/", env=PLAIN, check=False, capture_output=True, text=True, start_new_session=True,
+                **self.identity.options(),
             )  # fmt: skip
         finally:
             secret.unlink()
         if done.returncode:
-            shutil.rmtree(self.folder)
+            shutil.rmtree(half, ignore_errors=True)
             raise Stop(f"PostgreSQL could not make its folder {self.folder}:\n{(done.stderr or done.stdout).strip()}")
+        if self.folder.exists():
+            shutil.rmtree(self.folder)  # without PG_VERSION it is no cluster
+        half.rename(self.folder)
 
     def _refuse_other_version(self) -> None:
         made_by = int((self.folder / "PG_VERSION").read_text(encoding="ascii").split(".")[0])
@@ -143,6 +151,8 @@ class Postgres:
             "max_connections": "60",
             "shared_buffers": "64MB",
             "jit": "off",  # short statements only; loading a compiler costs more than it saves
+            "max_logical_replication_workers": "0",
+            **({"io_method": "sync"} if _major(self.binaries.postgres) >= 18 else {}),  # three processes less
             **({} if self.durable else quick),
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
@@ -169,6 +179,8 @@ class Postgres:
         made = self.folder.with_name("postgres.made")
         if made.exists() and made.stat().st_mtime >= (self.folder / "PG_VERSION").stat().st_mtime:
             return
+        import psycopg
+
         with psycopg.connect(self.url("postgres"), autocommit=True) as connection:
             found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone()
         if found is None:
@@ -209,7 +221,7 @@ class Redis:
                 f"port {self.port}",
                 f"bind {LOOPBACK}",
                 f"requirepass {self.password}",
-                f"dir {self.folder}",
+                f"dir {_quoted(self.folder)}",
                 'save ""',
                 f"appendonly {'yes' if self.durable else 'no'}",
                 "maxmemory-policy noeviction",  # an evicted queue would be lost work
@@ -245,6 +257,11 @@ class Redis:
         return False
 
 
+def _quoted(path: Path) -> str:
+    """A path as Redis reads it in its settings: it may have spaces, quotes and Hangul."""
+    return '"' + str(path).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
 def _major(folder: Path) -> int:
     """The major version of the PostgreSQL in a folder of programs."""
     said = subprocess.run([str(folder / "initdb"), "--version"], check=True, capture_output=True, text=True).stdout
@@ -254,14 +271,15 @@ def _major(folder: Path) -> int:
 
 
 def _up(program: Program, ready: Callable[[], bool], *, port: int) -> bool:
-    """Start a server and wait until it is ready. False where another program took its port meanwhile."""
+    """Start a server and wait until it is ready. False where it may be tried again: see AGAIN."""
     program.start()
     until = time.monotonic() + START_WITHIN
     while time.monotonic() < until:
         if ready():
             return True
         if not program.runs:
-            if re.search(r"[Aa]ddress already in use|could not create any TCP/IP sockets", program.said()):
+            if re.search(AGAIN, program.said()):
+                time.sleep(0.3)
                 return False
             raise Stop(f"{program.name} ended at once (port {port}). {program.log} ends so:\n{program.said()}")
         time.sleep(0.01)
@@ -287,6 +305,8 @@ class Servers:
             return
         home, binaries = settle(self.state, identity)
         if not self.database_url:
+            for name in [name for name in os.environ if name.startswith("PG") and name != "PG_BIN"]:
+                del os.environ[name]  # PGSSLMODE and its like speak of another server
             self.postgres = Postgres(binaries, home, identity, self.log / "postgres.log", self.durable, ports[0])
             self.postgres.start()
             self.database_url = self.postgres.url()

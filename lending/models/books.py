@@ -11,8 +11,9 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
-from lending.models.libraries import Library, PickupPoint, Programme
+from lending.models.libraries import Library, PickupPoint
 from lending.models.people import Contact, Patron
+from lending.models.programmes import Material, Programme
 from lending.states import (
     COPY_MOVES,
     HOLDING,
@@ -38,12 +39,14 @@ class Title(models.Model):
     isbn = models.CharField(max_length=13, blank=True)
     language = models.CharField(max_length=3, blank=True)
     classification = models.CharField(max_length=30, blank=True)
+    material = models.CharField(max_length=10, choices=Material.choices, default=Material.BOOK)
     searchable = models.TextField(help_text=_("normalised title, author and ISBN; see lending/grams.py"))
     grams = SearchVectorField(help_text=_("one- and two-letter grams of `searchable`"))
 
     class Meta:
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["source", "control_number"], name="lending_title_recorded_once"),
+            models.CheckConstraint(condition=Q(material__in=Material.values), name="lending_title_material_known"),
         ]
         indexes: ClassVar = [
             GinIndex(fields=["grams"], name="lending_title_grams"),
@@ -67,6 +70,7 @@ class Copy(Moving):
     volume = models.CharField(max_length=20, blank=True)
     call_number = models.CharField(max_length=80, blank=True)
     shelf_key = models.CharField(max_length=200, blank=True, help_text=_("sorts in shelf order"))
+    rests_until = models.DateTimeField(null=True, blank=True, help_text=_("promised to nobody before"))
 
     class Meta:
         verbose_name_plural = "copies"
@@ -78,6 +82,24 @@ class Copy(Moving):
 
     def __str__(self) -> str:
         return self.barcode
+
+
+class ShelfLook(models.Model):
+    """Somebody looked for a copy that is not where it should be, and did not see it."""
+
+    copy = models.ForeignKey(Copy, on_delete=models.CASCADE, related_name="looks")
+    on = models.DateField(help_text=_("local day of the library where it should stand"))
+    at = models.DateTimeField()
+    principal = models.CharField(max_length=40)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["copy", "on"], name="lending_copy_looked_for_once_a_day")
+        ]
+
+    def __str__(self) -> str:
+        return f"look for {self.copy_id} on {self.on}"
 
 
 class Reservation(Moving):
@@ -99,10 +121,17 @@ class Reservation(Moving):
     placed_at = models.DateTimeField()
     placed_on = models.DateField(help_text=_("local day; weeks are counted by it"))
     channel = models.CharField(max_length=10)
+    suspended_until = models.DateField(null=True, blank=True, help_text=_("local day on which it waits again"))
+    needed_until = models.DateField(null=True, blank=True, help_text=_("last local day on which it is of use"))
 
     class Meta:
         constraints: ClassVar = [
             state_law("lending_reservation_state_known", RESERVATION_MOVES),
+            models.CheckConstraint(
+                condition=Q(state="suspended", suspended_until__isnull=False)
+                | (~Q(state="suspended") & Q(suspended_until__isnull=True)),
+                name="lending_suspended_reservation_has_its_day",
+            ),
             models.UniqueConstraint(
                 fields=["patron", "title", "volume"],
                 condition=Q(state__in=OPEN),
@@ -128,6 +157,14 @@ class Reservation(Moving):
             ),
             models.Index(fields=["patron", "placed_on"], name="lending_reservation_quota"),
             models.Index(fields=["id"], condition=Q(state="allocated"), name="lending_reservation_to_bag"),
+            models.Index(
+                fields=["suspended_until"], condition=Q(state="suspended"), name="lending_reservation_to_resume"
+            ),
+            models.Index(
+                fields=["needed_until"],
+                condition=Q(state__in=["waiting", "suspended", "allocated"], needed_until__isnull=False),
+                name="lending_reservation_to_expire",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -149,6 +186,14 @@ class Loan(Moving):
     due_on = models.DateField()
     renewals = models.PositiveSmallIntegerField(default=0)
     returned_at = models.DateTimeField(null=True, blank=True)
+    packed_due_on = models.DateField(
+        null=True, blank=True, help_text=_("the due date while it lay in its bag; empty: not lent before the hand-over")
+    )
+    reminded = models.SmallIntegerField(
+        null=True, blank=True, help_text=_("of the last reminder: how many days after the due date it was for")
+    )
+    reminded_on = models.DateField(null=True, blank=True, help_text=_("local day of the last reminder"))
+    return_told_at = models.DateTimeField(null=True, blank=True, help_text=_("when the return was confirmed"))
 
     class Meta:
         constraints: ClassVar = [
@@ -166,9 +211,31 @@ class Loan(Moving):
                 condition=Q(returned_at__isnull=True) | Q(returned_at__gte=F("lent_at")),
                 name="lending_lent_before_returned",
             ),
+            models.UniqueConstraint(
+                fields=["reservation"], condition=Q(state=LoanState.OUT), name="lending_reservation_lent_once"
+            ),
+            models.CheckConstraint(
+                condition=Q(packed_due_on__isnull=True) | Q(reservation__isnull=False),
+                name="lending_packed_loan_is_of_a_bag",
+            ),
+            models.CheckConstraint(
+                condition=Q(reminded__isnull=True, reminded_on__isnull=True)
+                | Q(reminded__isnull=False, reminded_on__isnull=False),
+                name="lending_reminder_has_its_day",
+            ),
+            models.CheckConstraint(
+                condition=Q(return_told_at__isnull=True) | Q(returned_at__isnull=False),
+                name="lending_only_a_return_is_told",
+            ),
         ]
         indexes: ClassVar = [
             models.Index(fields=["patron"], condition=Q(state=LoanState.OUT), name="lending_loan_of_patron"),
+            models.Index(fields=["library", "due_on"], condition=Q(state=LoanState.OUT), name="lending_loan_due"),
+            models.Index(
+                fields=["returned_at"],
+                condition=Q(state=LoanState.RETURNED, return_told_at__isnull=True),
+                name="lending_return_to_tell",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -27,6 +27,7 @@ class Account(AbstractUser):
 
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
     email = models.EmailField(blank=True)
+    staff_pin = models.CharField(max_length=128, blank=True, help_text=_("hash of the PIN for shared tablets"))
 
 
 class Membership(models.Model):
@@ -53,6 +54,13 @@ class Membership(models.Model):
 class Token(models.Model):
     """A key to the API, of an account or of a device; only its digest is kept."""
 
+    class Scope(models.TextChoices):
+        """What a device may do. An account may do what its roles allow."""
+
+        ARRIVE = "arrive", _("say who is here")
+        LANE = "lane", _("call, hand over, undo")
+        DESK = "desk", _("read orders, pack, take back")
+
     digest = models.CharField(max_length=64, unique=True)
     account = models.ForeignKey(Account, null=True, blank=True, on_delete=models.CASCADE, related_name="tokens")
     device = models.CharField(max_length=60, blank=True, help_text=_("name of the device, such as the plate camera"))
@@ -71,6 +79,9 @@ class Token(models.Model):
                 condition=Q(device="") | Q(library__isnull=False), name="lending_device_belongs_to_a_library"
             ),
             models.CheckConstraint(condition=Q(expires_at__gt=F("created_at")), name="lending_token_lives_a_while"),
+            models.CheckConstraint(
+                condition=Q(scopes__contained_by=["arrive", "lane", "desk"]), name="lending_token_scope_known"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -90,6 +101,15 @@ class Household(models.Model):
 class Patron(models.Model):
     """Somebody who borrows. May have no account: the telephone and the desk are doors too."""
 
+    class Need(models.TextChoices):
+        """What to do at the car, never why."""
+
+        WINDOW = "window", _("At the passenger's window")
+        BOOT = "boot", _("Into the boot")
+        BOARD = "board", _("In writing, on the show card")
+        TIME = "time", _("With more time")
+        CARRY = "carry", _("Carried to the car")
+
     account = models.OneToOneField(Account, null=True, blank=True, on_delete=models.SET_NULL, related_name="patron")
     card_number = models.CharField(max_length=20, unique=True, validators=[RegexValidator(CARD_NUMBER)])
     name = models.CharField(max_length=80)
@@ -97,16 +117,40 @@ class Patron(models.Model):
     household = models.ForeignKey(Household, null=True, blank=True, on_delete=models.SET_NULL, related_name="patrons")
     home = models.ForeignKey(Library, on_delete=models.PROTECT, related_name="patrons")
     accessible_place = models.BooleanField(default=False, help_text=_("leaves the car and needs an accessible place"))
-    needs = models.CharField(max_length=200, blank=True, help_text=_("what to do, never why"))
+    needs = ArrayField(
+        models.CharField(max_length=10, choices=Need.choices),
+        default=list,
+        blank=True,
+        help_text=_("what to do, never why"),
+    )
+    needs_note = models.CharField(max_length=200, blank=True, help_text=_("what to do, in words of the library"))
     blocked_until = models.DateField(null=True, blank=True)
+    child_until = models.DateField(
+        null=True, blank=True, help_text=_("the day of turning 14; until then a guardian agrees")
+    )
+    keeps_history = models.BooleanField(default=False, help_text=_("returned books stay in the patron's own list"))
+    text_receipts = models.BooleanField(default=True, help_text=_("a text after a hand-over"))
+    text_reminders = models.BooleanField(
+        default=True, help_text=_("a text before books are due, and when they are late")
+    )
+    text_returns = models.BooleanField(default=False, help_text=_("a text after books came back"))
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(card_number__regex=CARD_NUMBER), name="lending_card_number_form"),
+            models.CheckConstraint(
+                condition=Q(needs__contained_by=["window", "boot", "board", "time", "carry"]), name="lending_need_known"
+            ),
         ]
 
     def __str__(self) -> str:
         return self.card_number
+
+    @property
+    def what_to_do(self) -> list[str]:
+        """What to do at the car, each in the reader's language; the library's own words last."""
+        known = [str(self.Need(need).label) for need in self.needs]
+        return [*known, self.needs_note] if self.needs_note else known
 
 
 class Contact(models.Model):
@@ -119,6 +163,7 @@ class Contact(models.Model):
     may_text = models.BooleanField(default=True)
     may_call = models.BooleanField(default=True)
     own = models.BooleanField(default=True, help_text=_("the patron's own number"))
+    kept = models.BooleanField(default=False, help_text=_("somebody who collects, also the next time"))
     position = models.PositiveSmallIntegerField(default=0)
 
     class Meta:

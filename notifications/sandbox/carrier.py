@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from urllib.parse import urlsplit
+from xml.etree import ElementTree
 
 import requests
 import structlog
@@ -51,8 +54,10 @@ class Refused(Exception):
 
 
 @transaction.atomic
-def take(*, sent_to: str, sent_from: str, body: str, status_callback: str, now: datetime) -> Text:
-    """Take a text for sending, or refuse it as Twilio does."""
+def take(
+    *, sent_to: str, sent_from: str, body: str, status_callback: str, now: datetime, at_once: bool = False
+) -> Text:
+    """Take a text for sending, or refuse it as Twilio does. `at_once`: it is there already, and nothing is posted."""
     if not Sender.objects.filter(number=sent_from).exists():
         raise Refused(400, 21606, f"The 'From' phone number provided ({sent_from}) cannot send messages.")
     try:
@@ -77,12 +82,13 @@ def take(*, sent_to: str, sent_from: str, body: str, status_callback: str, now: 
         sent_to=sent_to,
         body=body,
         segments=encoding.segments(body),
-        status="queued",
+        status="delivered" if at_once else "queued",
         status_callback=status_callback,
         created_at=now,
+        sent_at=now if at_once else None,
         updated_at=now,
     )
-    for status, after in STEPS:
+    for status, after in () if at_once else STEPS:
         Posting.objects.create(
             text=text,
             address=status_callback,
@@ -202,21 +208,74 @@ def post_due(*, now: datetime, limit: int = 50) -> int:
 def _post(session: requests.Session, row: Posting) -> int | None:
     if not row.address:
         return 204
-    signature = RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(row.address, row.fields)
+    answer = _ask(session, row.address, row.fields)
+    return None if answer is None else answer.status_code
+
+
+def _ask(session: requests.Session, address: str, fields: Mapping[str, str]) -> requests.Response | None:
+    """Post to one of our webhooks, signed; None when it could not be reached."""
+    signature = RequestValidator(settings.TWILIO_AUTH_TOKEN).compute_signature(address, fields)
     try:
         answer = session.post(
-            row.address,
-            data=row.fields,
+            address,
+            data=fields,
             headers={SIGNATURE_HEADER: signature, "User-Agent": "sandbox"},
             timeout=PATIENCE.total_seconds(),
             allow_redirects=False,
         )
     except requests.RequestException as error:
-        log.warning("sandbox.not_answered", address=row.address, error=type(error).__name__)
+        log.warning("sandbox.not_answered", address=address, error=type(error).__name__)
         return None
     if answer.status_code >= 300:
-        log.warning("sandbox.answered", address=row.address, status=answer.status_code)
-    return answer.status_code
+        log.warning("sandbox.answered", address=address, status=answer.status_code)
+    return answer
+
+
+@dataclass(frozen=True, slots=True)
+class Spoken:
+    """What a caller hears: sentences with their language, how many keys are waited for and where they go, who rings
+    next ("" for nobody).
+    """
+
+    said: list[tuple[str, str]]
+    keys: int
+    address: str
+    dial: str
+
+
+def ring(*, sent_from: str, sent_to: str, sid: str = "", path: str = "", keys: str = "") -> tuple[str, Spoken | None]:
+    """A phone calls one of our numbers, or presses keys in a call (`sid`, `path` and `keys` of the last answer).
+
+    Our webhook is asked over HTTP, signed, as Twilio asks it. Gives back the call's id and what is heard, None when
+    nothing sensible was answered.
+    """
+    sid = sid or f"CA{secrets.token_hex(16)}"
+    address = settings.PUBLIC_BASE_URL + (path or reverse("twilio-calls"))
+    fields = {
+        "CallSid": sid,
+        "AccountSid": settings.TWILIO_ACCOUNT_SID,
+        "From": sent_from,
+        "To": sent_to,
+        "Direction": "inbound",
+        "CallStatus": "in-progress" if path else "ringing",
+        "ApiVersion": "2010-04-01",
+        **({"Digits": keys} if path else {}),
+    }
+    with requests.Session() as session:
+        session.trust_env = False
+        answer = _ask(session, address, fields)
+    if answer is None or answer.status_code != 200:
+        return sid, None
+    return sid, _heard(answer.text)
+
+
+def _heard(twiml: str) -> Spoken:
+    """What our TwiML makes a phone say and do."""
+    answer = ElementTree.fromstring(twiml)  # noqa: S314 - our own words
+    said = [(str(one.get("language", ""))[:2], one.text or "") for one in answer.iter("Say")]
+    gather, dial = answer.find("Gather"), answer.find("Dial")
+    keys, address = (int(gather.get("numDigits", 0)), gather.get("action", "")) if gather is not None else (0, "")
+    return Spoken(said, keys, address, (dial.text or "") if dial is not None else "")
 
 
 def _opt_out(body: str) -> tuple[str, str]:

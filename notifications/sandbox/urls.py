@@ -12,5 +12,6 @@ urlpatterns = [
     path("sandbox/phones/", phones.phones, name="sandbox-phones"),
     path("sandbox/phones/gateway/", phones.gateway, name="sandbox-gateway"),
     path("sandbox/phones/quiet/", phones.quiet, name="sandbox-quiet"),
+    path("sandbox/phones/<str:number>/call/", phones.call, name="sandbox-call"),
     path("sandbox/phones/<str:number>/", phones.one, name="sandbox-phone"),
 ]

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
+from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.utils.module_loading import import_string
@@ -60,6 +61,12 @@ class Transport(Protocol):
 
     def received(self, number: str, *, since: datetime) -> Sequence[Received]:
         """What people sent to our number since then, newest first."""
+
+
+def stay_here() -> bool:
+    """Whether texts go to the phones of the sandbox: it is on, and its host stands in for the carrier's."""
+    ours, theirs = urlsplit(settings.PUBLIC_BASE_URL), urlsplit(settings.TWILIO_API_BASE_URL)
+    return bool(settings.SANDBOX) and (ours.scheme, ours.netloc) == (theirs.scheme, theirs.netloc)
 
 
 def text() -> Transport:

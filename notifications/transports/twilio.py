@@ -27,7 +27,8 @@ from twilio.http.response import Response
 from twilio.rest import Client
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from notifications import phone
+from notifications import carrier_codes, phone
+from notifications.carrier_codes import Verdict
 from notifications.errors import Busy, CarrierError, InDoubt, NoConnection, NotSent, OptedOut, Stopped, Unreachable
 from notifications.transports import Outgoing, Received, Report
 
@@ -36,12 +37,7 @@ CONNECT_SECONDS: Final = 3.0
 VALIDITY: Final = range(1, 36_001)  # Twilio, message resource, ValidityPeriod: 1 to 36,000 seconds
 LOOKED_AT: Final = 100  # texts to one number that are looked through for one in doubt
 FETCHED: Final = 500
-
-# https://www.twilio.com/docs/api/errors
-UNREACHABLE = frozenset({"21211", "21614", "21408", "21612", "30005", "30006"})
-OPTED_OUT = frozenset({"21610"})
-BUSY = frozenset({"20429", "21611", "30001"})
-STOPPED = frozenset({"20003", "20005", "30002"})
+SURELY_NOT_SENT: Final = frozenset({"30001"})  # queue overflow: as an answer to a sending it was not even taken
 
 
 class OneHost(TwilioHttpClient):  # type: ignore[misc] # twilio's module is typed in parts
@@ -189,13 +185,17 @@ class Twilio:
 
 def verdict(status: int | None, code: str, *, retry_after: float | None = None) -> CarrierError:
     """What an error of Twilio means for one text, by its error code first, else by the HTTP status."""
-    if code in UNREACHABLE:
-        return Unreachable(code)
-    if code in OPTED_OUT:
-        return OptedOut(code)
-    if code in BUSY or status == requests.codes.too_many_requests:
+    meant = carrier_codes.verdict(code)
+    match meant:
+        case Verdict.BAD_NUMBER:
+            return Unreachable(code)
+        case Verdict.OPTED_OUT:
+            return OptedOut(code)
+        case Verdict.STOPPED:
+            return Stopped(code)
+    if meant is Verdict.BUSY or code in SURELY_NOT_SENT or status == requests.codes.too_many_requests:
         return Busy(code or "429", retry_after=retry_after)
-    if code in STOPPED or status == requests.codes.unauthorized or (status is not None and 300 <= status < 400):
+    if status == requests.codes.unauthorized or (status is not None and 300 <= status < 400):
         return Stopped(code or str(status))
     if status is None or status >= 500 or status == requests.codes.request_timeout or status < 300:
         return InDoubt(code or str(status or ""))

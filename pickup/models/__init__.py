@@ -1,7 +1,23 @@
-"""Windows and slots, orders and their lines, promises, visits and lanes."""
+"""Windows, slots and when people like to come, orders and their lines, promises, visits and lanes, rehearsals."""
 
-from pickup.models.bags import Link, Order, OrderLine, Question
+from pickup.models.bags import Link, Note, Order, OrderLine, Question
 from pickup.models.lanes import Lane, Visit
-from pickup.models.times import Appointment, PointRules, Slot, Window
+from pickup.models.rehearsals import Rehearsal, RehearsalCar
+from pickup.models.times import Appointment, PointRules, Preference, Slot, Window
 
-__all__ = ["Appointment", "Lane", "Link", "Order", "OrderLine", "PointRules", "Question", "Slot", "Visit", "Window"]
+__all__ = [
+    "Appointment",
+    "Lane",
+    "Link",
+    "Note",
+    "Order",
+    "OrderLine",
+    "PointRules",
+    "Preference",
+    "Question",
+    "Rehearsal",
+    "RehearsalCar",
+    "Slot",
+    "Visit",
+    "Window",
+]

@@ -43,7 +43,8 @@ class Order(Moving):
     ready_at = models.DateTimeField(null=True, blank=True)
     handed_over_at = models.DateTimeField(null=True, blank=True)
     keep_until = models.DateTimeField(null=True, blank=True, help_text=_("then a ready bag is unpacked"))
-    note = models.CharField(max_length=300, blank=True, help_text=_("what the patron wrote to the library"))
+    place = models.CharField(max_length=12, blank=True, help_text=_("where the bag stands on the pickup shelf"))
+    plate = models.CharField(max_length=20, blank=True, help_text=_("of the car that comes, if it was told"))
     why = models.CharField(max_length=40, blank=True, help_text=_("why nobody was told, or why it ended"))
 
     class Meta:
@@ -57,6 +58,11 @@ class Order(Moving):
             ),
             models.UniqueConstraint(
                 fields=["patron", "point"], condition=Q(state__in=OPEN_ORDER), name="pickup_one_open_order"
+            ),
+            models.UniqueConstraint(
+                fields=["point", "place"],
+                condition=Q(state=OrderState.READY) & ~Q(place=""),
+                name="pickup_place_holds_one_bag",
             ),
             models.CheckConstraint(
                 condition=~Q(state__in=OPEN_ORDER) | Q(patron__isnull=False), name="pickup_open_order_has_patron"
@@ -138,6 +144,32 @@ class Link(models.Model):
 
     def __str__(self) -> str:
         return f"link of order {self.order_id}"
+
+
+class Note(models.Model):
+    """What whoever collects an order wrote to the library about it."""
+
+    order = models.ForeignKey(Order, on_delete=models.CASCADE, related_name="notes")
+    text = models.CharField(max_length=300)
+    channel = models.CharField(max_length=10)
+    written_at = models.DateTimeField()
+    settled_at = models.DateTimeField(null=True, blank=True)
+    settled_by = models.CharField(max_length=40, blank=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=~Q(text=""), name="pickup_note_says_something"),
+            models.CheckConstraint(
+                condition=Q(settled_at__isnull=True) | Q(settled_at__gte=F("written_at")),
+                name="pickup_note_written_before_settled",
+            ),
+        ]
+        indexes: ClassVar = [
+            models.Index(fields=["written_at"], condition=Q(settled_at__isnull=True), name="pickup_note_to_read"),
+        ]
+
+    def __str__(self) -> str:
+        return f"note on order {self.order_id}"
 
 
 class Question(models.Model):

@@ -50,6 +50,7 @@ class Visit(Moving):
     lane = models.ForeignKey(Lane, null=True, blank=True, on_delete=models.PROTECT, related_name="visits")
     door = models.CharField(max_length=10, help_text=_("the channel of the arrival"))
     arrived_at = models.DateTimeField()
+    queued_at = models.DateTimeField(help_text=_("the place in the queue: the arrival, until somebody moves the car"))
     first = models.BooleanField(default=False, help_text=_("goes before all others: an undone hand-over"))
     called_at = models.DateTimeField(null=True, blank=True)
     called_by = models.CharField(max_length=40, blank=True)
@@ -79,7 +80,7 @@ class Visit(Moving):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["point", "arrived_at"], condition=Q(state__in=HERE), name="pickup_visit_queue"),
+            models.Index(fields=["point", "queued_at"], condition=Q(state__in=HERE), name="pickup_visit_queue"),
         ]
 
     def __str__(self) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
-from lending.models import PickupPoint
+from lending.models import Patron, PickupPoint
 from pickup.states import (
     APPOINTMENT_MOVES,
     COUNTED,
@@ -41,10 +43,19 @@ class PointRules(models.Model):
     answer_minutes = models.PositiveIntegerField(default=720, help_text=_("time to answer an offer"))
     lead_minutes = models.PositiveIntegerField(default=20, help_text=_("from ready to the earliest slot"))
     grace_minutes = models.PositiveIntegerField(default=30, help_text=_("from the slot's end until it is missed"))
-    keep_days = models.PositiveSmallIntegerField(default=3, help_text=_("open days a ready bag is kept"))
+    keep_days = models.PositiveSmallIntegerField(
+        default=3, help_text=_("open days a ready bag is kept; 0: until that evening")
+    )
     horizon_days = models.PositiveSmallIntegerField(default=14, help_text=_("how far ahead slots are made"))
     offers = models.PositiveSmallIntegerField(default=2, help_text=_("how often a time is offered in all"))
     service_seconds = models.PositiveIntegerField(default=90, help_text=_("one car, until the point's own are known"))
+    bag_places = ArrayField(
+        models.CharField(max_length=12),
+        default=list,
+        blank=True,
+        help_text=_("places of the pickup shelf in their order, such as A1, A2"),
+    )
+    shut_until = models.DateTimeField(null=True, blank=True, help_text=_("closed by the staff until then"))
 
     class Meta:
         verbose_name_plural = "point rules"
@@ -57,9 +68,7 @@ class PointRules(models.Model):
                 ),
                 name="pickup_point_rule_known",
             ),
-            models.CheckConstraint(
-                condition=Q(keep_days__gte=1, offers__gte=1, horizon_days__gte=1), name="pickup_point_rules_possible"
-            ),
+            models.CheckConstraint(condition=Q(offers__gte=1, horizon_days__gte=1), name="pickup_point_rules_possible"),
         ]
 
     def __str__(self) -> str:
@@ -123,6 +132,9 @@ class Slot(models.Model):
     accessible = models.PositiveSmallIntegerField(default=0)
     booked_accessible = models.PositiveSmallIntegerField(default=0)
     open = models.BooleanField(default=True)
+    outside = models.BooleanField(
+        default=False, help_text=_("closed because other hours hold while the building is closed, or open again")
+    )
     session_ko = models.CharField(max_length=30, blank=True)
     session_en = models.CharField(max_length=40, blank=True)
 
@@ -140,6 +152,7 @@ class Slot(models.Model):
                 condition=Q(accessible__lte=F("capacity")), name="pickup_accessible_within_capacity"
             ),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="pickup_slot_starts_before_it_ends"),
+            models.CheckConstraint(condition=Q(outside=False) | Q(open=False), name="pickup_slot_outside_takes_nobody"),
         ]
 
     def __str__(self) -> str:
@@ -152,6 +165,15 @@ class Appointment(Moving):
     MOVES = APPOINTMENT_MOVES
     FIRST = AppointmentState.OFFERED
 
+    class Why(models.TextChoices):
+        """Why it is this slot; empty for promises from before it was noted, and where a late bag moved on."""
+
+        CHOSEN = "chosen", _("The time that was chosen")
+        WISHED = "wished", _("A time you wished")
+        NEAREST = "nearest", _("The free place nearest to the time you wished")
+        NEAR = "near", _("A place near the time you wished; nearer ones are kept for others who need them")
+        SOONEST = "soonest", _("The soonest free place")
+
     point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="appointments")
     slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="appointments")
     accessible = models.BooleanField(default=False, help_text=_("takes an accessible place"))
@@ -162,10 +184,17 @@ class Appointment(Moving):
         "self", null=True, blank=True, on_delete=models.PROTECT, related_name="became", help_text=_("what it replaces")
     )
     offer = models.PositiveSmallIntegerField(default=1, help_text=_("the how-manieth offer it is"))
+    arrive_at = models.DateTimeField(null=True, blank=True, help_text=_("when within the slot the party shall come"))
+    wished_at = models.DateTimeField(null=True, blank=True, help_text=_("the moment wished that is nearest to it"))
+    why = models.CharField(max_length=10, choices=Why.choices, blank=True, help_text=_("why it is this slot"))
 
     class Meta:
         constraints: ClassVar = [
             state_law("pickup_appointment_state_known", APPOINTMENT_MOVES),
+            models.CheckConstraint(
+                condition=Q(why__in=["", "chosen", "wished", "nearest", "near", "soonest"]),
+                name="pickup_appointment_why_known",
+            ),
             models.CheckConstraint(
                 condition=Q(answer_by__gte=F("offered_at")), name="pickup_offer_leaves_time_to_answer"
             ),
@@ -180,3 +209,29 @@ class Appointment(Moving):
 
     def __str__(self) -> str:
         return f"appointment {self.pk} ({self.state})"
+
+    @property
+    def arrives(self) -> datetime:
+        """When the party is asked to come; the start of the slot for promises from before this was spread."""
+        return self.arrive_at or self.slot.starts_at
+
+
+class Preference(models.Model):
+    """When a patron likes to come: some weekdays, from one local time until another. Counts where the rule offers."""
+
+    patron = models.OneToOneField(Patron, on_delete=models.CASCADE, related_name="preference")
+    weekdays = ArrayField(models.PositiveSmallIntegerField(), help_text=_("Monday is 0"))
+    begins = models.TimeField()
+    ends = models.TimeField()
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(weekdays__len__gte=1, weekdays__contained_by=list(range(7))),
+                name="pickup_preference_weekdays_known",
+            ),
+            models.CheckConstraint(condition=Q(ends__gt=F("begins")), name="pickup_preference_begins_before_it_ends"),
+        ]
+
+    def __str__(self) -> str:
+        return f"preference {self.pk}"

@@ -98,6 +98,14 @@ def test_a_bagged_reservation_without_a_bag_is_found() -> None:
 
 
 @pytest.mark.django_db
+def test_a_promise_to_nobody_is_found() -> None:
+    point = rows.point(rules={"promise": "at_order"})
+    steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)
+    broken = breaks("UPDATE pickup_order SET state = 'cancelled'")
+    assert "I1" in broken
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("sql", "law"),
     [

@@ -11,8 +11,11 @@ from django.test import Client
 from config import celery, health
 from core import clock
 from core.models import Heartbeat
+from lending import wishes
 from lending.models import Reservation
+from pickup import rehearsals
 from tests import rows
+from tests.pickup import steps
 
 pytestmark = pytest.mark.django_db
 
@@ -62,6 +65,24 @@ def test_a_free_copy_that_somebody_waits_for_counts_until_it_is_given() -> None:
         assert health.waiting(cursor)["copy_came_free"][1] == 1
 
 
+def test_days_that_have_come_count_until_the_sweep_has_been_there() -> None:
+    point = rows.point()
+    wanted = rows.copy(at=point.library).title
+    rows.reserve(rows.patron(point.library), wanted, at=point)
+    (row,) = rows.reserve(rows.patron(point.library), wanted, at=point)
+    today = clock.now().astimezone(rows.SEOUL).date()
+    paused = {"state": "suspended", "suspended_until": today, "needed_until": today}
+    Reservation.objects.filter(pk=row.pk).update(**paused)
+    with connection.cursor() as cursor:
+        found = health.waiting(cursor)
+        assert (found["reservation_to_resume"][1], found["reservation_to_expire"][1]) == (1, 0)
+        assert 0 < found["reservation_to_resume"][0] <= 24 * 3600
+        wishes.resume_due(now=clock.now())
+        Reservation.objects.filter(pk=row.pk).update(needed_until=today - timedelta(days=1))
+        assert health.waiting(cursor)["reservation_to_resume"] == (0.0, 0)
+        assert health.waiting(cursor)["reservation_to_expire"][1] == 1
+
+
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics"])
 def test_operators_only_look(path) -> None:
     assert Client().post(path).status_code == 405
@@ -75,3 +96,19 @@ def test_a_whole_sweep_leaves_a_heartbeat_and_a_nudge_does_not() -> None:
     assemble.apply()
     assert Heartbeat.objects.get().sweep == "pickup.tasks.assemble"
     assert clock.now() - Heartbeat.objects.get().at < timedelta(minutes=1)
+
+
+def test_what_a_rehearsal_leaves_behind_counts_nowhere() -> None:
+    window = rows.point(rows.library(training=True, programme=rows.programme(volumes=100)), rules={})
+    rehearsals.start(point_id=window.pk, minutes=10, by=rows.RULE, now=clock.now() - timedelta(hours=1))
+    with connection.cursor() as cursor:
+        waiting = {name: count for name, (_seconds, count) in health.waiting(cursor).items() if count}
+    assert waiting == {"rehearsal_started": 11}
+    rehearsals.arrive_due(now=clock.now())
+    text = Client().get("/metrics").content.decode()
+    assert 'lending_waiting_rows{handoff="rehearsal_started"} 0.0' in text
+    for noun in health.ROWS:
+        assert f'lending_rows{{noun="{noun}"' not in text
+    steps.ready(steps.asked(rows.patron(), rows.point(rules={"by_appointment": False})))
+    text = Client().get("/metrics").content.decode()
+    assert 'lending_rows{noun="pickup_order",state="ready"} 1.0' in text

@@ -6,7 +6,6 @@ import json
 import threading
 
 import pytest
-from asgiref.sync import async_to_sync
 from django.db import OperationalError, connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
@@ -15,7 +14,7 @@ from config import refusals
 from config.refusals import RefusalMiddleware
 from core.once import once
 from lending.models import Title
-from tests import api, rows
+from tests import api, loop, rows
 
 NAN = b'{"title": NaN, "pickup_point": 1}'
 
@@ -313,4 +312,4 @@ def test_under_asgi_the_answers_are_the_same() -> None:
         assert (refused.status_code, refused.json()["code"]) == (400, "unreadable_json")
         assert (await visitor.get("/nothing/", headers={"Accept": "text/html"})).status_code == 404
 
-    async_to_sync(visit)()
+    loop.run(visit())

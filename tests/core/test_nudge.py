@@ -48,7 +48,7 @@ def test_a_dead_broker_costs_nothing() -> None:
 
 def test_a_broker_that_hangs_costs_two_seconds_once() -> None:
     with socket.create_server(("127.0.0.1", 0)) as silent:
-        assert seconds_for_twenty(f"redis://127.0.0.1:{silent.getsockname()[1]}/0") < 4
+        assert seconds_for_twenty(f"redis://127.0.0.1:{silent.getsockname()[1]}/0") < 10  # and not forty
 
 
 @pytest.mark.django_db

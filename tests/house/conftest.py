@@ -12,23 +12,55 @@ import pytest
 from core.actor import RULE
 from core.models import Access, Answer, Counter
 from lending.models import (
+    AccessReview,
     Account,
-    ClosedDay,
+    Allowance,
+    Consent,
     Contact,
     Copy,
+    Grant,
+    Guess,
     Household,
     Library,
+    ListedCopy,
     Loan,
     Membership,
+    OneTimeCode,
     Patron,
+    Pause,
     PickupPoint,
+    Posting,
     Programme,
+    RecoveryCode,
+    RememberedDevice,
     Reservation,
+    SecondFactor,
+    ShelfLook,
+    SpecialDay,
+    Strike,
+    SurgeChange,
+    Tablet,
     Title,
     Token,
+    Transfer,
 )
 from notifications.models import Call, InboundMessage, Message, OptOut, Sender
-from pickup.models import Appointment, Lane, Link, Order, OrderLine, PointRules, Question, Slot, Visit, Window
+from pickup.models import (
+    Appointment,
+    Lane,
+    Link,
+    Note,
+    Order,
+    OrderLine,
+    PointRules,
+    Preference,
+    Question,
+    Rehearsal,
+    RehearsalCar,
+    Slot,
+    Visit,
+    Window,
+)
 
 NOW = datetime(2026, 11, 24, 1, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -78,18 +110,49 @@ def rows(db: None) -> SimpleNamespace:
     )
     known.programme = programme = Programme.objects.create(key="p", volumes=5)
     known.library = library = Library.objects.create(code="l", programme=programme, sender="s", phone="02")
-    known.closed_day = ClosedDay.objects.create(library=library, day=date(2026, 11, 30))
+    known.special_day = SpecialDay.objects.create(library=library, day=date(2026, 11, 30))
     known.point = point = PickupPoint.objects.create(library=library, code="pt", layout="file")
     account = Account.objects.create(username="a")
     known.membership = Membership.objects.create(account=account, library=library)
     known.token = Token.objects.create(digest="t", account=account, created_at=NOW, expires_at=NOW + HOUR)
+    known.guess = Guess.objects.create(key="g", last_at=NOW, wait_until=NOW + HOUR)
+    known.remembered = RememberedDevice.objects.create(
+        account=account, digest="r", name="Chrome", made_at=NOW, seen_at=NOW, expires_at=NOW + HOUR
+    )
+    known.second_factor = SecondFactor.objects.create(account=account, secret="a" * 40, made_at=NOW)
+    known.recovery_code = RecoveryCode.objects.create(account=account, digest="d")
+    known.review = AccessReview.objects.create(library=library, month=date(2026, 10, 1), by="staff:1", at=NOW)
+    known.tablet = Tablet.objects.create(
+        library=library, digest="t", name="Chrome", made_at=NOW, made_by="staff:1", expires_at=NOW + HOUR
+    )
     household = Household.objects.create(key="h")
     known.patron = patron = Patron.objects.create(card_number="1000", home=library, household=household)
+    known.allowance = allowance = Allowance.objects.create(programme=programme, key="extra")
+    known.grant = Grant.objects.create(patron=patron, allowance=allowance)
+    known.strike = Strike.objects.create(patron=patron, programme=programme, kind="missed", on=NOW.date())
+    known.pause = Pause.objects.create(
+        patron=patron, programme=programme, days_overdue=1, since=NOW.date(), until=NOW.date()
+    )
     known.other_patron = Patron.objects.create(card_number="1001", home=library)
+    known.one_time_code = OneTimeCode.objects.create(
+        key="k", patron=patron, digest="d", asked_at=NOW, made_at=NOW, expires_at=NOW + HOUR
+    )
+    known.consent = Consent.objects.create(
+        patron=patron, what="privacy", version="2026-11", given=True, at=NOW, by="patron", channel="web"
+    )
     known.contact = contact = Contact.objects.create(patron=patron, number="+821000000001")
     known.title = title = Title.objects.create(source="x", control_number="1", title="t", searchable="t", grams="")
     here = {"title": title, "library": library, "at_library": library}
     known.copy, known.other_copy = Copy.begin_many([{**here, "barcode": "B1"}, {**here, "barcode": "B2"}], **at)
+    other_library = Library.objects.create(code="l2", programme=programme, sender="s", phone="02")
+    known.transfer = Transfer.begin(
+        **at,
+        copy=known.copy,
+        from_library=library,
+        to_library=other_library,
+        requested_at=NOW,
+        expected_on=NOW.date(),
+    )
     known.reservation = Reservation.begin(
         **at,
         patron=patron,
@@ -114,8 +177,39 @@ def rows(db: None) -> SimpleNamespace:
     )
     known.reservation.move("allocated", **at, copy=known.copy)
     known.reservation.move("bagged", **at)
+    known.shelf_look = ShelfLook.objects.create(copy=known.other_copy, on=NOW.date(), at=NOW, principal="staff:1")
+    known.surge_change = SurgeChange.objects.create(
+        library=library, at=NOW, principal="staff:1", channel="desk", surge=True
+    )
     known.loan = Loan.begin(
         **at, copy=known.copy, patron=patron, library=library, programme=programme, lent_at=NOW, due_on=NOW.date()
+    )
+    known.packed_loan = Loan.begin(
+        **at,
+        copy=known.other_copy,
+        patron=patron,
+        library=library,
+        programme=programme,
+        reservation=known.reservation,
+        lent_at=NOW,
+        due_on=NOW.date(),
+        packed_due_on=NOW.date(),
+    )
+    known.posting = Posting.begin(
+        **at,
+        library=library,
+        kind="check_out",
+        barcode="B1",
+        copy=known.copy,
+        patron=patron,
+        reservation=known.reservation,
+        happened_at=NOW,
+    )
+    known.counter_posting = Posting.begin(
+        **at, library=library, kind="check_in", barcode="B1", undoes=known.posting, happened_at=NOW
+    )
+    known.listed = ListedCopy.objects.create(
+        library=library, day=NOW.date(), patron=patron, copy=known.copy, reservation=known.reservation
     )
     known.rules = PointRules.objects.create(point=point)
     known.window = Window.objects.create(
@@ -131,11 +225,14 @@ def rows(db: None) -> SimpleNamespace:
         booked=1,
         accessible=1,
     )
+    known.preference = Preference.objects.create(patron=patron, weekdays=[1, 3], begins=time(17), ends=time(19))
     known.appointment = appointment = Appointment.begin(
         **at, point=point, slot=slot, offered_at=NOW, answer_by=NOW, miss_after=NOW + HOUR
     )
     known.lane = lane = Lane.objects.create(point=point, name="1", open=True)
-    known.visit = Visit.begin(**at, point=point, patron=patron, plate="12가3456", door="desk", arrived_at=NOW)
+    known.visit = Visit.begin(
+        **at, point=point, patron=patron, plate="12가3456", door="desk", arrived_at=NOW, queued_at=NOW
+    )
     known.visit.move("called", **at, lane=lane, called_at=NOW)
     known.order = Order.begin(
         **at,
@@ -147,8 +244,15 @@ def rows(db: None) -> SimpleNamespace:
         appointment=appointment,
         opened_at=NOW,
     )
-    known.order.move("ready", **at, ready_at=NOW, keep_until=NOW + HOUR)
+    known.order.move("ready", **at, ready_at=NOW, keep_until=NOW + HOUR, place="A1")
     known.line = OrderLine.begin(**at, order=known.order, reservation=known.reservation, copy=known.copy)
     known.link = Link.objects.create(order=known.order, digest="l" * 64, made_at=NOW)
+    known.note = Note.objects.create(order=known.order, text="10분 늦습니다", channel="link", written_at=NOW)
     known.question = Question.objects.create(number="+12125550101", kind="offer", order=known.order, asked_at=NOW)
+    known.rehearsal = Rehearsal.begin(
+        **at, library=library, point=point, minutes=10, started_at=NOW, begun_by="staff:1"
+    )
+    known.rehearsal_car = RehearsalCar.begin(
+        **at, rehearsal=known.rehearsal, number=1, kind="plain", due_at=NOW, patron=patron, order=known.order
+    )
     return known

@@ -7,9 +7,9 @@ import subprocess
 
 import pytest
 
-from config.embedded.bootstrap import LOCKS
 from config.embedded.host import ROOT
 from config.embedded.locks import addresses
+from config.embedded.packages import LOCKS
 
 PIN = re.compile(r"^([a-z0-9._-]+)==(\S+)(?:\s*;\s*([^\\]*?))?\s*\\?$", re.IGNORECASE)
 

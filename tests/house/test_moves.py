@@ -20,6 +20,8 @@ NAMES = {
     "lending.copy": "other_copy",
     "lending.reservation": "other_reservation",
     "lending.loan": "loan",
+    "lending.transfer": "transfer",
+    "lending.posting": "posting",
     "notifications.message": "message",
     "notifications.inboundmessage": "inbound",
     "notifications.call": "call",
@@ -27,6 +29,8 @@ NAMES = {
     "pickup.visit": "visit",
     "pickup.order": "order",
     "pickup.orderline": "line",
+    "pickup.rehearsal": "rehearsal",
+    "pickup.rehearsalcar": "rehearsal_car",
 }
 
 
@@ -34,15 +38,22 @@ def columns_of(noun: str, state: str, rows: SimpleNamespace) -> dict[str, Any]:
     """What the laws of the table want to see beside a state."""
     match noun:
         case "lending.reservation":
-            return {"copy": None if state in {"waiting", "suspended"} else rows.other_copy}
+            copy = None if state in {"waiting", "suspended"} else rows.other_copy
+            return {"copy": copy, "suspended_until": NOW.date() if state == "suspended" else None}
         case "lending.loan":
             return {"returned_at": NOW + HOUR if state == "returned" else None}
+        case "lending.posting":
+            return {"reason": "card" if state == "refused" else ""}
         case "notifications.message":
             return {"lease_until": NOW + HOUR}
         case "pickup.visit":
             return {"called_at": NOW}
         case "pickup.order":
             return {"handed_over_at": NOW + HOUR if state == "handed_over" else None}
+        case "pickup.rehearsal":
+            return {"ended_at": NOW + HOUR if state == "ended" else None}
+        case "pickup.rehearsalcar":
+            return {"visit": None if state == "due" else rows.visit}
         case _:
             return {}
 
@@ -119,8 +130,8 @@ def test_a_state_is_moved_never_saved(rows: SimpleNamespace) -> None:
         rows.order.save()
     with pytest.raises(TypeError):
         rows.order.save(update_fields=["state"])
-    rows.order.note = "트렁크에 실어 주세요"
-    rows.order.save(update_fields=["note"])
+    rows.order.plate = "12가3456"
+    rows.order.save(update_fields=["plate"])
 
 
 def test_the_drawing_of_the_states_is_up_to_date() -> None:

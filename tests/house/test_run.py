@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import os
 import signal
 import socket
 import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 from config.embedded import processes
-from config.embedded.host import LOOPBACK, kept_secret, next_free_port
+from config.embedded.host import LOOPBACK, ROOT, Stop, kept_secret, next_free_port, wanted_port
 from config.embedded.product import answers, read_environment
 from tests import checkout
 from tests.checkout import Service
 from tests.product import until
 
+PREPARING = "2/3 Preparing the database, the translations and the static files ..."
 # Seconds for everything to end: streams are cut after three; the rest is for a machine that does other work besides.
 ENDS_WITHIN = 12.0
 run_tests = [pytest.mark.fault, pytest.mark.journey, pytest.mark.timeout(400)]
@@ -29,14 +33,14 @@ run_tests = [pytest.mark.fault, pytest.mark.journey, pytest.mark.timeout(400)]
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     """A copy of the checkout; its database is made by whoever starts it first."""
-    made = checkout.copy(tmp_path_factory.mktemp("run") / "checkout")
+    made = checkout.copy(tmp_path_factory.mktemp("run") / "책 대출" / "드라이브 스루")
     yield made
     checkout.forget(made)
 
 
 @pytest.fixture(scope="module")
-def started(place):
-    """The services that tests of this module have started, the newest last."""
+def shared(place):
+    """The services that the tests of this module share, the newest last."""
     made: list[Service] = []
     yield made
     for service in made:
@@ -45,15 +49,30 @@ def started(place):
 
 
 @pytest.fixture
-def service(place, started):
+def service(place, shared):
     """`make run` there, up to its first page and the end of its words; the one of the last test when it still runs."""
-    if not started or not started[-1].runs:
+    if not shared or not shared[-1].runs:
         made = Service(place)
-        started.append(made)
+        shared.append(made)
         made.start()
         made.wait_for_page()
         made.wait_for_words("Phones")
-    return started[-1]
+    return shared[-1]
+
+
+@pytest.fixture
+def another(place):
+    """Starts a service of one test's own there; it ends with the test, also when that fails."""
+    made: list[Service] = []
+
+    def start(**wanted: Any) -> Service:
+        made.append(Service(place, **wanted))
+        made[-1].start()
+        return made[-1]
+
+    yield start
+    for service in made:
+        service.end()
 
 
 def stream(port: int) -> http.client.HTTPResponse:
@@ -81,7 +100,7 @@ class TestRunning:
         everything = service.processes()
         assert len(everything) > 6
         assert service.end(number) < ENDS_WITHIN
-        assert [one for one in everything if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert [one for one in everything if checkout.alive(one)] == []
         assert "Ended. Everything is kept" in service.said
         open_stream.close()
 
@@ -98,20 +117,20 @@ class TestRunning:
         assert f"http://{LOOPBACK}:{service.port}/" in second.stdout
         assert answers(service.port, "/healthz") == 200
 
-    def test_secrets_are_for_their_owner_alone_and_stay(self, service):
+    def test_secrets_are_for_their_owner_alone_and_stay(self, service, another):
         kept = service.checkout / "var" / "run.env"
         assert kept.stat().st_mode & 0o777 == 0o600
         before = read_environment(kept)
         service.end()
-        again = Service(service.checkout)
-        again.start()
+        again = another()
         again.wait_for_page()
         after = read_environment(kept)
         again.end()
         assert {"SECRET_KEY", "LINK_KEY", "TWILIO_AUTH_TOKEN", "DATABASE_URL", "REDIS_URL"} <= set(before)
         moved = {"PUBLIC_BASE_URL", "TWILIO_API_BASE_URL"}
         assert {name for name in before if before[name] != after[name]} <= moved
-        assert "Preparing" not in again.said, "nothing had changed"
+        lines = again.said.splitlines()
+        assert float(lines[lines.index(PREPARING) + 1].split()[2]) < 5, "nothing had changed"
 
     def test_no_command_line_shows_a_password(self, service):
         kept = read_environment(service.checkout / "var" / "run.env")
@@ -147,53 +166,80 @@ class TestRunning:
             service.wait_for_words(f"{program} ended; it starts again", within=30)
         until(lambda: answers(service.port, "/readyz") == 200, within=90, what="ready again")
 
-    def test_what_a_killed_runner_leaves_is_ended_by_the_next_one(self, service):
+    def test_what_a_killed_runner_leaves_is_ended_by_the_next_one(self, service, another):
         runner = service.find("config.embedded", "run")
         assert runner is not None
         everything = service.processes()
         orphans = [one for one in everything if one.pid not in {runner.pid, service.make.pid}]
         for one in orphans:
-            one.suspend()  # so that no farewell of the dying runner reaches them
+            with contextlib.suppress(psutil.NoSuchProcess):  # a connection of the database may have closed
+                one.suspend()  # so that no farewell of the dying runner reaches them
         runner.kill()
         service.make.wait(20)
-        again = Service(service.checkout)
-        again.start()
+        again = another()
         for one in orphans:
-            one.resume()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                one.resume()
         again.wait_for_page()
-        assert [one for one in orphans if one.is_running() and one.status() != psutil.STATUS_ZOMBIE] == []
+        assert [one for one in orphans if checkout.alive(one)] == []
         again.end()
         assert again.processes() == []
 
-    def test_ctrl_c_while_it_starts_ends_everything(self, place):
-        starting = Service(place)
-        starting.start()
+    def test_ctrl_c_while_it_starts_ends_everything(self, another):
+        starting = another()
         until(lambda: len(starting.processes()) > 3, within=60, what="its servers")
         assert starting.end(signal.SIGINT) < 60
         assert starting.processes() == []
 
-    def test_a_taken_port_gives_the_next_one(self, place):
+    def test_a_taken_port_gives_the_next_one(self, another):
         with socket.create_server((LOOPBACK, 0)) as other:
             taken = other.getsockname()[1]
-            second = Service(place, port=taken)
-            second.start()
+            second = another(port=taken)
             second.wait_for_words("Phones")
+            assert f"Port {taken} is taken; the service will answer on " in second.said
             assert f"http://{LOOPBACK}:{taken}/" not in second.said
             second.end()
 
-    def test_a_wrong_setting_stops_the_start_and_is_named(self, place):
-        broken = Service(place, changes={"DATABASE_POOL": "plenty"})
-        broken.start()
+    def test_a_wrong_setting_stops_the_start_and_is_named(self, another):
+        broken = another(changes={"DATABASE_POOL": "plenty"})
         assert broken.make is not None
         assert broken.make.wait(120) != 0
         assert "DATABASE_POOL must be a whole number" in broken.said
         assert broken.processes() == []
 
-    def test_a_port_that_is_none_is_refused(self, place):
-        command = [sys.executable, "-m", "config.embedded", "run"]
+    def test_a_port_that_is_none_is_refused_before_anything_begins(self, place):
+        command = [sys.executable, "-m", "config.embedded.bootstrap", "run"]
         refused = ended(command, place, PORT="http")
         assert refused.returncode == 1
-        assert "PORT must be a number" in refused.stderr
+        assert "PORT must be a number from 1 to 65535, not 'http'" in refused.stderr
+
+    def test_without_a_network_and_in_a_terminal_full_of_other_settings_it_starts_as_ever(self, place, another):
+        """Nothing is fetched, nothing goes through a proxy, and nobody else's settings count."""
+        away = "http://127.0.0.1:9"
+        others = another(
+            changes={
+                "PIP_INDEX_URL": f"{away}/simple/", "UV_OFFLINE": "1", "HTTP_PROXY": away, "http_proxy": away,
+                "HTTPS_PROXY": away, "ALL_PROXY": away, "NO_PROXY": "intranet", "PGSSLMODE": "require", "PGPORT": "1",
+                "CELERY_BROKER_URL": "redis://127.0.0.1:9/0", "DJANGO_SETTINGS_MODULE": "shop.settings",
+                "GRANIAN_PORT": "9", "PYTHONPATH": str(place / "docs"), "LC_ALL": "POSIX", "PYTHONIOENCODING": "ascii",
+            },
+        )  # fmt: skip
+        others.wait_for_page()
+        others.wait_for_words("Phones")
+        assert others.said.isascii()
+        assert "warn" not in others.said.lower()
+        worker = until(lambda: others.find("worker"), within=30, what="the worker")
+        assert worker.environ()["NO_PROXY"] == "intranet,127.0.0.1,localhost"
+        heard = place / "var" / "log" / "worker.log"
+        until(lambda: "succeeded" in heard.read_text(encoding="utf-8"), within=60, what="a task of our own broker")
+        others.end()
+        assert others.processes() == []
+
+
+def test_without_python_make_says_what_to_install():
+    refused = ended(["make", "--no-print-directory", "PYTHON=/nowhere/python3", "run"], ROOT)
+    assert refused.returncode == 2
+    assert "Cannot go on: there is no /nowhere/python3 here. Install Python 3.11 to 3.14" in refused.stdout
 
 
 # -- its parts -----------------------------------------------------------------------------
@@ -208,9 +254,15 @@ def sleeper():
     made.wait()
 
 
+def recorded(place: Path, pid: int, *, earlier: float = 0) -> str:
+    """A record of one process, as a killed runner leaves it."""
+    started = psutil.Process(pid).create_time() - earlier
+    return json.dumps({"place": str(place), "processes": [[pid, started, 15, "web"]]})
+
+
 def test_a_left_over_is_ended(tmp_path, sleeper):
     record = tmp_path / "processes.json"
-    record.write_text(json.dumps([[sleeper.pid, psutil.Process(sleeper.pid).create_time(), 15, "web"]]))
+    record.write_text(recorded(record, sleeper.pid))
     assert processes.end_left_overs(record) == ["web"]
     assert sleeper.wait(5) is not None
     assert not record.exists()
@@ -218,12 +270,19 @@ def test_a_left_over_is_ended(tmp_path, sleeper):
 
 def test_another_process_with_a_recorded_number_is_left_alone(tmp_path, sleeper):
     record = tmp_path / "processes.json"
-    record.write_text(json.dumps([[sleeper.pid, psutil.Process(sleeper.pid).create_time() - 60, 15, "web"]]))
+    record.write_text(recorded(record, sleeper.pid, earlier=60))
     assert processes.end_left_overs(record) == []
     assert sleeper.poll() is None
 
 
-@pytest.mark.parametrize("text", ["", "{", "null", "[[1]]"])
+def test_a_copy_of_a_running_folder_leaves_the_processes_of_the_first_one_alone(tmp_path, sleeper):
+    record = tmp_path / "processes.json"
+    record.write_text(recorded(tmp_path / "first" / "processes.json", sleeper.pid))
+    assert processes.end_left_overs(record) == []
+    assert sleeper.poll() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "null", "[[1]]", '{"place": 1}', '{"processes": [[1]]}'])
 def test_a_broken_record_stops_nothing(tmp_path, text):
     record = tmp_path / "processes.json"
     record.write_text(text)
@@ -240,7 +299,35 @@ def test_a_kept_secret_stays_and_is_private(tmp_path):
 def test_the_next_free_port_is_past_a_taken_one():
     with socket.create_server((LOOPBACK, 0)) as other:
         taken = other.getsockname()[1]
-        assert taken < next_free_port(taken) < taken + 200
+        found, claim = next_free_port(taken)
+        assert taken < found < taken + 200
+        os.close(claim)
+
+
+def test_two_services_that_look_for_a_port_at_the_same_moment_find_two():
+    """Granian would let both have the same one, and each would get half of the requests."""
+    with socket.create_server((LOOPBACK, 0)) as other:
+        first, claim = next_free_port(other.getsockname()[1])
+        second, other_claim = next_free_port(other.getsockname()[1])
+        assert first != second
+        os.close(claim)
+        third, claim = next_free_port(other.getsockname()[1])
+        assert third == first
+        os.close(claim)
+        os.close(other_claim)
+
+
+@pytest.mark.parametrize("said", ["abc", "0", "65536", "-1", "8000 ", "８０００", "1e3"])
+def test_what_is_no_port_is_refused(monkeypatch, said):
+    monkeypatch.setenv("PORT", said)
+    with pytest.raises(Stop, match="PORT must be a number from 1 to 65535"):
+        wanted_port()
+
+
+@pytest.mark.parametrize(("said", "port"), [("", 8000), ("9000", 9000)])
+def test_what_is_a_port_is_taken(monkeypatch, said, port):
+    monkeypatch.setenv("PORT", said)
+    assert wanted_port() == port
 
 
 def test_a_test_cannot_leave_this_machine():
@@ -262,4 +349,20 @@ def test_a_program_that_will_not_end_is_killed_with_its_children(tmp_path):
     began = time.monotonic()
     program.end(0.5)
     assert time.monotonic() - began < 5
-    until(lambda: not [one for one in family if one.is_running() and one.status() != psutil.STATUS_ZOMBIE], within=5)
+    until(lambda: not [one for one in family if checkout.alive(one)], within=5)
+
+
+def test_the_number_of_a_program_that_is_gone_is_never_signalled(tmp_path, monkeypatch):
+    """Numbers come round again: another program, or a whole group of them, may have it by then."""
+    program = processes.Program("short", [sys.executable, "-c", ""], tmp_path / "log")
+    program.start()
+    until(lambda: not program.runs, within=20)
+    assert psutil.Process(program.pid).status() == psutil.STATUS_ZOMBIE, "nobody else can have its number yet"
+    program.end()
+    signalled: list[int] = []
+    monkeypatch.setattr(os, "kill", lambda number, _signal: signalled.append(number))
+    monkeypatch.setattr(os, "killpg", lambda number, _signal: signalled.append(number))
+    program.send(signal.SIGTERM)
+    program.send_all(signal.SIGKILL)
+    program.end()
+    assert signalled == []

@@ -14,13 +14,24 @@ from tests.product import until
 pytestmark = [pytest.mark.journey, pytest.mark.timeout(240)]
 
 GRACE, NEXT = "2020-0004", "2020-0005"  # she answers from +1; he waits for the same book
+EMILY = "2020-0030"  # she answers from +1 too
+DRIVE_ON = """
+from core import clock
+from core.actor import RULE
+from pickup import lane
+from pickup.models import Visit
+
+for visit in Visit.objects.filter(point__code="geumho-lane", state__in=["waiting", "called"]):
+    lane.leave(visit_id=visit.pk, by=RULE, now=clock.now())
+"""  # the cars of the sample make room
 
 
 @pytest.fixture
 def town(product):
-    """The running sample library, at an hour that is never quiet."""
+    """The running sample library, at an hour that is never quiet, with nobody in the lane."""
     with psycopg.connect(product.environment["DATABASE_URL"]) as connection:
         connection.execute("UPDATE notifications_sender SET quiet_from = '00:00', quiet_until = '00:00'")
+    product.manage("shell", "-v", "0", "-c", DRIVE_ON)
     return product
 
 
@@ -125,24 +136,39 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
 
 
 def test_with_redis_switched_off_the_sweep_does_it_all(town):
-    staff, reader = librarian(town), patron(town, "2020-0012")
-    lane = point_of(reader, "geumho-lane")
+    staff, emily, following = librarian(town), patron(town, EMILY), patron(town, "2020-0012")
+    lane = point_of(emily, "geumho-lane")
     town.stop_redis()
     try:
-        all_the_way_without_redis(town, staff, reader, lane)
+        all_the_way_without_redis(town, staff, emily, following, lane)
     finally:
         town.start_redis()
 
 
-def all_the_way_without_redis(town, staff: Program, reader: Program, lane: int) -> None:
-    out_of_the_way(reader)
-    title = book_with_one_copy_at(reader, "geumho", "문화")
-    order = reader.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)["order"]
+def all_the_way_without_redis(town, staff: Program, emily: Program, following: Program, lane: int) -> None:
+    for person in (emily, following):
+        out_of_the_way(person)
+    title = book_with_one_copy_at(emily, "geumho", "문화")
+    order = emily.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)["order"]
+    waits = following.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)
+    assert waits["order"] is None
+
     pack(staff, order)
-    town.manage("sweep")
-    assert phone(town, "2020-0012").text_with("준비", order["shown"], within=5)
-    offered = reader.get(f"orders/{order['id']}")["appointment"]
-    assert offered["state"] == "offered"
-    reader.post(f"appointments/{offered['id']}/confirm")
+    town.sweep()
+    telephone = phone(town, EMILY)
+    assert telephone.text_with("ready", order["shown"], within=5)
+    assert emily.get(f"orders/{order['id']}")["appointment"]["state"] == "offered"
+    assert telephone.answer("1").status_code == 200
+    town.sweep()
+    assert emily.get(f"orders/{order['id']}")["appointment"]["state"] == "confirmed"
+    assert telephone.text_with("Confirmed", order["shown"], within=5)
+
     served = staff.post(f"pickup-points/{lane}/serve", {"order_number": order["number"]})
     assert served["given"][0]["loan"] is not None
+    [loan] = [row for row in emily.get("loans")["results"] if row["title"]["id"] == title]
+    staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"})
+    town.sweep()
+    [bag] = following.get("orders", state="picking")["results"]
+    pack(staff, bag)
+    town.sweep()
+    assert phone(town, "2020-0012").text_with("준비", bag["shown"], within=5)

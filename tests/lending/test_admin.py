@@ -37,7 +37,7 @@ def test_no_history_is_deleted_and_no_state_is_written(model: type, chief: Accou
 @pytest.mark.parametrize("model", ROOM, ids=lambda model: model.__name__)
 def test_every_list_and_every_row_can_be_read(model: type, chief: Account) -> None:
     library = rows.library()
-    patron = rows.patron(library, household=rows.household(), pin="2020")
+    patron = rows.patron(library, household=rows.household(), pin=rows.PIN)
     title = rows.title()
     rows.copy(title, library)
     rows.reserve(patron, title, at=rows.point(library))

@@ -106,7 +106,9 @@ def test_a_loan_is_seen_renewed_and_taken_back_once(point) -> None:
     returned = desk.post("returns", {"barcode": loan.copy.barcode})
     assert (returned["loan"]["state"], returned["next"]) == ("returned", None)
     twice = desk.post("returns", {"barcode": loan.copy.barcode}, 409)
-    assert twice["code"] == "not_on_loan"
+    assert (twice["code"], twice["facts"]["library"]) == ("not_on_loan", point.library.code)
+    assert point.library.name_ko in twice["detail"]
+    assert twice["facts"]["at"] in twice["detail"]
     assert desk.post("returns", {"barcode": "nothing"}, 404)["code"] == "unknown_barcode"
     assert desk.post(f"loans/{loan.pk}/undo-return")["state"] == "out"
     assert Loan.objects.get(pk=loan.pk).returned_at is None
@@ -182,7 +184,7 @@ def test_a_point_that_takes_no_orders_or_does_not_exist(point) -> None:
     assert mine.post("reservations", {"title": copy.title_id, "pickup_point": closed.pk}, 409)["code"] == (
         "pickup_point_closed"
     )
-    said = mine.post("reservations", {"title": copy.title_id, "pickup_point": 999_999_999}, 400)
-    assert said["field"] == "pickup_point"
+    said = mine.post("reservations", {"title": copy.title_id, "pickup_point": 999_999_999}, 404)
+    assert (said["code"], said["field"]) == ("unknown_pickup_point", "pickup_point")
     said = mine.post("reservations", {"title": 999_999_999, "pickup_point": point.pk}, 404)
     assert said["code"] == "unknown_title"

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core import clock
-from lending import accounts
+from lending import guesses
 from lending.models import Token
 from tests import api, rows
 
@@ -15,8 +15,8 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_patron_signs_in_with_card_and_pin_and_learns_who_they_are() -> None:
-    who = rows.patron(pin="1234", name="김하늘")
-    issued = api.anyone().post("tokens", {"card_number": who.card_number, "pin": "1234"}, 201, key=None)
+    who = rows.patron(pin=rows.PIN, name="김하늘")
+    issued = api.anyone().post("tokens", {"card_number": who.card_number, "pin": rows.PIN}, 201, key=None)
     me = api.Api(issued["token"]).get("me")
     assert me["kind"] == "patron"
     assert (me["id"], me["name"], me["card_number"]) == (who.pk, "김하늘", who.card_number)
@@ -41,19 +41,19 @@ def test_a_device_knows_itself() -> None:
 
 
 def test_an_unknown_card_and_a_wrong_pin_get_the_same_answer() -> None:
-    who = rows.patron(pin="1234")
+    who = rows.patron(pin=rows.PIN)
     wrong = api.anyone().post("tokens", {"card_number": who.card_number, "pin": "9999"}, 401, key=None)
-    unknown = api.anyone().post("tokens", {"card_number": "00000000", "pin": "1234"}, 401, key=None)
+    unknown = api.anyone().post("tokens", {"card_number": "00000000", "pin": rows.PIN}, 401, key=None)
     assert wrong == unknown
     assert wrong["code"] == "wrong_credentials"
 
 
 def test_who_guesses_is_told_to_wait() -> None:
-    who = rows.patron(pin="1234")
+    who = rows.patron(pin=rows.PIN)
     guesser = api.anyone()
-    for _ in range(accounts.TRIES_PER_NAME):
+    for _ in range(guesses.FREE):
         guesser.post("tokens", {"card_number": who.card_number, "pin": "0000"}, 401, key=None)
-    said = guesser.post("tokens", {"card_number": who.card_number, "pin": "1234"}, 429, key=None)
+    said = guesser.post("tokens", {"card_number": who.card_number, "pin": rows.PIN}, 429, key=None)
     assert said["code"] == "too_many_attempts"
     assert int(guesser.last.headers["Retry-After"]) > 0
 
@@ -109,7 +109,7 @@ def test_nobody_is_asked_to_sign_in() -> None:
 def test_a_browser_session_needs_the_forms_token_to_act() -> None:
     from django.test import Client
 
-    who = rows.patron(pin="1234")
+    who = rows.patron(pin=rows.PIN)
     browser = Client(enforce_csrf_checks=True)
     assert who.account is not None
     browser.force_login(who.account)

@@ -6,10 +6,14 @@ from datetime import date, timedelta
 
 import holidays
 import pytest
+from django.core.exceptions import ValidationError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lending import public_holidays, queries
 from lending.calendar import Calendar, NeverOpen, rolling, week_of
+from lending.models import SpecialDay
+from tests import rows
 
 MONDAYS = Calendar(weekly_closed=frozenset({0}))
 DAYS = st.dates(date(2020, 1, 1), date(2035, 12, 31))
@@ -98,3 +102,35 @@ def test_weeks_begin_on_monday_or_roll(day):
     assert day in rolling(day)
     assert rolling(day).last == day
     assert week.last + timedelta(days=1) not in week
+
+
+@pytest.mark.parametrize(
+    ("region", "closed", "open_"),
+    [  # days by law and gazette: Korea's Constitution Day is a holiday again from 2026; Tuesdays beside them are none
+        ("KR", ["2026-03-02", "2026-07-17", "2026-09-25", "2027-01-01"], ["2025-07-17", "2026-03-03"]),
+        ("JP", ["2026-05-06", "2026-09-22"], ["2026-09-24"]),
+        ("TW", ["2026-02-17", "2026-10-10"], ["2026-02-24"]),
+        ("HK", ["2026-04-07", "2026-12-26"], ["2026-12-28"]),
+        ("US-NY", ["2026-11-26", "2026-02-12"], ["2026-11-27"]),
+    ],
+)
+def test_a_library_is_closed_on_the_holidays_of_its_country(db, region, closed, open_):
+    opening = queries.calendar_of(rows.library(holidays=region)).is_open
+    assert [day for day in closed if opening(date.fromisoformat(day))] == []
+    assert [day for day in open_ if not opening(date.fromisoformat(day))] == []
+
+
+def test_the_rows_of_a_library_make_its_calendar(db):
+    library = rows.library(weekly_closed=[0], nth_closed=["1-1", "3-1"], holidays="KR")
+    for day, is_open in (("2026-11-28", False), ("2026-12-25", True)):
+        SpecialDay.objects.create(library=library, day=rows.day(day), open=is_open)
+    opening = queries.calendar_of(library).is_open
+    shut = ["2026-11-30", "2026-12-01", "2026-12-15", "2026-11-28", "2027-01-01"]
+    assert [opening(rows.day(day)) for day in shut] == [False] * 5
+    assert [opening(rows.day(day)) for day in ("2026-12-08", "2026-12-25", "2026-11-29")] == [True] * 3
+
+
+@pytest.mark.parametrize("region", ["XX", "KR-NOWHERE", "kr", "seoul", "KR;DROP"])
+def test_a_region_without_known_holidays_is_refused(region):
+    with pytest.raises(ValidationError):
+        public_holidays.known(region)

@@ -6,12 +6,13 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import translation
 
 from core.actor import RULE
 from core.models import Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import copies, loans, reservations
+from lending import copies, loans, reservations, wishes
 from lending.errors import (
     AlreadyPromised,
     AlreadyReserved,
@@ -23,7 +24,7 @@ from lending.errors import (
     NotRenewable,
     UnknownBarcode,
 )
-from lending.models import ClosedDay, Copy, Library, Loan, Patron, PickupPoint, Reservation, Title
+from lending.models import Copy, Library, Loan, Patron, PickupPoint, Reservation, SpecialDay, Title
 from lending.states import CopyState, LoanState, ReservationState
 from tests import rows
 
@@ -124,7 +125,7 @@ def test_a_reservation_that_no_longer_holds_the_copy_is_not_fulfilled(
     copy: Copy, patron: Patron, library: Library, title: Title, point: PickupPoint
 ) -> None:
     (made,) = rows.reserve(patron, title, at=point)
-    reservations.cancel(reservation_id=made.pk, by=RULE, now=NOW)
+    wishes.cancel(reservation_id=made.pk, by=RULE, now=NOW)
     with pytest.raises(MoveRefused):
         lend(copy, patron, library, reservation_id=made.pk)
     assert not Loan.objects.exists()
@@ -175,7 +176,7 @@ def test_the_due_date_follows_the_programme_and_the_calendar(
 ) -> None:
     library = rows.library(programme=rows.programme(**rules), weekly_closed=[0])
     for one in closed:
-        ClosedDay.objects.create(library=library, day=one)
+        SpecialDay.objects.create(library=library, day=one)
     assert lend(rows.copy(rows.title(), library), rows.patron(library), library).due_on == rows.day(due)
 
 
@@ -212,23 +213,46 @@ def test_a_return_goes_to_the_next_in_line_where_it_was_returned(
     assert here.state == ReservationState.WAITING
 
 
-def test_a_second_return_says_when_and_by_whom_the_first_was(copy: Copy, patron: Patron, library: Library) -> None:
+def test_a_second_return_says_when_where_and_by_whom_the_first_was(
+    copy: Copy, patron: Patron, library: Library
+) -> None:
     lend(copy, patron, library)
-    librarian = rows.staff_actor(rows.staff(library))
-    give_back(copy, library, by=librarian)
+    sister = rows.library(programme=library.programme)
+    librarian = rows.staff_actor(rows.staff(sister))
+    give_back(copy, sister, by=librarian)
     with pytest.raises(NotOnLoan) as caught:
         give_back(copy, library, now=LATER + timedelta(minutes=5))
+    local = LATER.astimezone(rows.SEOUL)
     assert caught.value.facts == {
         "barcode": copy.barcode,
         "returned_at": LATER.isoformat(timespec="seconds"),
         "by": librarian.principal,
+        "library": sister.code,
+        "at": f"{local:%H:%M}",
+        "where": sister.name_ko,
     }
+    with translation.override("ko"):
+        assert f"이미 반납되었습니다({sister.name_ko}, {local:%H:%M})" in str(caught.value)
+    with translation.override("en"):
+        assert f"was returned already: {sister.name_ko}, {local:%H:%M}." in str(caught.value)
+
+
+@pytest.mark.parametrize(("zone", "at"), [("Asia/Seoul", "2026-11-24 11:00"), ("America/New_York", "2026-11-23 21:00")])
+def test_what_came_back_on_another_day_is_told_with_the_day(copy: Copy, patron: Patron, zone: str, at: str) -> None:
+    here = rows.library(zone=zone)
+    lend(copy, patron, here)
+    give_back(copy, here, now=rows.NOW + timedelta(hours=1))
+    with pytest.raises(NotOnLoan) as caught:
+        give_back(copy, here, now=rows.NOW + timedelta(days=1))
+    assert caught.value.facts["at"] == at
 
 
 def test_a_copy_that_was_never_lent_is_not_taken_back(copy: Copy, library: Library) -> None:
     with pytest.raises(NotOnLoan) as caught:
         give_back(copy, library)
-    assert caught.value.facts["returned_at"] is None
+    assert (caught.value.facts["returned_at"], caught.value.facts["where"]) == (None, "")
+    with translation.override("en"):
+        assert str(caught.value) == f"The copy {copy.barcode} is not on loan. It can go back to the shelf."
 
 
 @pytest.mark.parametrize("barcode", ["", "EM404", "x" * 500, "EM\x000001", "\u202e1", "'; --"])
@@ -345,7 +369,10 @@ def test_a_renewal_counts_from_the_due_date(copy: Copy, patron: Patron, library:
     assert (renewed.due_on, renewed.renewals) == (rows.day("2026-12-22"), 1)
     with pytest.raises(NotRenewable) as caught:
         loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
-    assert (caught.value.code, caught.value.facts) == ("not_renewable", {"why": "used_up"})
+    assert (caught.value.code, caught.value.facts) == (
+        "not_renewable",
+        {"why": "used_up", "count": 1, "due_on": "2026-12-22"},
+    )
 
 
 def test_what_somebody_waits_for_is_not_renewed(
@@ -355,8 +382,10 @@ def test_what_somebody_waits_for_is_not_renewed(
     (waiting,) = rows.reserve(rows.patron(library), title, at=point)
     with pytest.raises(NotRenewable) as caught:
         loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
-    assert caught.value.facts == {"why": "wanted"}
-    reservations.cancel(reservation_id=waiting.pk, by=RULE, now=LATER)
+    assert caught.value.facts == {"why": "wanted", "count": 1, "due_on": "2026-12-08"}
+    with translation.override("ko"):
+        assert str(caught.value) == "이 책을 기다리는 분이 있습니다(1명). 2026-12-08까지 반납해 주세요."
+    wishes.cancel(reservation_id=waiting.pk, by=RULE, now=LATER)
     assert loans.renew(loan_id=loan.pk, by=RULE, now=LATER).renewals == 1
 
 
@@ -364,7 +393,7 @@ def test_an_overdue_loan_is_not_renewed_and_one_due_today_is(copy: Copy, patron:
     loan = lend(copy, patron, library)
     with pytest.raises(NotRenewable) as caught:
         loans.renew(loan_id=loan.pk, by=RULE, now=NOW + timedelta(days=15))
-    assert caught.value.facts == {"why": "overdue"}
+    assert caught.value.facts == {"why": "overdue", "count": 1, "due_on": "2026-12-08"}
     assert loans.renew(loan_id=loan.pk, by=RULE, now=NOW + timedelta(days=14)).renewals == 1
 
 

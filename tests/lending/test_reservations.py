@@ -12,13 +12,14 @@ from core.actor import RULE
 from core.models import Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput, Refusal
-from lending import copies, loans, queries, reservations
+from lending import allocation, copies, loans, queries, reservations, wishes
 from lending.errors import (
     AlreadyReserved,
     Blocked,
     InAnOrder,
     NoCopies,
     PointClosed,
+    PointNotFound,
     QuotaExceeded,
     UnknownCard,
     UnknownTitle,
@@ -31,6 +32,7 @@ from tests import rows
 
 pytestmark = pytest.mark.django_db
 
+SOON = rows.NOW.date() + timedelta(days=7)
 WAITING, ALLOCATED, BAGGED = ReservationState.WAITING, ReservationState.ALLOCATED, ReservationState.BAGGED
 
 
@@ -139,7 +141,7 @@ def test_a_title_that_is_open_already_is_refused_and_named(
     (made,) = rows.reserve(patron, title, at=point)
     refusal = refused(AlreadyReserved, lambda: rows.reserve(patron, title, at=point))
     assert (refusal.field, refusal.facts["reservation"]) == ("items.0", made.pk)
-    reservations.cancel(reservation_id=made.pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=made.pk, by=RULE, now=rows.NOW)
     assert rows.reserve(patron, title, at=point)[0].state == ALLOCATED
 
 
@@ -179,7 +181,7 @@ def test_a_closed_or_unknown_point_takes_no_orders(library: Library, patron: Pat
     assert refused(PointClosed, lambda: rows.reserve(patron, title, at=shut)).code == "pickup_point_closed"
     for unknown in (0, 10**9, 10**30):
         act = reservations.place
-        with pytest.raises(BadInput):
+        with pytest.raises(PointNotFound):
             act(patron_id=patron.pk, items=[Item(title.pk)], point_id=unknown, by=RULE, now=rows.NOW)
 
 
@@ -263,7 +265,7 @@ def test_cancelled_volumes_are_given_back_and_collected_ones_are_not(
 ) -> None:
     books = shelf(library, 7)
     made = rows.reserve(patron, *books[:5], at=point)
-    reservations.cancel(reservation_id=made[0].pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=made[0].pk, by=RULE, now=rows.NOW)
     (again,) = rows.reserve(patron, books[5], at=point)
     assert again.copy
     loans.check_out(copy_id=again.copy.pk, patron_id=patron.pk, library_id=library.pk, by=RULE, now=rows.NOW)
@@ -346,8 +348,8 @@ def test_the_sweep_finds_what_no_doorbell_told(library: Library, point: PickupPo
     (made,) = rows.reserve(patron, title, at=point)
     rows.copy(title, library)  # bought; nobody rings
     rows.copy(idle, library)
-    assert reservations.allocate(by=RULE, now=rows.NOW) == [made]
-    assert reservations.allocate(by=RULE, now=rows.NOW) == []
+    assert allocation.allocate(by=RULE, now=rows.NOW) == [made]
+    assert allocation.allocate(by=RULE, now=rows.NOW) == []
     assert state(made) == ALLOCATED
 
 
@@ -360,7 +362,7 @@ def test_the_sweep_takes_the_longest_wait_first_and_keeps_its_limit(library: Lib
         (made,) = rows.reserve(rows.patron(library), title, at=point, now=rows.NOW - timedelta(minutes=minute))
         waiting.append(made)
         away.move(CopyState.SHELF, at=rows.NOW, by=RULE)
-    given = reservations.allocate(by=RULE, now=rows.NOW, limit=2)
+    given = allocation.allocate(by=RULE, now=rows.NOW, limit=2)
     assert set(given) == set(waiting[1:])
 
 
@@ -372,12 +374,12 @@ def test_a_cancelled_reservation_hands_its_copy_on(library: Library, point: Pick
     copy = rows.copy(title, library)
     (made,) = rows.reserve(patron, title, at=point)
     (next_one,) = rows.reserve(rows.patron(library), title, at=point)
-    gone = reservations.cancel(reservation_id=made.pk, by=rows.patron_actor(patron), now=rows.NOW)
+    gone = wishes.cancel(reservation_id=made.pk, by=rows.patron_actor(patron), now=rows.NOW)
     assert gone.state == ReservationState.CANCELLED
     next_one.refresh_from_db()
     assert (next_one.state, next_one.copy) == (ALLOCATED, copy)
     with pytest.raises(MoveRefused):
-        reservations.cancel(reservation_id=made.pk, by=RULE, now=rows.NOW)
+        wishes.cancel(reservation_id=made.pk, by=RULE, now=rows.NOW)
 
 
 def test_lending_lets_go_of_nothing_that_is_in_a_bag(library: Library, point: PickupPoint, patron: Patron) -> None:
@@ -385,7 +387,7 @@ def test_lending_lets_go_of_nothing_that_is_in_a_bag(library: Library, point: Pi
     rows.copy(title, library)
     (made,) = rows.reserve(patron, title, at=point)
     reservations.bag(reservation_ids=[made.pk], by=RULE, now=rows.NOW)
-    for verb in (reservations.cancel, reservations.suspend):
+    for verb in (wishes.cancel, partial(wishes.suspend, until=SOON), partial(wishes.need_until, until=SOON)):
         refusal = refused(InAnOrder, partial(verb, reservation_id=made.pk, by=RULE, now=rows.NOW))
         assert (refusal.code, refusal.facts) == ("in_an_order", {"reservation": made.pk})
 
@@ -396,20 +398,20 @@ def test_a_paused_reservation_keeps_its_place(library: Library, point: PickupPoi
     loans.check_out(copy_id=copy.pk, patron_id=rows.patron(library).pk, library_id=library.pk, by=RULE, now=rows.NOW)
     (paused,) = rows.reserve(patron, title, at=point)
     (other,) = rows.reserve(rows.patron(library), title, at=point, now=rows.NOW + timedelta(hours=1))
-    reservations.suspend(reservation_id=paused.pk, by=RULE, now=rows.NOW)
+    wishes.suspend(reservation_id=paused.pk, until=SOON, by=RULE, now=rows.NOW)
     assert queries.position(other) == 1
-    reservations.resume(reservation_id=paused.pk, by=RULE, now=rows.NOW)
+    wishes.resume(reservation_id=paused.pk, by=RULE, now=rows.NOW)
     assert queries.position(other) == 2
     returned = loans.take_back(barcode=copy.barcode, library_id=library.pk, by=RULE, now=rows.NOW + timedelta(days=1))
     assert returned.next_reservation == paused
     with pytest.raises(MoveRefused):
-        reservations.resume(reservation_id=paused.pk, by=RULE, now=rows.NOW)
+        wishes.resume(reservation_id=paused.pk, by=RULE, now=rows.NOW)
 
 
 def test_a_bag_takes_only_what_is_still_set_aside(library: Library, point: PickupPoint, patron: Patron) -> None:
     books = shelf(library, 2)
     first, second = rows.reserve(patron, *books, at=point)
-    reservations.cancel(reservation_id=first.pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=first.pk, by=RULE, now=rows.NOW)
     bagged = reservations.bag(reservation_ids=[first.pk, second.pk], by=RULE, now=rows.NOW)
     assert [(row.pk, row.state) for row in bagged] == [(second.pk, BAGGED)]
     assert reservations.bag(reservation_ids=[first.pk, second.pk], by=RULE, now=rows.NOW) == []
@@ -440,9 +442,9 @@ def test_who_loses_the_copy_gets_the_next_one_before_all_others(
     (made,) = rows.reserve(patron, title, at=point)
     (later,) = rows.reserve(rows.patron(library), title, at=point, now=rows.NOW + timedelta(minutes=1))
     assert (made.copy, later.copy) == (gone, spare)
-    reservations.cancel(reservation_id=later.pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=later.pk, by=RULE, now=rows.NOW)
     (third,) = rows.reserve(rows.patron(library), title, at=point, now=rows.NOW + timedelta(minutes=2))
-    reservations.cancel(reservation_id=third.pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=third.pk, by=RULE, now=rows.NOW)
     reservations.bag(reservation_ids=[made.pk], by=RULE, now=rows.NOW)
     again = verb(reservation_id=made.pk, by=RULE, now=rows.NOW)
     assert (again.state, again.copy, state(gone)) == (ALLOCATED, spare, became)
@@ -461,9 +463,9 @@ def test_a_bag_given_up_frees_its_books_for_the_next(library: Library, point: Pi
         reservations.end_bagged(reservation_ids=[made.pk], to=ReservationState.FULFILLED, by=RULE, now=rows.NOW)
     (ended,) = reservations.end_bagged(reservation_ids=[made.pk], to=ReservationState.CANCELLED, by=RULE, now=rows.NOW)
     assert ended.copy == copy  # the pull list still says where it is
-    assert reservations.allocate(by=RULE, now=rows.NOW) == []  # it lies in a bag
+    assert allocation.allocate(by=RULE, now=rows.NOW) == []  # it lies in a bag
     copies.to_return_cart(copy_ids=[copy.pk], by=RULE, now=rows.NOW)
-    assert reservations.allocate(title_ids=[title.pk], by=RULE, now=rows.NOW) == [later]
+    assert allocation.allocate(title_ids=[title.pk], by=RULE, now=rows.NOW) == [later]
 
 
 def test_back_in_line_without_a_copy(library: Library, point: PickupPoint, patron: Patron) -> None:

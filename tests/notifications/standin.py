@@ -51,6 +51,7 @@ class StandIn:
         self.users: list[str] = []
         self.answer: Callable[[Fields], Answer] = lambda _fields: TAKEN
         self.after_taking: Callable[[dict[str, Any]], None] = lambda _message: None
+        self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.list_status = 200
         self.base_url = ""
         self._serial = itertools.count(1)
@@ -84,7 +85,7 @@ class StandIn:
             "body": body,
             "direction": direction,
             "status": status,
-            "date_created": format_datetime(datetime.now(UTC)),
+            "date_created": format_datetime(self.clock()),
             "date_sent": None,
             "error_code": None,
             "num_media": "0",

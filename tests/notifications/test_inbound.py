@@ -186,6 +186,13 @@ def test_a_text_to_a_number_that_is_not_ours_goes_to_a_person(sender: Sender, no
     assert (row.state, row.why, row.sender) == (InboundState.PARKED, "not_our_number", None)
 
 
+def test_nobody_settles_a_text_that_was_not_understood_yet(sender: Sender, now):
+    row = store(sender, "4")
+    with pytest.raises(MoveRefused):
+        inbound.settle(inbound_id=row.pk, by=Actor("staff", 3), now=now)
+    assert inbound.apply(now=now) == 1
+
+
 def test_staff_settle_a_text_once(sender: Sender, now):
     row = store(sender, "?")
     inbound.apply(now=now)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from notifications import phone
 
@@ -146,3 +148,39 @@ def test_nobody_else_is_a_relay():
     assert not phone.is_relay("010-0000-2107", ["02-107"])
     assert not phone.is_relay("anonymous", ["02-107"])
     assert not phone.is_relay("", ["02-107", ""])
+
+
+@pytest.mark.parametrize(
+    ("region", "kind"),
+    [
+        ("KR", PhoneNumberType.UAN),  # 1588-xxxx and its like
+        ("KR", PhoneNumberType.PREMIUM_RATE),  # 060
+        ("KR", PhoneNumberType.TOLL_FREE),  # 080
+        ("US", PhoneNumberType.PREMIUM_RATE),  # 900
+        ("US", PhoneNumberType.TOLL_FREE),
+        ("JP", PhoneNumberType.PREMIUM_RATE),
+        ("DE", PhoneNumberType.SHARED_COST),
+    ],
+)
+def test_the_number_of_a_service_is_nobodys_own(region, kind):
+    example = phonenumbers.example_number_for_type(region, kind)
+    assert example is not None
+    assert phone.is_service(phonenumbers.format_number(example, PhoneNumberFormat.E164))
+
+
+@given(st.sampled_from("568"), st.integers(0, 9), st.integers(0, 99_999))
+def test_no_korean_switchboard_is_a_person(second, third, rest):
+    assert phone.is_service(f"+821{second}{third}{rest:05d}")
+
+
+@given(st.integers(201, 999), st.integers(0, 9999))
+def test_what_the_caller_pays_for_in_america_is_no_person(area, rest):
+    assert phone.is_service(f"+1{area}976{rest:04d}")
+
+
+@pytest.mark.parametrize(
+    "number", ["+821000004721", "+8221004721", "+12125550147", "+827000000000", "+82505000000", "+82505000000000"]
+)
+def test_the_number_of_a_person_is_none_of_a_service(number):
+    """A mobile, a landline, an American, one over the internet, one for life."""
+    assert not phone.is_service(number)

@@ -18,7 +18,7 @@ from notifications.states import MessageState as S
 from notifications.transports import Outgoing
 from notifications.transports.twilio import Twilio
 from tests import rows
-from tests.notifications.conftest import queue
+from tests.notifications.conftest import enqueue, queue
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -170,7 +170,7 @@ def test_a_korean_phone_shows_its_texts_and_why_it_cannot_answer(client: Client,
 def test_with_the_domestic_gateway_a_korean_phone_answers(client: Client):
     sender, number = rows.sender(), rows.mobile()
     sandbox.take(sent_to=number, sent_from=sender.number, body="책", status_callback="", now=rows.NOW)
-    client.post(reverse("sandbox-gateway"), {"domestic": "1", "number": number})
+    client.post(reverse("sandbox-gateway"), {"domestic": "1"})
     assert Sender.objects.get(pk=sender.pk).gateway == Gateway.DOMESTIC
     answer = client.post(reverse("sandbox-phone", args=[number]), {"body": "<b>1</b>"})
     assert answer.status_code == 302
@@ -191,16 +191,61 @@ def test_an_american_phone_answers_whom_it_chooses(client: Client):
     assert Text.objects.get(direction="inbound").sent_to == second.number
 
 
-def test_phones_are_listed_opened_by_number_and_refused_in_a_sentence(client: Client):
-    assert client.get("/sandbox/phones/").status_code == 200
-    sandbox.take(sent_to="+821000000007", sent_from=rows.sender().number, body="책", status_callback="", now=rows.NOW)
-    assert "010-0000-0007" in client.get("/sandbox/phones/").content.decode()
-    opened = client.get("/sandbox/phones/?number=010-0000-0009")
-    assert opened.headers["Location"] == reverse("sandbox-phone", args=["+821000000009"])
-    for odd in ("", "112", "02-100-0001", "x" * 40):
+def test_a_page_opened_before_a_text_came_answers_whoever_wrote_it(client: Client):
+    first, second, number = rows.sender(), rows.sender(), "+12125550142"
+    page = client.get(reverse("sandbox-phone", args=[number])).content.decode()
+    assert '<option value="">' in page
+    for sender in (first, second):
+        sandbox.take(sent_to=number, sent_from=sender.number, body="Ready", status_callback="", now=rows.NOW)
+    client.post(reverse("sandbox-phone", args=[number]), {"body": "1", "sender": ""})
+    assert Text.objects.get(direction="inbound").sent_to == second.number
+
+
+def test_phones_stand_beside_each_other_and_are_put_away(client: Client):
+    first, second = "+821000000007", "+821000000008"
+    sandbox.take(sent_to=first, sent_from=rows.sender().number, body="책", status_callback="", now=rows.NOW)
+    page = client.get("/sandbox/phones/")
+    assert "010-0000-0007" in page.content.decode()
+    opened = client.get("/sandbox/phones/", {"phone": first, "number": "010-0000-0008"})
+    assert opened.headers["Location"] == f"/sandbox/phones/?phone=%2B821000000008&phone=%2B{first[1:]}"
+    beside = client.get(opened.headers["Location"]).context["handsets"]
+    assert [one["phone"].number for one in beside] == [second, first]
+    assert beside[0]["without"] == f"/sandbox/phones/?phone=%2B{first[1:]}"
+    many = [f"+82100000{number:04}" for number in range(9)]
+    assert len(client.get("/sandbox/phones/", {"phone": many}).context["handsets"]) == 4
+    for odd in ("", "112", "x" * 40):
         assert client.get("/sandbox/phones/", {"number": odd}).status_code == 200
+        assert client.get("/sandbox/phones/", {"phone": odd}).status_code == 200
     for odd in ("1", "abc", "+1", "+99999999999"):
         assert client.get(reverse("sandbox-phone", args=[odd])).status_code == 404
+
+
+def test_a_phone_says_whose_it_is_and_its_order_numbers_can_be_copied(client: Client):
+    sender = rows.sender()
+    who = rows.patron(name="배순덕", number="+821000000018")
+    body = "[성동] 책 2권. 11/25(수) 16:00-16:15, 번호 47-21. 문의 02-100-2020"
+    sandbox.take(sent_to="+821000000018", sent_from=sender.number, body=body, status_callback="", now=rows.NOW)
+    page = client.get("/sandbox/phones/", {"phone": "+821000000018"})
+    assert page.context["handsets"][0]["phone"].entries[0].numbers == ["47-21"]
+    assert who.name in page.content.decode()
+    assert 'data-copy="47-21"' in page.content.decode()
+
+
+def test_a_landline_shows_what_the_staff_say_to_it(client: Client):
+    enqueue(rows.sender(), now=rows.NOW, to="+8221000018", kind="notice")
+    page = client.get(reverse("sandbox-phone", args=["+8221000018"]))
+    [entry] = page.context["phone"].entries
+    assert (entry.kind, page.context["phone"].landline) == ("call", True)
+    assert b"<textarea" not in page.content
+
+
+def test_an_answer_leads_back_to_where_it_was_written(client: Client):
+    rows.sender()
+    beside = "/sandbox/phones/?phone=%2B12125550142"
+    here = client.post(reverse("sandbox-phone", args=["+12125550142"]), {"body": "4", "next": beside})
+    assert here.headers["Location"] == beside
+    away = client.post(reverse("sandbox-phone", args=["+12125550142"]), {"body": "4", "next": "https://x.example/"})
+    assert away.headers["Location"] == reverse("sandbox-phone", args=["+12125550142"])
 
 
 def test_at_night_the_switch_lets_waiting_notices_leave_and_keeps_them_again(client: Client):

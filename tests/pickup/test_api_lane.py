@@ -143,6 +143,29 @@ def test_who_leaves_may_come_again(point, desk) -> None:
     assert desk.post(f"visits/{again['id']}/undo")["state"] == "waiting"
 
 
+def test_a_camera_says_who_is_here_and_touches_nothing_else(point, desk) -> None:
+    who, _mine, order = with_bag(point)
+    camera = api.device(point.library)
+    visit = camera.post("visits", {"pickup_point": point.pk, "card_number": who.card_number})
+    assert visit["orders"][0]["id"] == order.pk
+    assert camera.get("orders")["results"] == []
+    assert camera.get(f"orders/{order.pk}", 404)["code"] == "unknown_order"
+    for address in (f"orders/{order.pk}/cancel", f"orders/{order.pk}/ready"):
+        assert camera.post(address, {}, 404)["code"] == "unknown_order"
+    assert camera.post(f"pickup-points/{point.pk}/call-next", {}, 403)["code"] == "forbidden"
+    assert camera.post(f"pickup-points/{point.pk}/serve", {"order_number": order.number}, 403)["code"] == "forbidden"
+    assert camera.post(f"visits/{visit['id']}/leave", {}, 404)["code"] == "unknown_visit"
+
+
+def test_cards_of_another_programme_are_unknown_at_the_lane(point, desk) -> None:
+    stranger = rows.patron()
+    for address, sent in (
+        ("visits", {"pickup_point": point.pk, "card_number": stranger.card_number}),
+        (f"pickup-points/{point.pk}/serve", {"card_number": stranger.card_number}),
+    ):
+        assert desk.post(address, sent, 404)["code"] == "unknown_card"
+
+
 def test_staff_and_cameras_say_who_is_here_by_card_number_or_plate(point, desk) -> None:
     who, _mine, order = with_bag(point)
     camera = api.device(point.library)

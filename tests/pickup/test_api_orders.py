@@ -211,6 +211,19 @@ def test_a_number_that_cannot_be_one_is_refused_with_the_reason(point, number) -
     assert said["facts"]["why"]
 
 
+@pytest.mark.parametrize(("language", "words"), [("ko", "개인 번호가 아니라"), ("en", "the number of a service")])
+def test_a_premium_number_collects_nothing(point, language, words) -> None:
+    _who, mine = api.patron(home=point.library)
+    sent = body(point, book(point), collector={"name": "손자", "number": "+1 900 555 0100"})
+    answer = mine.client.post(
+        "/api/v1/orders", sent, "application/json", headers={"Accept-Language": language, "Idempotency-Key": language}
+    )
+    said = answer.json()
+    assert (answer.status_code, said["code"], said["field"]) == (400, "service_number", "number")
+    assert words in said["detail"]
+    assert not Order.objects.exists()
+
+
 def test_staff_ask_on_the_phone_pack_and_make_ready(point, slot) -> None:
     who = rows.patron(point.library)
     desk = api.librarian(point.library)
@@ -273,7 +286,7 @@ def test_a_time_is_chosen_changed_confirmed_and_given_back(point, slot) -> None:
     assert list(Slot.objects.order_by("starts_at").values_list("booked", flat=True)) == [0, 1]
     assert mine.post(f"appointments/{changed['id']}/change", {"slot": None}, 400)["field"] == "slot"
     assert mine.post(f"appointments/{changed['id']}/cancel")["state"] == "cancelled"
-    assert mine.post(f"appointments/{changed['id']}/confirm", status=409)["code"] == "not_in_this_state"
+    assert mine.post(f"appointments/{changed['id']}/confirm", status=409)["code"] == "no_appointment"
     assert mine.get(f"orders/{order.pk}")["state"] == "ready"
     _other, stranger = api.patron(home=point.library)
     unknown = stranger.post("appointments/999999999/confirm", status=404)
@@ -287,3 +300,28 @@ def test_a_point_that_promises_no_times_says_so() -> None:
     order = steps.asked(who, door)
     slot = rows.slot(door, clock.now() + timedelta(hours=1))
     assert mine.post(f"orders/{order.pk}/appointment", {"slot": slot.pk}, 400)["code"] == "no_times_here"
+
+
+def test_a_place_that_does_not_exist_is_refused_alike_at_every_door(point):
+    who, mine = api.patron(home=point.library)
+    title = rows.copy(at=point.library).title
+    body = {"pickup_point": 999_999, "items": [{"title": title.pk}]}
+    one = {"pickup_point": 999_999, "title": title.pk}
+    staff = api.librarian(point.library)
+    told = [
+        mine.post("orders", body, 404),
+        staff.post("orders", {**body, "card_number": who.card_number}, 404),
+        mine.post("reservations", one, 404),
+        staff.post("reservations", {**one, "card_number": who.card_number}, 404),
+        mine.get("slots", 404, pickup_point=999_999),
+        staff.post("visits", {"pickup_point": 999_999, "plate": "12가3456"}, 404),
+    ]
+    assert {(said["code"], said["field"]) for said in told[:5]} == {("unknown_pickup_point", "pickup_point")}
+    assert told[5]["code"] == "unknown_pickup_point"
+
+
+@pytest.mark.parametrize("moment", ["9999-12-31T23:59:59Z", "0001-01-01T00:00:00Z", "2101-01-01T00:00:00Z"])
+def test_times_that_no_calendar_knows_are_refused(point, moment):
+    for name in ("from", "to"):
+        told = api.anyone().get("slots", 400, pickup_point=point.pk, **{name: moment})
+        assert (told["code"], told["field"]) == ("ambiguous_or_invalid_time", name)

@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 
 from notifications.models import Message
-from pickup import appointments, errors, orders, slots
+from pickup import appointments, errors, offers, orders, slots
+from pickup import lane as lane_of_cars
 from pickup.models import Appointment, Order, Question, Slot
 from tests import rows
 from tests.pickup import steps
@@ -36,7 +37,7 @@ def said(about: str) -> list[tuple[str, str]]:
 
 
 def offered(order: Order, *, now=rows.NOW) -> Appointment:
-    assert appointments.offer_ready(now=now) >= 1
+    assert offers.offer_ready(now=now) >= 1
     appointment = steps.again(order).appointment
     assert appointment is not None
     return appointment
@@ -58,7 +59,7 @@ def test_nobody_is_offered_a_slot_sooner_than_the_lead_time(lane, reader, now):
 
 def test_without_a_free_slot_the_bag_waits_for_the_next_round(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
-    assert appointments.offer_ready(now=now) == 0
+    assert offers.offer_ready(now=now) == 0
     rows.slot(lane)
     assert offered(order).state == "offered"
 
@@ -66,7 +67,7 @@ def test_without_a_free_slot_the_bag_waits_for_the_next_round(lane, reader, now)
 def test_nothing_is_offered_twice(lane, reader, now):
     slot = rows.slot(lane)
     steps.ready(steps.asked(reader, lane))
-    assert [appointments.offer_ready(now=now) for _ in range(3)] == [1, 0, 0]
+    assert [offers.offer_ready(now=now) for _ in range(3)] == [1, 0, 0]
     assert booked(slot) == 1
 
 
@@ -83,7 +84,7 @@ def test_a_household_that_agreed_comes_in_one_car_and_takes_one_place(lane, now)
     slot = rows.slot(lane)
     family = rows.household(together=True)
     bags = [steps.ready(steps.asked(rows.patron(lane.library, household=family), lane)) for _ in range(3)]
-    assert appointments.offer_ready(now=now) == 1
+    assert offers.offer_ready(now=now) == 1
     assert len({steps.again(bag).appointment_id for bag in bags}) == 1
     assert booked(slot) == 1
     [message] = Message.objects.all()
@@ -96,7 +97,7 @@ def test_a_household_that_did_not_agree_has_a_place_each(lane, now):
     family = rows.household(together=False)
     for _ in range(2):
         steps.ready(steps.asked(rows.patron(lane.library, household=family), lane))
-    assert appointments.offer_ready(now=now) == 2
+    assert offers.offer_ready(now=now) == 2
     assert booked(slot) == 2
 
 
@@ -118,7 +119,36 @@ def test_one_grandson_named_by_two_patrons_comes_once(lane, now):
         who = rows.patron(lane.library)
         grandson = rows.contact(who, own=False, name="손자", number=number)
         steps.ready(steps.asked(who, lane, collector_id=grandson.pk))
-    assert appointments.offer_ready(now=now) == 1
+    assert offers.offer_ready(now=now) == 1
+    assert booked(slot) == 1
+
+
+@pytest.mark.parametrize(
+    ("columns", "later", "why"),
+    [
+        ({"open": False}, timedelta(), "closed"),
+        ({}, timedelta(hours=6, minutes=1), "past"),
+        ({"orders_until": rows.NOW - timedelta(minutes=1)}, timedelta(), "cutoff"),
+    ],
+)
+def test_who_joins_the_familys_time_comes_no_later_than_anybody_else(now, columns, later, why):
+    point = rows.point(rules={"promise": "at_order"})
+    household = rows.household(together=True)
+    slot = rows.slot(point, capacity=1)
+    first, second = (rows.patron(point.library, household=household) for _ in range(2))
+    steps.asked(first, point, slot_id=slot.pk)
+    Slot.objects.filter(pk=slot.pk).update(**columns)
+    with pytest.raises(errors.SlotUnavailable) as caught:
+        steps.asked(second, point, slot_id=slot.pk, now=now + later)
+    assert caught.value.facts["why"] == why
+
+
+def test_a_full_time_is_still_open_to_the_family_that_holds_a_place_of_it(now):
+    point = rows.point(rules={"promise": "at_order"})
+    household = rows.household(together=True)
+    slot = rows.slot(point, capacity=1)
+    for _ in range(2):
+        steps.asked(rows.patron(point.library, household=household), point, slot_id=slot.pk)
     assert booked(slot) == 1
 
 
@@ -127,6 +157,42 @@ def test_saying_yes_twice_is_one_yes(lane, reader, now):
     appointment = offered(steps.ready(steps.asked(reader, lane)))
     for _ in range(2):
         assert appointments.confirm(appointment_id=appointment.pk, by=DESK, now=now).state == "confirmed"
+
+
+def test_nobody_takes_back_that_a_promise_was_kept(now):
+    point = rows.point(rules={"promise": "at_order"})
+    who = rows.patron(point.library)
+    order = steps.handed_over(steps.ready(steps.asked(who, point, slot_id=rows.slot(point).pk)))
+    kept = order.appointment
+    for act in (appointments.confirm, appointments.cancel):
+        with pytest.raises(errors.NoAppointment):
+            act(appointment_id=kept.pk, by=rows.patron_actor(who), now=now)
+    assert steps.again(order).appointment.state == "kept"
+
+
+@pytest.mark.parametrize("ended", ["missed", "lapsed", "cancelled"])
+def test_what_is_over_is_not_confirmed_any_more(lane, reader, now, ended):
+    rows.slot(lane)
+    appointment = offered(steps.ready(steps.asked(reader, lane)))
+    if ended == "missed":
+        appointment.move("confirmed", at=now, by=DESK)
+    appointment.move(ended, at=now, by=DESK)
+    with pytest.raises(errors.NoAppointment) as caught:
+        appointments.confirm(appointment_id=appointment.pk, by=DESK, now=now)
+    assert caught.value.facts["state"] == ended
+
+
+def test_parties_that_cannot_be_missed_yet_do_not_hold_up_the_others(now):
+    """A few cars that stand here, and promises that are packed late, come before them in the table."""
+    point = rows.point(layout="bays", rules={"promise": "at_order"})
+    slot = rows.slot(point, capacity=9)
+    bags = [steps.asked(rows.patron(point.library), point, slot_id=slot.pk) for _ in range(5)]
+    for bag in bags[1:]:
+        steps.ready(bag)
+    for bag in bags[1:3]:
+        lane_of_cars.arrive(point_id=point.pk, order_id=bag.pk, by=DESK, now=now)
+    assert appointments.misses_due(now=now + timedelta(hours=12)) == 2
+    assert [steps.again(bag).appointment.state for bag in bags[3:]] == ["missed", "missed"]
 
 
 def test_another_time_moves_the_place(lane, reader, now):
@@ -221,7 +287,7 @@ def test_a_point_without_times_promises_a_keep_day_only(now):
     with pytest.raises(errors.SlotNotChosenHere):
         appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now)
     order = steps.ready(order)
-    assert appointments.offer_ready(now=now) == 0
+    assert offers.offer_ready(now=now) == 0
     assert said(f"order:{order.pk}") == [("ready_until", "queued")]
 
 
@@ -248,7 +314,7 @@ def test_where_answers_arrive_an_unanswered_offer_lapses_and_is_made_once_more(n
     again = offered(order, now=now + timedelta(minutes=61))
     assert (again.slot_id, again.offer) == (second.pk, 2)
     assert appointments.answers_due(now=now + timedelta(minutes=121)) == 1
-    assert appointments.offer_ready(now=now + timedelta(minutes=122)) == 0
+    assert offers.offer_ready(now=now + timedelta(minutes=122)) == 0
     assert ("kept", "queued") in said(f"order:{order.pk}")
 
 
@@ -300,14 +366,14 @@ def test_giving_the_time_back_keeps_the_bag_and_offers_nothing_more(lane, reader
     order = steps.ready(steps.asked(reader, lane))
     appointments.cancel(appointment_id=offered(order).pk, by=rows.patron_actor(reader), now=now)
     assert (booked(slot), steps.again(order).state) == (0, "ready")
-    assert appointments.offer_ready(now=now) == 0
+    assert offers.offer_ready(now=now) == 0
 
 
 def test_the_last_cancelled_bag_of_a_party_gives_the_place_back(lane, now):
     slot = rows.slot(lane)
     family = rows.household(together=True)
     bags = [steps.ready(steps.asked(rows.patron(lane.library, household=family), lane)) for _ in range(2)]
-    appointments.offer_ready(now=now)
+    offers.offer_ready(now=now)
     orders.cancel(order_id=bags[0].pk, by=DESK, now=now)
     assert booked(slot) == 1
     orders.cancel(order_id=bags[1].pk, by=DESK, now=now)

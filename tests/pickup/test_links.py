@@ -108,6 +108,18 @@ def test_the_collectors_telephone_opens_it_too(point, now):
     assert by_code(order, now, last_four=grandson.number[-4:]).pk == order.pk
 
 
+def test_when_somebody_else_collects_the_address_of_who_did_is_dead(point, now):
+    who = rows.patron(point.library)
+    grandson, daughter = (rows.contact(who, own=False, name=name, language="en") for name in ("손자", "딸"))
+    order = steps.asked(who, point, collector_id=grandson.pk)
+    sent_before = links.token_for(order, now=now)
+    order = steps.asked(who, point, collector_id=daughter.pk)
+    assert (order.collector_id, order.language) == (daughter.pk, "en")
+    with pytest.raises(errors.LinkOver):
+        links.order_of(sent_before)
+    assert links.order_of(links.token_for(order, now=now)).pk == order.pk
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

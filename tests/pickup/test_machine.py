@@ -9,6 +9,7 @@ import random
 from collections.abc import Callable
 from contextlib import nullcontext
 from datetime import time, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,12 +18,12 @@ from django.db.models import F
 
 from config import invariants
 from core.refusal import Refusal
-from lending import copies, loans, reservations
+from lending import allocation, copies, loans, reminders, wishes
 from lending.models import Contact, Copy, Loan, Patron, PickupPoint, Reservation
 from lending.reservations import Item
 from notifications import inbound
 from notifications.models import Call, InboundMessage, Message, Sender
-from pickup import appointments, arrivals, handovers, lane, orders, queries, returns, slots
+from pickup import appointments, arrivals, handovers, lane, offers, orders, queries, returns, slots
 from pickup.models import Appointment, Order, OrderLine, Slot, Visit
 from pickup.states import HERE, OPEN_ORDER, PROMISED, OrderState
 from tests import rows
@@ -34,7 +35,9 @@ NOT_HERE = {"I5", "I7", "I10", "I12"}  # no worker sends texts here, and nothing
 
 
 class Walk:
-    """A library with a lane, bays and a door, a household in one car, two who share a collector, and some singles."""
+    """A library with a lane, bays, a door and one where books are lent when packed; a household in one car, two who
+    share a collector, and some singles.
+    """
 
     def __init__(self, seed: int) -> None:
         self.dice = random.Random(seed)
@@ -46,6 +49,7 @@ class Walk:
             rows.point(house, rules={"silence": "lapse", "keep_days": 2}),
             rows.point(house, layout="bays", rules={"promise": "at_order", "keep_days": 1}),
             rows.point(house, layout="door", rules={"by_appointment": False}),
+            rows.point(house, layout="door", rules={"by_appointment": False, "lend_at": "packing", "keep_days": 0}),
         ]
         for point in self.points[:2]:
             for weekday in range(7):
@@ -91,7 +95,7 @@ class Walk:
     def ask(self) -> None:
         who, where = self.one(self.people), self.one(self.points)
         titles = self.dice.sample(self.titles, self.dice.randint(1, 3))
-        slot_id = self.near_slot(where) if where != self.points[2] and self.dice.random() < 0.3 else None
+        slot_id = self.near_slot(where) if where in self.points[:2] and self.dice.random() < 0.3 else None
         orders.request(
             patron_id=who.pk,
             point_id=where.pk,
@@ -104,7 +108,15 @@ class Walk:
 
     def change_mind(self) -> None:
         found = self.one(Reservation.objects.filter(state__in=["waiting", "suspended", "allocated"]).order_by("pk"))
-        verb = self.one([reservations.cancel, reservations.suspend, reservations.resume])
+        until, point_id = self.clock.date() + timedelta(days=2), self.one(self.points).pk
+        verb = self.one(
+            [
+                wishes.cancel,
+                wishes.resume,
+                partial(wishes.suspend, until=until),
+                partial(wishes.collect_at, point_id=point_id),
+            ]
+        )
         verb(reservation_id=found.pk, by=DESK, now=self.clock)
 
     def cancel(self) -> None:
@@ -203,6 +215,10 @@ class Walk:
         loan = self.one(Loan.objects.filter(state="returned").order_by("-pk")[:4])
         returns.undo(loan_id=loan.pk, by=DESK, now=self.clock)
 
+    def renew(self) -> None:
+        loan = self.one(Loan.objects.filter(state="out").order_by("pk"))
+        loans.renew(loan_id=loan.pk, by=DESK, now=self.clock)
+
     def lend_at_desk(self) -> None:
         copy, who = self.one(Copy.objects.order_by("pk")), self.one(self.people)
         loans.check_out(copy_id=copy.pk, patron_id=who.pk, library_id=copy.at_library_id, by=DESK, now=self.clock)
@@ -219,15 +235,16 @@ class Walk:
 
     def sweep(self) -> None:
         now = self.clock
-        reservations.allocate(by=DESK, now=now)
+        allocation.allocate(by=DESK, now=now)
         orders.assemble(now=now)
-        appointments.offer_ready(now=now)
+        offers.offer_ready(now=now)
         appointments.answers_due(now=now)
         appointments.not_ready_in_time(now=now)
         appointments.misses_due(now=now)
         orders.expire_due(now=now)
         orders.release_numbers(now=now)
         lane.forget_stale(now=now)
+        reminders.remind_due(now=now)
         if now.date() > self.made_on:
             slots.make(now=now)
             self.made_on = now.date()
@@ -245,7 +262,7 @@ class Walk:
         (ask, 12), (change_mind, 2), (cancel, 2), (choose_time, 3), (answer, 4), (text, 10), (change_time, 4),
         (arrive, 10), (pack, 4), (pack_all, 14), (not_on_shelf, 2), (mark_ready, 3), (call, 10), (hand_over, 12),
         (serve, 2), (put_back_or_leave, 3), (undo, 4), (take_back, 8), (undo_return, 3), (lend_at_desk, 2), (unpack, 4),
-        (find, 2), (sweep, 6), (a_while, 14), (hours, 3),
+        (renew, 1), (find, 2), (sweep, 6), (a_while, 14), (hours, 3),
     )  # fmt: skip
 
     def step(self) -> None:
@@ -258,9 +275,9 @@ class Walk:
         except Refusal as refusal:
             said = refusal.code or "nothing to do"
         if len(self.trace) % 2:  # the doorbells, which come late at times
-            reservations.allocate(by=DESK, now=self.clock)
+            allocation.allocate(by=DESK, now=self.clock)
             orders.assemble(now=self.clock)
-            appointments.offer_ready(now=self.clock)
+            offers.offer_ready(now=self.clock)
         self.trace.append(f"{self.clock:%d %H:%M:%S} {verb.__name__}: {said}")
 
     # What must hold

@@ -8,8 +8,8 @@ import pytest
 
 from core.moves import MoveRefused
 from lending import copies
-from lending.errors import QuotaExceeded, UnknownBarcode
-from lending.models import Copy, Reservation
+from lending.errors import Blocked, QuotaExceeded, UnknownBarcode
+from lending.models import Copy, Patron, Reservation
 from lending.reservations import Item
 from pickup import errors, orders, returns
 from pickup.models import Order
@@ -139,6 +139,13 @@ def test_ready_twice_is_refused(lane, reader, now):
         orders.mark_ready(order_id=order.pk, by=DESK, now=now)
 
 
+def test_a_bag_that_was_handed_over_is_not_marked_ready_again_and_says_when_it_was_given(lane, reader, now):
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
+    with pytest.raises(errors.AlreadyHandedOver) as caught:
+        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+    assert caught.value.facts == {"number": order.shown, "at": "10:00"}
+
+
 def test_a_late_book_joins_the_ready_bag_and_is_given_with_it_when_packed(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
     same = steps.asked(reader, lane)
@@ -247,15 +254,13 @@ def test_an_undone_return_takes_the_book_out_of_the_next_readers_pull_list(lane,
     )
 
 
-def test_where_another_system_keeps_the_loans_nothing_is_handed_over_by_half(lane, reader, now):
-    from lending.errors import KeptElsewhere
-
+def test_where_another_system_keeps_the_loans_the_bag_is_handed_over_without_one(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
     lane.library.circulation = "beside"
     lane.library.save(update_fields=["circulation"])
-    with pytest.raises(KeptElsewhere):
-        steps.handed_over(order)
-    assert (steps.again(order).state, states(order)) == ("ready", ["packed"])
+    steps.handed_over(order)
+    assert (steps.again(order).state, states(order)) == ("handed_over", ["given"])
+    assert not order.lines.get().reservation.loans.exists()
 
 
 def test_when_every_number_is_held_the_asking_is_refused_in_a_sentence(lane, reader, now, monkeypatch):
@@ -263,3 +268,33 @@ def test_when_every_number_is_held_the_asking_is_refused_in_a_sentence(lane, rea
     steps.asked(rows.patron(lane.library), lane)
     with pytest.raises(errors.NoNumberFree):
         steps.asked(reader, lane)
+
+
+def test_when_others_take_every_number_that_was_free_the_asking_is_refused_in_a_sentence(lane, now, monkeypatch):
+    taken = steps.asked(rows.patron(lane.library), lane).number
+    monkeypatch.setattr(orders, "_free_number", lambda _library: taken)
+    with pytest.raises(errors.NoNumberFree):
+        steps.asked(rows.patron(lane.library), lane)
+    assert Order.objects.count() == 1
+
+
+def test_a_card_that_was_blocked_meanwhile_is_refused_when_packing_never_at_the_window(now):
+    point = rows.point(rules={"by_appointment": False})
+    who = rows.patron(point.library)
+    early, late = steps.packed(steps.asked(who, point)), steps.asked(rows.patron(point.library), point)
+    Patron.objects.filter(orders__in=[early, late]).update(blocked_until=rows.day("2026-12-01"))
+    with pytest.raises(Blocked):
+        steps.packed(late)
+    with pytest.raises(Blocked):
+        orders.mark_ready(order_id=early.pk, by=DESK, now=now)
+    Patron.objects.filter(pk=who.pk).update(blocked_until=rows.day("2026-11-23"))
+    ready = orders.mark_ready(order_id=early.pk, by=DESK, now=now)
+    Patron.objects.filter(pk=who.pk).update(blocked_until=rows.day("2026-12-01"))
+    assert steps.handed_over(ready).state == "handed_over"
+
+
+def test_a_receipt_that_reaches_nobody_is_no_reason_to_worry():
+    point = rows.point(rules={"by_appointment": False})
+    order = steps.ready(steps.asked(rows.patron(point.library, number=rows.landline()), point))
+    steps.handed_over(order)
+    assert steps.again(order).why == ""

@@ -12,7 +12,7 @@ from django.urls import reverse
 from core import clock
 from core.actor import RULE
 from core.models import Access
-from lending.models import Reservation
+from lending.models import Loan, Reservation
 from lending.reservations import Item
 from pickup import links, orders
 from pickup.models import Order, Visit
@@ -35,9 +35,9 @@ def place():
 @pytest.fixture
 def reader(place):
     """A patron who is signed in, with the browser."""
-    patron = rows.patron(place.library, pin="2020")
+    patron = rows.patron(place.library, pin=rows.PIN)
     client = Client(headers={"accept-language": "en"})
-    client.post("/sign-in/", {"card_number": patron.card_number, "pin": "2020"})
+    client.post("/sign-in/", {"card_number": patron.card_number, "pin": rows.PIN})
     return patron, client
 
 
@@ -110,7 +110,7 @@ def test_a_full_time_is_said_beside_the_times_with_others_to_choose(place, reade
     answer = client.post("/ask/", {**key(), "point": place.pk, "slot": full.pk, "who": "me"})
     assert answer.status_code == 409
     assert answer.context["form"].errors["slot"] == ["This time cannot be booked any more. Please choose another one."]
-    assert [slot.pk for _day, free in answer.context["days"] for slot in free] == [
+    assert [room.slot.pk for day in answer.context["days"] for room in day.rooms] == [
         place.slots.order_by("-starts_at").first().pk
     ]
 
@@ -141,6 +141,15 @@ def test_looking_never_acts(place, reader):
         for act in ("confirm", "cancel", "here"):
             assert client.get(f"{base}{act}/").status_code == 405
     assert not Visit.objects.exists()
+
+
+@pytest.mark.parametrize("method", ["get", "post"])
+def test_an_act_that_nobody_knows_is_not_found(place, reader, method):
+    patron, client = reader
+    order = packed(ordered(patron, place))
+    token = links.token_for(order, now=clock.now())
+    for base in (f"/my/orders/{order.pk}/", f"/o/{token}/"):
+        assert getattr(client, method)(f"{base}zzz/", key()).status_code == 404
 
 
 def test_somebody_elses_order_is_unknown(place, reader):
@@ -181,7 +190,10 @@ def test_a_window_hands_over_and_keeps_one_book_back(place, desk):
     barcode = order.lines.first().copy.barcode
     kept = {f"keep-{order.number}-{barcode}": "damaged"}
     answer = desk.post(f"/staff/visits/{visit.pk}/hand-over/{at}", {**key(), "bag": order.number, **kept}, follow=True)
-    assert "1 book handed over. 1 stays here." in answer.content.decode()
+    given = answer.context["shown"]
+    assert (given.kind, given.count) == ("given", 1)
+    assert [(book.barcode, book.reason) for book in given.kept] == [(barcode, "damaged")]
+    assert "1 book stays here" in answer.content.decode()
     order.refresh_from_db()
     assert order.state == "handed_over"
     desk.post(f"/staff/visits/{visit.pk}/undo/{at}", key())
@@ -194,7 +206,8 @@ def test_one_scan_and_one_tap(place, desk):
     barcode = order.lines.first().copy.barcode
     at = f"?point={place.pk}"
     for scanned in (order.number, order.shown, barcode, order.patron.card_number):
-        assert desk.get(f"/staff/lane/{at}&number={scanned}").context["found"] == [order]
+        shown = desk.get(f"/staff/lane/{at}&number={scanned}").context["shown"]
+        assert [bag.number for bag in shown.ready] == [order.number]
     desk.post(f"/staff/lane/serve/{at}", {**key(), "order_number": order.number})
     order.refresh_from_db()
     assert order.state == "handed_over"
@@ -217,18 +230,28 @@ def test_a_return_says_who_is_next_and_can_be_undone(place, desk):
     copy = order.lines.get().copy
     rows.reserve(rows.patron(place.library), copy.title, at=place, now=clock.now())
     page = desk.post(f"/staff/returns/?point={place.pk}", {**key(), "barcode": copy.barcode}, follow=True)
-    assert page.context["following"].state == "allocated"
-    loan = page.context["loan"]
-    desk.post(f"/staff/loans/{loan.pk}/undo-return/?point={place.pk}", key())
-    loan.refresh_from_db()
-    assert loan.state == "out"
+    last = page.context["last"]
+    assert (last.held, last.line.state) == (True, "to_pick")
+    desk.post(f"/staff/loans/{last.return_id}/undo-return/?point={place.pk}", key())
+    assert Loan.objects.get(pk=last.return_id).state == "out"
 
 
 def test_staff_of_another_library_see_nothing_of_it(place):
     stranger = Client()
     stranger.force_login(rows.staff(rows.library()))
-    for page in ("lane", "pull-list", "packing", "returns", "shelf", "phone-orders", "inbox"):
-        assert stranger.get(f"/staff/{page}/?point={place.pk}").status_code == 404
+    for page in (
+        "",
+        "lane/",
+        "pull-list/",
+        "packing/",
+        "slips/",
+        "shelf/",
+        "unpack/",
+        "returns/",
+        "phone-orders/",
+        "inbox/",
+    ):
+        assert stranger.get(f"/staff/{page}?point={place.pk}").status_code == 404
 
 
 def test_readers_do_not_come_behind_the_window(place, reader):
@@ -241,17 +264,17 @@ def test_who_is_not_signed_in_comes_back_to_where_they_wanted_to_go(place):
     client = Client()
     assert client.get("/my/").headers["location"] == "/sign-in/?next=/my/"
     assert client.get("/staff/lane/?point=1").headers["location"].startswith("/staff/sign-in/?next=/staff/lane/")
-    patron = rows.patron(place.library, pin="2020")
-    card = {"card_number": patron.card_number, "pin": "2020"}
+    patron = rows.patron(place.library, pin=rows.PIN)
+    card = {"card_number": patron.card_number, "pin": rows.PIN}
     assert client.post("/sign-in/", {**card, "next": "https://evil.example/"}).headers["location"] == "/my/"
 
 
 def test_an_order_on_the_phone_bears_the_channel_and_is_logged(place, desk):
     patron, copy = rows.patron(place.library), rows.copy(at=place.library)
-    address = f"/staff/phone-orders/?point={place.pk}&card={patron.card_number}&item={copy.title_id}:"
+    address = f"/staff/phone-orders/{patron.pk}/?point={place.pk}&item={copy.title_id}:"
     assert desk.get(address).status_code == 200
     assert Access.objects.filter(about=f"patron:{patron.pk}", purpose="phone-orders").exists()
-    desk.post(address, {**key(), "point": place.pk, "who": "me"})
+    desk.post(address, {**key(), "who": "me"})
     assert Reservation.objects.get(patron=patron).channel == "phone"
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import connection
 
 from config import invariants
+from core.actor import Actor
 from lending import loans
 from lending.errors import NotOnLoan
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, errors, lane, links, orders
+from pickup import appointments, errors, lane, links, offers, orders, texts
 from pickup.models import Appointment, Order
 from tests import rows
 from tests.pickup import steps
@@ -49,7 +51,7 @@ def test_who_gave_the_time_back_while_we_packed_is_told_when_the_bag_is_ready(la
     promise = Appointment.objects.get(orders=order)
     appointments.cancel(appointment_id=promise.pk, by=DESK, now=now)
     steps.ready(order)
-    assert appointments.offer_ready(now=now) == 0
+    assert offers.offer_ready(now=now) == 0
     assert waiting() == ["ready_until"]
 
 
@@ -73,10 +75,10 @@ def test_where_no_time_is_free_the_reader_hears_once_until_when_the_bag_is_kept(
     point = rows.point()
     order = steps.ready(steps.asked(rows.patron(point.library), point))
     for minutes in range(3):
-        assert appointments.offer_ready(now=now + timedelta(minutes=minutes)) == 0
+        assert offers.offer_ready(now=now + timedelta(minutes=minutes)) == 0
     assert waiting() == ["ready_until"]
     rows.slot(point)
-    assert appointments.offer_ready(now=now + timedelta(minutes=5)) == 1
+    assert offers.offer_ready(now=now + timedelta(minutes=5)) == 1
     assert waiting() == ["offer"]
     assert steps.again(order).appointment is not None
 
@@ -86,30 +88,93 @@ def test_a_time_changed_before_the_text_has_left_is_told_and_the_old_one_is_not(
     rows.slot(point, now + timedelta(hours=30))
     new = rows.slot(point, now + timedelta(hours=32))
     order = steps.ready(steps.asked(rows.patron(point.library), point), now=now + NIGHT)
-    appointments.offer_ready(now=now + NIGHT)
+    offers.offer_ready(now=now + NIGHT)
     promise = steps.again(order).appointment
     appointments.change(appointment_id=promise.pk, slot_id=new.pk, by=DESK, now=now + NIGHT)
     (said,) = Message.objects.filter(state="queued")
-    assert "18:00-18:15" in said.body
+    assert "18:00" in said.body
 
 
 def test_a_text_for_two_that_one_of_them_cancels_is_said_anew_for_the_other(now):
     point = rows.point()
     rows.slot(point, now + timedelta(hours=30))
     first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
-    assert appointments.offer_ready(now=now + NIGHT) == 1
+    assert offers.offer_ready(now=now + NIGHT) == 1
     orders.cancel(order_id=first.pk, by=DESK, now=now + NIGHT)
-    (said,) = Message.objects.filter(state="queued", template="ready")
+    (said,) = Message.objects.filter(state="queued", template="offer")
     assert second.shown in said.body
     assert "책 1권" in said.body
     assert "+1" not in said.body
+
+
+def test_who_joins_the_time_of_the_family_at_night_has_one_text_that_counts_all(now):
+    point = rows.point()
+    first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
+    assert offers.offer_ready(now=now + NIGHT) == 0
+    assert waiting() == ["ready_until", "ready_until"]
+    slot = rows.slot(point, now + timedelta(hours=30))
+    for bag in (first, second):
+        appointments.promise(order_id=bag.pk, slot_id=slot.pk, by=Actor("patron", bag.patron_id), now=now + NIGHT)
+    (said,) = Message.objects.filter(state="queued")
+    assert (said.template, said.about) == ("ready", f"appointment:{steps.again(first).appointment_id}")
+    assert "책 2권" in said.body
+    assert "+1" in said.body
+    assert laws_broken("I4") == []
+
+
+def test_when_one_of_them_gives_the_time_back_at_night_all_hear_until_when_the_bags_are_kept(now):
+    point = rows.point()
+    rows.slot(point, now + timedelta(hours=30))
+    first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
+    offers.offer_ready(now=now + NIGHT)
+    promise = steps.again(first).appointment_id
+    appointments.cancel(appointment_id=promise or 0, by=Actor("patron", first.patron_id), now=now + NIGHT)
+    said = Message.objects.filter(state="queued", template="ready_until").values_list("about", flat=True)
+    assert sorted(said) == sorted(f"order:{bag.pk}" for bag in (first, second))
+    assert waiting() == ["ready_until", "ready_until"]
+
+
+def test_who_waits_for_a_bag_with_a_time_hears_that_it_is_the_turn_and_not_the_time(now):
+    point = rows.point(rules={"promise": "at_order"})
+    order = steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)
+    lane.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
+    order = steps.ready(order)
+    assert (waiting(), order.appointment.state) == (["next"], "confirmed")
+
+
+def test_who_hears_of_a_kept_bag_and_then_of_a_time_that_lapses_unsaid_hears_of_the_kept_bag_again(now):
+    """At night nothing leaves: each text gives way to the next, and the last word must be one that is said."""
+    point = rows.point(rules={"silence": "lapse", "answer_minutes": 30, "offers": 5})
+    order = steps.asked(rows.patron(point.library, number=rows.american()), point)
+    order = steps.ready(order, now=now + NIGHT)
+    assert offers.offer_ready(now=now + NIGHT) == 0
+    slot = rows.slot(point, now + timedelta(hours=30))
+    assert offers.offer_ready(now=now + NIGHT) == 1
+    later = now + NIGHT + timedelta(hours=1)
+    assert appointments.answers_due(now=later) == 1
+    slot.open = False
+    slot.save()
+    assert offers.offer_ready(now=later) == 0
+    assert offers.offer_ready(now=later + timedelta(seconds=10)) == 0
+    assert waiting() == ["ready_until"]
+
+
+def test_a_text_that_was_kept_back_told_nobody(now):
+    point = rows.point()
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    offers.offer_ready(now=now)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE pickup_order SET ready_at = now() - interval '5 minutes', opened_at = ready_at")
+    assert laws_broken("I4") == []
+    texts.hush(orders=[order], why="replaced", now=now)
+    assert [breach.rows[0][0] for breach in laws_broken("I4")] == [order.pk]
 
 
 def test_the_address_in_a_text_for_two_leads_to_the_bag_that_is_still_open(now):
     point = rows.point()
     rows.slot(point)
     first, second = (steps.ready(bag) for bag in family(point))
-    appointments.offer_ready(now=now)
+    offers.offer_ready(now=now)
     about = f"appointment:{steps.again(second).appointment_id}"
     orders.cancel(order_id=first.pk, by=DESK, now=now)
     address = links.for_about(about, now=now)
@@ -129,7 +194,7 @@ def test_a_bag_is_kept_until_the_time_that_was_agreed_for_it(now):
     rows.slot(point)
     far = rows.slot(point, now + timedelta(days=9))
     order = steps.ready(steps.asked(rows.patron(point.library), point))
-    appointments.offer_ready(now=now)
+    offers.offer_ready(now=now)
     promise = steps.again(order).appointment
     appointments.change(appointment_id=promise.pk, slot_id=far.pk, by=DESK, now=now)
     assert orders.expire_due(now=far.starts_at) == 0

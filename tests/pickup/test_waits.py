@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from lending.models import ClosedDay
+from lending.models import SpecialDay
 from pickup import arrivals, errors, lane, waits
 from pickup.models import Slot
 from tests import rows
@@ -88,7 +88,7 @@ def test_within_a_window_it_is_open_and_outside_it_says_when_it_opens(point):
 
 def test_a_closed_day_is_passed_over(point):
     rows.window(point)
-    ClosedDay.objects.create(library=point.library, day=rows.day("2026-11-24"))
+    SpecialDay.objects.create(library=point.library, day=rows.day("2026-11-24"))
     load = waits.now_at(point_id=point.pk, now=at(16, 30))
     assert (load.closed, load.next_open, load.expected_minutes) == (True, at(16) + timedelta(days=7), None)
 

@@ -8,16 +8,18 @@ import pytest
 from django.db import OperationalError, connection
 from django.utils import timezone
 
+from config import invariants
 from core.models import Journal
 from core.moves import Moving
 from core.refusal import Refusal
 from lending.models import Copy, Loan
-from pickup import arrivals, lane
+from pickup import arrivals, handovers, lane
 from pickup.models import Lane, Order, Visit
 from pickup.states import VisitState
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
+from tests.races.guards import law_dropped, slowly, without_locks, without_swap
 from tests.races.together import together
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
@@ -137,15 +139,44 @@ def test_without_lock_and_law_several_cars_stand_in_one_lane(one_lane, now, monk
         Visit.objects.all().update(state="left")
 
 
-def test_librarians_who_name_no_lane_use_every_free_one(now):
+def everybody_calls_to_a_free_lane(now):
+    """What came of it, by the lanes that cars were called to, and how many lanes there are."""
     point = rows.point()
     lanes = {rows.lane(point).pk for _ in range(3)}
     for _ in range(LIBRARIANS):
         order = steps.ready(steps.asked(rows.patron(point.library), point))
         arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
-    outcome = together(LIBRARIANS, lambda n: lane.call_next(point_id=point.pk, by=DESK, now=now)[0].lane_id)
-    assert len(outcome.answers) == len(set(outcome.answers)) <= len(lanes)
+    calls = together(LIBRARIANS, lambda n: lane.call_next(point_id=point.pk, by=DESK, now=now)[0].lane_id)
+    return calls, len(lanes)
+
+
+def test_librarians_who_name_no_lane_use_every_free_one(now):
+    outcome, lanes = everybody_calls_to_a_free_lane(now)
+    assert len(outcome.answers) == len(set(outcome.answers)) <= lanes
     assert set(outcome.codes()) == {"lane_busy"}
+
+
+def first_lane_that_looks_free(point_id, _lane_id):
+    """A free lane as it is found without a lock."""
+    busy = Visit.objects.filter(state=VisitState.CALLED, lane__isnull=False).values("lane")
+    found = Lane.objects.filter(point_id=point_id, open=True).exclude(pk__in=busy).order_by("name", "pk").first()
+    breathe()
+    return found
+
+
+def test_without_the_lock_on_free_lanes_the_law_still_keeps_each_to_one(now, monkeypatch):
+    monkeypatch.setattr(lane, "_lane_to_use", first_lane_that_looks_free)
+    outcome, _lanes = everybody_calls_to_a_free_lane(now)
+    assert len(outcome.answers) == len(set(outcome.answers)) < LIBRARIANS
+    assert set(outcome.codes()) == {"lane_busy"}
+
+
+def test_without_lock_and_law_a_free_lane_is_used_by_several(now, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(lane, "_lane_to_use", first_lane_that_looks_free)
+    with law_dropped(Visit, "pickup_one_called_per_lane"):
+        outcome, _lanes = everybody_calls_to_a_free_lane(now)
+        assert len(outcome.answers) > len(set(outcome.answers))
 
 
 class without_law:  # noqa: N801 - reads as a sentence
@@ -223,24 +254,99 @@ def test_without_locks_and_compare_and_swap_a_bag_is_handed_over_several_times(c
     assert max(times_it_became("pickup.order", "handed_over")) > 1
 
 
-def test_one_slip_scanned_at_two_windows_is_served_once(now):
+def one_slip_everywhere(now):
     point = rows.point(layout="door")
     order = steps.ready(steps.asked(rows.patron(point.library), point, books=2))
-    outcome = together(
+    return together(
         LIBRARIANS, lambda n: lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now).visit.pk
     )
+
+
+def test_one_slip_scanned_at_two_windows_is_served_once(now):
+    outcome = one_slip_everywhere(now)
     assert len(outcome.answers) == 1
     assert set(outcome.codes()) == {"already_handed_over"}
     assert (Visit.objects.count(), Loan.objects.count()) == (1, 2)
     assert set(Copy.objects.values_list("state", flat=True)) == {"loan"}
 
 
-def test_an_undo_at_two_windows_is_done_once(called, now):
+def test_without_locks_swap_and_law_one_slip_is_served_at_several_windows(now, monkeypatch):
+    """The control. The tie of a bag to its car goes too: it writes into the order, and whoever writes has locked."""
+    monkeypatch.setattr(arrivals, "_tie", lambda bags, visit: True)
+    slowly(monkeypatch, handovers, "give")
+    without_locks(monkeypatch)
+    without_swap(monkeypatch)
+    with law_dropped(Visit, "pickup_patron_here_once"):
+        outcome = one_slip_everywhere(now)
+        assert len(outcome.answers) > 1
+        assert times_it_became("pickup.order", "handed_over") == [len(outcome.answers)]
+
+
+def undo_at_two_windows(called, now):
     lane.hand_over(visit_id=called.pk, by=DESK, now=now)
-    outcome = together(2, lambda n: lane.undo(visit_id=called.pk, by=DESK, now=now).pk)
+    return together(2, lambda n: lane.undo(visit_id=called.pk, by=DESK, now=now).pk)
+
+
+def test_an_undo_at_two_windows_is_done_once(called, now, monkeypatch):
+    slowly(monkeypatch, handovers, "take_again")
+    outcome = undo_at_two_windows(called, now)
     assert len(outcome.answers) == 1
     assert outcome.codes() == ["not_in_this_state"]
-    assert sorted(Loan.objects.values_list("state", flat=True)) == ["voided"] * 3
+    assert times_it_became("lending.loan", "voided") == [1, 1, 1]
+
+
+def test_without_the_locks_the_compare_and_swap_still_undoes_once(called, now, monkeypatch):
+    slowly(monkeypatch, handovers, "take_again")
+    without_locks(monkeypatch)
+    outcome = undo_at_two_windows(called, now)
+    assert (len(outcome.answers), outcome.codes()) == (1, ["moved_meanwhile"])
+    assert times_it_became("lending.loan", "voided") == [1, 1, 1]
+
+
+def test_without_locks_and_compare_and_swap_a_hand_over_is_undone_twice(called, now, monkeypatch):
+    """The control."""
+    slowly(monkeypatch, handovers, "take_again")
+    without_locks(monkeypatch)
+    without_swap(monkeypatch)
+    outcome = undo_at_two_windows(called, now)
+    assert len(outcome.answers) == 2
+    assert times_it_became("lending.loan", "voided") == [2, 2, 2]
+
+
+def test_something_is_undone_while_it_is_handed_over_again(called, now, monkeypatch):
+    """An undo against a new hand-over of the same visit: one after the other, and the journal knows which."""
+    assert undo_against_hand_over(called, now, monkeypatch) == []
+
+
+def test_without_locks_and_compare_and_swap_an_undo_and_a_hand_over_cross(called, now, monkeypatch):
+    """The control."""
+    without_locks(monkeypatch)
+    without_swap(monkeypatch)
+    assert undo_against_hand_over(called, now, monkeypatch)
+
+
+def undo_against_hand_over(called, now, monkeypatch):
+    """One bag of two was given; its undo meets the hand-over of the rest. The laws that are broken afterwards."""
+    one = Order.objects.get(visit=called)
+    another = steps.ready(steps.asked(rows.patron(called.point.library), called.point))
+    Order.objects.filter(pk=another.pk).update(visit=called)
+    lane.hand_over(visit_id=called.pk, by=DESK, now=now, orders=[lane.HandOver(one.number)])
+    slowly(monkeypatch, handovers, "take_again")
+    slowly(monkeypatch, handovers, "give")
+
+    def undo_or_hand_over(n):
+        if n == 0:
+            lane.undo(visit_id=called.pk, by=DESK, now=now)
+        else:
+            lane.hand_over(visit_id=called.pk, by=DESK, now=now)
+
+    together(2, undo_or_hand_over)
+    return broken()
+
+
+def broken():
+    """The sentences of the laws on bags and journals that are broken now."""
+    return sorted({found.law.sentence for found in invariants.breaches() if found.law.number in {"I2", "I3"}})
 
 
 # Arriving
@@ -267,9 +373,10 @@ def test_a_driver_who_comes_by_six_doors_at_once_is_here_once(now):
     assert len(set(outcome.answers)) == Visit.objects.count() == 1
 
 
-def test_without_the_law_a_driver_would_be_here_several_times(now):
+def test_without_the_law_a_driver_would_be_here_several_times(now, monkeypatch):
     """The control."""
     point = rows.point()
+    slowly(monkeypatch, arrivals, "_live_visit", before=False)
     with without_law(Visit, "pickup_patron_here_once"):
         everybody_says_i_am_here(point, rows.patron(point.library), now)
         assert Visit.objects.count() > 1
@@ -313,7 +420,8 @@ def test_without_the_lock_on_their_orders_a_family_would_be_three_cars(now, monk
 # All of it at once
 
 
-def test_a_busy_hour_ends_without_a_deadlock_and_every_bag_is_given_once(now):
+def a_busy_hour():
+    """What came of it, and everything that is wrong afterwards."""
     point = rows.point()
     for _ in range(3):
         rows.lane(point)
@@ -346,11 +454,27 @@ def test_a_busy_hour_ends_without_a_deadlock_and_every_bag_is_given_once(now):
             lane.leave(visit_id=steps.again(bag).visit_id or 0, by=DESK, now=at)
 
     outcome = together(LIBRARIANS, shift, durable=False)
+    given = Order.objects.filter(state="handed_over").count()
+    lanes_used = list(Visit.objects.filter(state="called", lane__isnull=False).values_list("lane", flat=True))
+    wrong = broken()
+    wrong += ["nothing was given"] * (not given)
+    wrong += ["loans are not what was given"] * (Loan.objects.filter(state="out").count() != given)
+    wrong += ["one loan was made twice"] * (times_it_became("lending.loan", "out")[-1] > 1)
+    wrong += ["two cars in one lane"] * (len(lanes_used) != len(set(lanes_used)))
+    return outcome, wrong
+
+
+def test_a_busy_hour_ends_without_a_deadlock_and_every_bag_is_given_once():
+    outcome, wrong = a_busy_hour()
     assert not [error for error in outcome.refused if isinstance(error, OperationalError)]
     assert outcome.refused == []
-    given = Order.objects.filter(state="handed_over").count()
-    assert given > 0
-    assert Loan.objects.filter(state="out").count() == given
-    assert times_it_became("lending.loan", "out")[-1] == 1
-    lanes_used = list(Visit.objects.filter(state="called", lane__isnull=False).values_list("lane", flat=True))
-    assert len(lanes_used) == len(set(lanes_used))
+    assert wrong == []
+
+
+def test_without_locks_and_compare_and_swap_a_busy_hour_goes_wrong(monkeypatch):
+    """The control."""
+    without_locks(monkeypatch)
+    without_swap(monkeypatch)
+    outcome, wrong = a_busy_hour()
+    assert outcome.refused or wrong
+    assert any("journal" in sentence for sentence in wrong)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import threading
+import time
+from collections.abc import Callable, Collection
 from datetime import timedelta
 
 import pytest
@@ -11,13 +13,13 @@ import pytest
 from core.actor import RULE
 from core.models import Journal
 from core.refusal import Refusal
-from lending import loans, quota, reservations
+from lending import allocation, loans, quota
 from lending.loans import Returned
-from lending.models import Copy, Library, Loan, PickupPoint, Reservation
+from lending.models import Copy, Library, Loan, PickupPoint, Reservation, Title
 from lending.reservations import Item
 from lending.states import CopyState, LoanState, ReservationState
 from tests import rows
-from tests.races.guards import law_dropped, slowly, without_locks, without_swap
+from tests.races.guards import PAUSE, law_dropped, slowly, without_locks, without_swap
 from tests.races.together import Outcome, together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -240,7 +242,7 @@ def return_while_somebody_asks(library: Library, point: PickupPoint) -> tuple[Co
 def test_a_book_that_comes_back_while_somebody_asks_is_set_aside(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slowly(monkeypatch, reservations, "_hand_out_title", before=False)
+    slowly(monkeypatch, allocation, "_hand_out_title", before=False)
     copy, outcome = return_while_somebody_asks(library, point)
     assert outcome.refused == []
     assert promised(copy) == 1
@@ -249,25 +251,31 @@ def test_a_book_that_comes_back_while_somebody_asks_is_set_aside(
 def test_without_locks_they_miss_each_other_and_the_sweep_brings_them_together(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    slowly(monkeypatch, reservations, "_hand_out_title", before=False)
+    slowly(monkeypatch, allocation, "_hand_out_title", before=False)
     with monkeypatch.context() as unguarded:
         without_locks(unguarded)
         copy, _ = return_while_somebody_asks(library, point)
     assert promised(copy) == 0
-    assert [row.copy for row in reservations.allocate(by=RULE, now=LATER)] == [copy]
+    assert [row.copy for row in allocation.allocate(by=RULE, now=LATER)] == [copy]
 
 
 # Many at once
 
 
-def test_people_who_ask_for_the_same_books_in_other_orders_never_block_each_other(
-    library: Library, point: PickupPoint
-) -> None:
+def ask_in_other_orders(library: Library, point: PickupPoint) -> tuple[list[Copy], Outcome[list[Reservation]]]:
+    """Six people ask for the same three books, each in another order; two copies of each are there."""
     titles = [rows.title() for _ in range(3)]
     stock = [rows.copy(title, library) for title in titles for _ in range(2)]
     people = [rows.patron(library) for _ in range(6)]
     orders = list(itertools.permutations(titles))
-    outcome = together(6, lambda index: rows.reserve(people[index], *orders[index], at=point))
+    return stock, together(6, lambda index: rows.reserve(people[index], *orders[index], at=point))
+
+
+def test_people_who_ask_for_the_same_books_in_other_orders_never_block_each_other(
+    library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowly(monkeypatch, allocation, "lock_titles")
+    stock, outcome = ask_in_other_orders(library, point)
     assert outcome.refused == []
     held = Reservation.objects.filter(state=ReservationState.ALLOCATED)
     assert {row.copy_id for row in held} == {copy.pk for copy in stock}
@@ -275,7 +283,26 @@ def test_people_who_ask_for_the_same_books_in_other_orders_never_block_each_othe
     assert Reservation.objects.filter(state=ReservationState.WAITING).count() == 12
 
 
-def test_two_sweeps_at_once_give_each_copy_once(library: Library, point: PickupPoint) -> None:
+def lock_as_asked(title_ids: Collection[int]) -> list[int]:
+    """Lock titles one after the other, in the order in which this runner asked for them."""
+    index = int(threading.current_thread().name.removeprefix("runner-"))
+    order = list(itertools.permutations(sorted(title_ids)))[index]
+    for title_id in order:
+        Title.objects.select_for_update(no_key=True).get(pk=title_id)
+        time.sleep(PAUSE)
+    return sorted(title_ids)
+
+
+def test_with_titles_locked_as_they_are_asked_for_people_block_each_other(
+    library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(allocation, "lock_titles", lock_as_asked)
+    _, outcome = ask_in_other_orders(library, point)
+    assert "OperationalError" in outcome.codes()
+
+
+def give_in_three_sweeps(library: Library, point: PickupPoint) -> Outcome[list[Reservation]]:
+    """Three sweeps find five copies, for each of which two people wait."""
     titles = [rows.title() for _ in range(5)]
     for title in titles:
         copy = rows.copy(title, library)
@@ -283,7 +310,25 @@ def test_two_sweeps_at_once_give_each_copy_once(library: Library, point: PickupP
         for _ in range(2):
             rows.reserve(rows.patron(library), Item(title.pk), at=point)
         copy.move(CopyState.SHELF, at=NOW, by=RULE)
-    outcome = together(3, lambda index: reservations.allocate(by=RULE, now=LATER))
+    return together(3, lambda index: allocation.allocate(by=RULE, now=LATER))
+
+
+def test_several_sweeps_at_once_give_each_copy_once(
+    library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowly(monkeypatch, allocation, "hand_out")
+    outcome = give_in_three_sweeps(library, point)
     assert outcome.refused == []
     assert sum(len(given) for given in outcome.answers) == 5
     assert Reservation.objects.filter(state=ReservationState.ALLOCATED).count() == 5
+
+
+def test_without_locks_and_swap_several_sweeps_give_a_copy_several_times(
+    library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of them mean the same reader, so that the law on copies has nothing to say."""
+    without_swap(monkeypatch)
+    slowly(monkeypatch, Reservation, "move")
+    without_locks(monkeypatch)
+    outcome = give_in_three_sweeps(library, point)
+    assert sum(len(given) for given in outcome.answers) > 5

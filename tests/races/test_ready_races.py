@@ -1,4 +1,4 @@
-"""A bag becomes ready in the very moment in which its time is changed."""
+"""A bag becomes ready in the very moment in which its time is changed; and what is lost without the order of locks."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ import time
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from lending import reservations
 from notifications.models import Message
 from pickup import appointments, orders
-from pickup.models import Appointment
+from pickup.models import Appointment, Order
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
-from tests.races.guards import slowly
+from tests.races.guards import slowly, without_locks
 from tests.races.together import together
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 
 
-def test_a_bag_that_is_ready_while_its_time_changes_is_told_the_new_time(now):
-    """A row that is joined to a locked one is as old as the moment at which one began to wait for the lock."""
+def time_changes_while_it_becomes_ready(now):
+    """What came of both, the new slot, the bag as it is now and what its collector was told."""
     point = rows.point(rules={"promise": "at_order"})
     old, new = rows.slot(point), rows.slot(point, now + timedelta(hours=9))
     order = steps.packed(steps.asked(rows.patron(point.library), point, slot_id=old.pk))
@@ -40,12 +41,30 @@ def test_a_bag_that_is_ready_while_its_time_changes_is_told_the_new_time(now):
             orders.mark_ready(order_id=order.pk, by=DESK, now=now)
 
     outcome = together(2, change_slowly_or_mark_ready)
+    said = [message.body for message in Message.objects.filter(template="ready")]
+    return outcome, new, steps.again(order), said
 
+
+def test_a_bag_that_is_ready_while_its_time_changes_is_told_the_new_time(now):
+    """A row that is joined to a locked one is as old as the moment at which one began to wait for the lock."""
+    outcome, new, order, said = time_changes_while_it_becomes_ready(now)
     assert outcome.refused == []
-    promised = steps.again(order).appointment
-    assert (promised.slot_id, promised.state, steps.again(order).state) == (new.pk, "confirmed", "ready")
-    (said,) = Message.objects.filter(template="ready")
-    assert "19:00-19:15" in said.body
+    assert (order.appointment.slot_id, order.appointment.state, order.state) == (new.pk, "confirmed", "ready")
+    assert ["19:00" in body for body in said] == [True]
+
+
+def locked_with_its_promise(order_id):
+    """The order and its promise in the statement that locks: what every naive system reads."""
+    told = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
+    return Order.objects.select_for_update(of=("self",), no_key=True).select_related(*told).get(pk=order_id)
+
+
+def test_with_the_promise_read_before_the_lock_the_new_time_is_not_told(now, monkeypatch):
+    """The control. `lock_together` goes too: it waits for the same lock, and what is read after it is new."""
+    monkeypatch.setattr(appointments, "lock_together", lambda order_id: None)
+    monkeypatch.setattr(orders, "locked", locked_with_its_promise)
+    _outcome, _new, _order, said = time_changes_while_it_becomes_ready(now)
+    assert ["19:00" in body for body in said] != [True]
 
 
 def a_family(point, slot):
@@ -61,14 +80,23 @@ def by_time():
     return rows.point(rules={"promise": "at_order"})
 
 
-def test_two_bags_of_one_car_marked_ready_at_once_do_not_lock_each_other_out(by_time, now, monkeypatch):
+def both_become_ready(by_time, now, monkeypatch):
     _, *bags = a_family(by_time, rows.slot(by_time))
     slowly(monkeypatch, orders, "locked", before=False)
-    outcome = together(2, lambda n: orders.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
-    assert outcome.refused == []
+    return together(2, lambda n: orders.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
 
 
-def test_bags_of_one_car_are_filled_while_their_promise_is_confirmed(by_time, now, monkeypatch):
+def test_two_bags_of_one_car_marked_ready_at_once_do_not_lock_each_other_out(by_time, now, monkeypatch):
+    assert both_become_ready(by_time, now, monkeypatch).refused == []
+
+
+def test_with_only_the_own_bag_locked_first_one_of_the_two_is_lost(by_time, now, monkeypatch):
+    """The control: each has its own bag and waits for the other's, to confirm the promise of both."""
+    monkeypatch.setattr(appointments, "lock_together", lambda order_id: None)
+    assert both_become_ready(by_time, now, monkeypatch).codes() == ["OperationalError"]
+
+
+def fill_while_the_promise_is_confirmed(by_time, now, monkeypatch, fill):
     people, *bags = a_family(by_time, rows.slot(by_time))
     for who in people:
         rows.reserve(who, rows.copy(at=by_time.library).title, at=by_time)
@@ -77,16 +105,32 @@ def test_bags_of_one_car_are_filled_while_their_promise_is_confirmed(by_time, no
 
     def fill_or_confirm(n):
         if n == 0:
-            return len(orders.assemble(now=now))
+            return fill()
         time.sleep(0.07)
         return appointments.confirm(appointment_id=promise, by=DESK, now=now).pk
 
-    outcome = together(2, fill_or_confirm)
+    return together(2, fill_or_confirm, durable=False)  # a sweep opens a transaction for each bag
+
+
+def test_bags_of_one_car_are_filled_while_their_promise_is_confirmed(by_time, now, monkeypatch):
+    outcome = fill_while_the_promise_is_confirmed(by_time, now, monkeypatch, lambda: len(orders.assemble(now=now)))
     assert outcome.refused == []
     assert outcome.answers[0] == 2
 
 
-def test_nobody_joins_a_promise_that_is_given_back_at_that_moment(by_time, now):
+def test_with_all_bags_filled_in_one_transaction_a_bag_or_the_yes_is_lost(by_time, now, monkeypatch):
+    """The control: the sweep keeps the lock of a younger bag while it asks for the elder one."""
+
+    def fill_at_once():
+        with transaction.atomic():
+            return len(orders.assemble(now=now))
+
+    outcome = fill_while_the_promise_is_confirmed(by_time, now, monkeypatch, fill_at_once)
+    assert outcome.codes() == ["OperationalError"] or outcome.answers[0] < 2
+
+
+def join_what_is_given_back(by_time, now):
+    """What came of both, with the promise that the second bag has now and how often the slot is taken."""
     slot = rows.slot(by_time)
     household = rows.household(together=True)
     first, second = (rows.patron(by_time.library, household=household) for _ in range(2))
@@ -105,6 +149,18 @@ def test_nobody_joins_a_promise_that_is_given_back_at_that_moment(by_time, now):
             appointments.promise(order_id=other.pk, slot_id=slot.pk, by=DESK, now=now)
 
     outcome = together(2, give_back_or_join)
-    assert outcome.refused == []
     slot.refresh_from_db()
-    assert (steps.again(other).appointment.state, slot.booked) == ("confirmed", 1)
+    return outcome, (steps.again(other).appointment.state, slot.booked)
+
+
+def test_nobody_joins_a_promise_that_is_given_back_at_that_moment(by_time, now):
+    outcome, promised = join_what_is_given_back(by_time, now)
+    assert outcome.refused == []
+    assert promised == ("confirmed", 1)
+
+
+def test_without_locks_a_bag_shares_a_promise_that_is_over(by_time, now, monkeypatch):
+    """The control."""
+    without_locks(monkeypatch)
+    _outcome, promised = join_what_is_given_back(by_time, now)
+    assert promised == ("cancelled", 0)

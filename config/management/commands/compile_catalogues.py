@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ class Command(BaseCommand):
                 found = polib.pofile(str(catalogue), check_for_duplicates=True)
             except (OSError, ValueError) as error:
                 raise CommandError(f"{catalogue}: {error}") from error
-            beside = compiled.with_suffix(".half")
+            beside = compiled.with_suffix(f".{os.getpid()}.mo")  # `make run` and `make check` may compile at once
             found.save_as_mofile(str(beside))
             beside.replace(compiled)
             if options["verbosity"]:

@@ -1,0 +1,1 @@
+"""How pages write days, where it differs from what Django ships."""

@@ -1,0 +1,91 @@
+"""Where titles can be had: which libraries have a free copy, which hold one at all, in which volumes a title comes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from lending import queries
+
+if TYPE_CHECKING:
+    from lending.models import Copy, Library
+
+Kind = Literal["in", "away", "out", "none"]
+
+
+@dataclass(slots=True)
+class Availability:
+    """One title, or one volume of it, at this moment; libraries in the order in which they are shown.
+
+    `kind` is `in` (a copy can be fetched for a pickup place of its library), `away` (a copy stands on a shelf, but no
+    bags are handed over there), `out` (all are lent or promised, one comes back) or `none` (none that could come).
+    """
+
+    free_at: list[Library] = field(default_factory=list)
+    held_at: list[Library] = field(default_factory=list)
+    volumes: list[str] = field(default_factory=list)
+    served: bool = False
+    waiting: int = 0
+
+    @property
+    def kind(self) -> Kind:
+        if self.free_at:
+            return "in" if self.served else "away"
+        return "out" if self.held_at else "none"
+
+    @property
+    def choose(self) -> bool:
+        """Whether somebody who wants the title has to say which volume."""
+        return len(self.volumes) > 1
+
+
+def of_titles(title_ids: Collection[int]) -> dict[int, Availability]:
+    """The availability of titles by their id, in three queries, however many are asked about.
+
+    Copies of a library that only rehearses are left out.
+    """
+    found = {title_id: Availability() for title_id in title_ids}
+    waiting, served = queries.waiting_for(title_ids), queries.libraries_with_points()
+    copies: dict[int, list[Copy]] = {}
+    for copy in queries.copies_of_many(title_ids):
+        copies.setdefault(copy.title_id, []).append(copy)
+    for title_id, of_title in copies.items():
+        found[title_id] = _of_copies(of_title, served)
+    for title_id, count in waiting.items():
+        found[title_id].waiting = count
+    return found
+
+
+def _of_copies(copies: Iterable[Copy], served: Collection[int]) -> Availability:
+    """What these copies of one title come to; they bear `free`, as `queries.copies_of` gives it."""
+    free: dict[int, Library] = {}
+    held: dict[int, Library] = {}
+    volumes: set[str] = set()
+    for copy in copies:
+        volumes.add(copy.volume)
+        if copy.state not in queries.NOWHERE:
+            held[copy.at_library_id] = copy.at_library
+        if copy.free:  # type: ignore[attr-defined]  # annotated
+            free[copy.at_library_id] = copy.at_library
+    reached = not free.keys().isdisjoint(served)
+    return Availability(_shown(free), _shown(held), sorted(volumes, key=volume_order), served=reached)
+
+
+def by_volume(copies: Iterable[Copy]) -> dict[str, Availability]:
+    """The availability of each volume in which these copies of one title come, in the order of the shelf."""
+    found: dict[str, list[Copy]] = {}
+    served = queries.libraries_with_points()
+    for copy in copies:
+        found.setdefault(copy.volume, []).append(copy)
+    return {volume: _of_copies(found[volume], served) for volume in sorted(found, key=volume_order)}
+
+
+def volume_order(volume: str) -> tuple[int, str]:
+    """Volumes as they stand on the shelf: 2 before 10."""
+    digits = "".join(ch for ch in volume if ch.isascii() and ch.isdigit())
+    return int(digits or 0), volume
+
+
+def _shown(libraries: dict[int, Library]) -> list[Library]:
+    return sorted(libraries.values(), key=lambda library: (library.position, library.pk))

@@ -1,0 +1,127 @@
+"""The pages on which managers read and change the rules of their programme: a form, what it would mean, its history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_safe
+
+from core import clock
+from core.actor import Actor
+from core.once import once
+from core.refusal import Forbidden, NotFound, Refusal
+from lending import auth, programmes
+from lending.forms import RulesForm
+from lending.models import Library, Membership, Programme
+from lending.pages import key_of, show, signed_in
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+CHANGES_SHOWN = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One rule that becomes another one, and how many of the last orders that would have refused, if it is known."""
+
+    label: str
+    was: str
+    becomes: str
+    refused: int | None = None
+
+
+def _mine(by: Actor) -> QuerySet[Programme]:
+    """The programmes of the libraries in which the actor works."""
+    libraries = Library.objects.filter(pk__in=auth.require_any_staff(by))
+    return Programme.objects.filter(pk__in=libraries.values("programme")) | Programme.objects.filter(
+        pk__in=libraries.values("surge_programme")
+    )
+
+
+def _manages(by: Actor, programme: Programme) -> bool:
+    """Whether the actor manages a library that follows this programme."""
+    led = Membership.objects.filter(account=by.id, role=Membership.Role.MANAGER).values("library")
+    libraries = Library.objects.filter(pk__in=led)
+    return libraries.filter(programme=programme).exists() or libraries.filter(surge_programme=programme).exists()
+
+
+@signed_in
+@require_safe
+def all_rules(request: HttpRequest) -> HttpResponse:
+    """The programmes of my libraries, and who follows them."""
+    by = Actor.of(request)
+    found = _mine(by).distinct().prefetch_related("libraries")
+    return show(request, "lending/staff/rules.html", {"programmes": found})
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def rules(request: HttpRequest, programme_id: int) -> HttpResponse:
+    """One programme: read by its staff, changed by a manager after a look at what it would mean."""
+    by, now = Actor.of(request), clock.now()
+    programme = _mine(by).filter(pk=programme_id).first()
+    if programme is None:
+        raise NotFound
+    manager = _manages(by, programme)
+    form = RulesForm(request.POST if request.method == "POST" else None, instance=programme)
+    differences: list[Difference] = []
+    effect = None
+    if request.method == "POST":
+        if not manager:
+            raise Forbidden
+        if form.is_valid():
+            values = form.values
+            programme.refresh_from_db()  # the form has written its values into the row
+            if request.POST.get("step") == "save":
+                try:
+                    with once(by, request, key=key_of(request)) as answer:
+                        changed = programmes.change(programme_id=programme.pk, values=values, by=by, now=now)
+                        messages.success(
+                            request, _("The rules are changed.") if changed else _("These were the rules already.")
+                        )
+                        return answer.redirect(request.get_full_path())
+                except Refusal as refusal:
+                    form.refuse(refusal)
+            else:
+                effect = programmes.effect(programme=programme, values=values, now=now)
+                differences = list(_differences(programme, values, effect, form))
+                if not differences:
+                    messages.info(request, _("These were the rules already."))
+                    return redirect(request.get_full_path())
+    context = {
+        "programme": programme,
+        "form": form,
+        "manager": manager,
+        "differences": differences,
+        "effect": effect,
+        "changes": [
+            (change, list(_told(change.was, change.became, form))) for change in programme.changes.all()[:CHANGES_SHOWN]
+        ],
+    }
+    return show(request, "lending/staff/programme.html", context, status=form.status)
+
+
+def _differences(
+    programme: Programme, values: dict[str, Any], effect: programmes.Effect, form: RulesForm
+) -> Iterator[Difference]:
+    for name, value in values.items():
+        if getattr(programme, name) != value:
+            yield Difference(
+                form.label_of(name),
+                form.shown(name, getattr(programme, name)),
+                form.shown(name, value),
+                effect.refused.get(name),
+            )
+
+
+def _told(was: dict[str, Any], became: dict[str, Any], form: RulesForm) -> Iterator[Difference]:
+    for name in (*form.fields, *sorted(became.keys() - form.fields.keys())):  # JSON keeps no order
+        if name in became:
+            yield Difference(form.label_of(name), form.shown(name, was.get(name)), form.shown(name, became[name]))

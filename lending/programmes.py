@@ -1,0 +1,111 @@
+"""The rules of a programme: changed by staff with a history, and what a change would have meant for the last weeks."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Count, Max, Min
+
+from core.refusal import BadInput
+from lending import queries, rules
+from lending.models import Library, Programme, ProgrammeChange, Reservation
+from lending.states import ReservationState
+
+if TYPE_CHECKING:
+    from core.actor import Actor
+
+NAMES = ("name_ko", "name_en")
+RULES = tuple(field.name for field in Programme._meta.concrete_fields if field.name not in {"id", "key", *NAMES})
+"""The columns that are rules, in the order in which they are shown."""
+
+LOOKED_AT = timedelta(days=28)
+
+
+class NoSuchRule(BadInput):
+    """A rule that does not exist, or a value that it cannot have. Facts: rule, why."""
+
+    code = "no_such_rule"
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The orders of the last four weeks, and how many of them each changed rule would have refused."""
+
+    orders: int
+    refused: Mapping[str, int]
+
+
+def values_of(programme: Programme) -> dict[str, Any]:
+    """The rules of a programme as plain values."""
+    return {name: getattr(programme, name) for name in RULES}
+
+
+@transaction.atomic
+def change(*, programme_id: int, values: Mapping[str, Any], by: Actor, now: datetime) -> ProgrammeChange | None:
+    """Give a programme other rules or names; None if they are these already. Refuses with `no_such_rule`.
+
+    What was ordered before keeps its terms: loans their due dates, those in line their place.
+    """
+    programme = Programme.objects.select_for_update(no_key=True).get(pk=programme_id)
+    unknown = set(values) - {*RULES, *NAMES}
+    if unknown:
+        raise NoSuchRule(field=min(unknown), rule=min(unknown), why="unknown")
+    was = {name: getattr(programme, name) for name in values}
+    for name, value in values.items():
+        setattr(programme, name, value)
+    try:
+        programme.full_clean()
+    except ValidationError as error:
+        name = next(iter(error.message_dict))
+        raise NoSuchRule(field=name, rule=name, why=" ".join(error.message_dict[name])) from error
+    changed = [name for name in values if getattr(programme, name) != was[name]]
+    if not changed:
+        return None
+    programme.save(update_fields=changed)
+    return ProgrammeChange.objects.create(
+        programme=programme,
+        at=now,
+        principal=by.principal,
+        was={name: was[name] for name in changed},
+        became={name: getattr(programme, name) for name in changed},
+    )
+
+
+def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) -> Effect:
+    """What other rules would have meant for the orders of the last four weeks; nothing is changed.
+
+    Looks at the rules that count orders and volumes: of an order, a week, a day.
+    """
+    library = Library.objects.filter(programme=programme).first()
+    today = queries.today(library, now) if library is not None else now.date()
+    wanted = Programme(**{**values_of(programme), **{name: values[name] for name in values if name in RULES}})
+    asked = [
+        rules.Asked(
+            whose=row["patron__household_id"] or -row["patron_id"]
+            if wanted.volumes_per == Programme.Per.HOUSEHOLD
+            else -row["patron_id"],
+            day=row["day"],
+            volumes=row["volumes"],
+        )
+        for row in Reservation.objects.filter(
+            programme=programme, placed_on__gt=today - LOOKED_AT, placed_on__lte=today, patron__isnull=False
+        )
+        .exclude(state=ReservationState.CANCELLED)
+        .order_by()
+        .values("request", "patron_id", "patron__household_id")
+        .annotate(day=Min("placed_on"), at=Max("placed_at"), volumes=Count("pk"))
+        .order_by("at")
+    ]
+    refused = rules.refused(
+        asked,
+        rolling=wanted.week == Programme.Week.ROLLING,
+        **{name: getattr(wanted, name) for name in rules.COUNTING},
+    )
+    changed = {name for name in values if name in RULES and values[name] != getattr(programme, name)}
+    by_whom = {"volumes", "orders_per_week"} if changed & {"volumes_per", "week"} else set()
+    return Effect(len(asked), {name: refused[name] for name in rules.COUNTING if name in changed | by_whom})

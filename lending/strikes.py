@@ -1,0 +1,91 @@
+"""What is held against a patron for a while: strikes, and the pause for books that came back late.
+
+Only what a patron did counts: never what staff or a rule took away, nor a bag of which nobody could be told. Rows are
+only added here, so nothing has to be locked; what they lead to is worked out when the patron asks for books.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.utils.translation import gettext
+
+from core.refusal import BadInput
+from lending import queries, rules
+from lending.models import Forgiven as Forgiven  # noqa: PLC0414 (for those who ask here)
+from lending.models import Library, Pause, Strike
+
+if TYPE_CHECKING:
+    from datetime import date, datetime
+
+    from core.actor import Actor
+    from lending.models import Loan
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """One thing that is held against a patron: its day, its class, whether it still counts; of a pause its last day."""
+
+    on: date
+    kind: str
+    counts: bool
+    until: date | None = None
+
+
+def note(*, patron_id: int | None, library_id: int, kind: str, now: datetime) -> Strike | None:
+    """Hold something against a patron where the library's rules count it; None where they do not."""
+    library = Library.objects.select_related("programme", "surge_programme").get(pk=library_id)
+    if patron_id is None or kind not in library.rules.strikes_for:
+        return None
+    return Strike.objects.create(
+        patron_id=patron_id, programme_id=library.programme_id, kind=kind, on=queries.today(library, now)
+    )
+
+
+def came_back(*, loan: Loan, library: Library, by_day: date) -> Pause | None:
+    """A book came back on a day of the library: days overdue may become days of a pause."""
+    late, rate = rules.overdue_days(loan.due_on, by_day), library.rules.overdue_pause
+    if not late or not rate or loan.patron_id is None:
+        return None
+    return Pause.objects.create(
+        patron_id=loan.patron_id,
+        programme_id=library.programme_id,
+        days_overdue=late,
+        since=by_day,
+        until=by_day + timedelta(days=late * rate),
+    )
+
+
+def forgive(*, patron_id: int, programme_id: int, by: Actor, now: datetime, why: str = "") -> int:
+    """Staff take back what was held against a patron and end the pauses; gives back how many rows that were.
+
+    `why` is one of `Forgiven`, or empty where nobody was asked. Refuses with `invalid` (field `why`) any other word.
+    """
+    if why and why not in Forgiven.values:
+        raise BadInput(field="why")
+    of = {"patron_id": patron_id, "programme_id": programme_id}
+    forgiven = {"forgiven_at": now, "forgiven_by": by.principal, "forgiven_why": why}
+    lifted = {"lifted_at": now, "lifted_by": by.principal, "lifted_why": why}
+    strikes = Strike.objects.filter(**of, forgiven_at=None).update(**forgiven)
+    return strikes + Pause.objects.filter(**of, lifted_at=None).update(**lifted)
+
+
+def held(*, patron_id: int, library: Library, today: date) -> list[Held]:
+    """What the rules of a library can still see against a patron, the newest first: days and classes, no titles."""
+    ruling, of = library.rules, {"patron_id": patron_id, "programme_id": library.programme_id}
+    since = today - timedelta(days=ruling.strike_days + ruling.pause_days)
+    strikes = [
+        Held(
+            row.on,
+            str(row.get_kind_display()),
+            row.kind in ruling.strikes_for and row.on + timedelta(days=ruling.strike_days) > today,
+        )
+        for row in Strike.objects.filter(**of, forgiven_at=None, on__gt=since)
+    ]
+    pauses = [
+        Held(row.since, gettext("a book came back late"), True, row.until)
+        for row in Pause.objects.filter(**of, lifted_at=None, until__gte=today)
+    ]
+    return sorted([*strikes, *pauses], key=lambda one: one.on, reverse=True)

@@ -1,0 +1,37 @@
+"""What this room says by text, in Korean and English."""
+
+from __future__ import annotations
+
+from notifications import wording
+
+CODE = "lending.code"
+DUE, OVERDUE, BOTH, RETURNED = "lending.due", "lending.overdue", "lending.due_and_overdue", "lending.returned"
+
+wording.register(
+    key=CODE,
+    places={"library", "code", "phone"},
+    ko="[{library}] 인증번호 {code}, 10분간 유효. 아무에게도 알려 주지 마십시오. 문의 {phone}",
+    en="[{library}] Your code is {code}, good for 10 minutes. Tell it to nobody. Tel {phone}",
+)
+_OF_LOANS = {
+    DUE: (
+        "[{library}] 책 {count}권 반납일 {due}. 문의 {phone}",
+        "[{library}] {count} due {due}. Tel {phone}",
+    ),
+    OVERDUE: (
+        "[{library}] 책 {late}권 연체, 반납일 {was_due}. 문의 {phone}",
+        "[{library}] {late} overdue, due {was_due}. Please bring them back. Tel {phone}",
+    ),
+    BOTH: (
+        "[{library}] {late}권 연체, {count}권 반납일 {due}. 문의 {phone}",
+        "[{library}] {late} overdue, {count} due {due}. Tel {phone}",
+    ),
+    RETURNED: (
+        "[{library}] 책 {count}권 반납되었습니다. 남은 책 {left}권.",
+        "[{library}] {count} returned, {left} still with you. Thank you.",
+    ),
+}
+PLACES = {"library", "count", "due", "late", "was_due", "left", "phone"}
+
+for _key, (_ko, _en) in _OF_LOANS.items():
+    wording.register(key=_key, places=PLACES, ko=_ko, en=_en)

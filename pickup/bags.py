@@ -1,0 +1,114 @@
+"""A bag as those see it who pack it, print its slip and carry it to the shelf: what is in, left, wrong."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo
+
+from lending.states import CopyState
+from pickup import queries, sessions
+from pickup.models import Appointment, Order, OrderLine
+from pickup.sessions import SOON, Session
+from pickup.states import HERE, LineState, OrderState
+
+ASTRAY = (CopyState.LOAN, CopyState.MISSING, CopyState.DAMAGED, CopyState.LOST, CopyState.TRANSIT, CopyState.WITHDRAWN)
+
+
+class Problem(StrEnum):
+    """What makes a bag stand out; the page has a word and an icon for each."""
+
+    HERE = "here"  # somebody is at the window for it
+    LATE = "late"  # its session begins soon, or has begun
+    BLOCKED = "blocked"  # the card may not borrow at the moment
+    MISSING = "missing"  # a book of it was not on its shelf
+    ASTRAY = "astray"  # a book that it wants lies in another bag, is lent, or is not known to be anywhere
+
+
+@dataclass(frozen=True, slots=True)
+class Bag:
+    """An open order with its books. `session` and `appointment` are those promised; `kept_to` its last minute (UTC)."""
+
+    order: Order
+    inside: list[OrderLine]
+    left: list[OrderLine]
+    lost: int
+    appointment: Appointment | None
+    session: Session | None
+    problems: list[Problem]
+
+    @property
+    def lines(self) -> list[OrderLine]:
+        """All books that are meant for it, in shelf order."""
+        return sorted([*self.inside, *self.left], key=lambda line: (line.copy.shelf_key, line.pk))
+
+    @property
+    def count(self) -> int:
+        """How many books it is to hold."""
+        return len(self.inside) + len(self.left)
+
+    @property
+    def complete(self) -> bool:
+        """Whether it only has to be said to be ready."""
+        return self.order.state == OrderState.PICKING and bool(self.inside) and not self.left
+
+    @property
+    def late_lines(self) -> bool:
+        """Whether it is on the shelf already and a book has come for it since."""
+        return self.order.state == OrderState.READY and bool(self.left)
+
+    @property
+    def kept_to(self) -> datetime | None:
+        """The last minute until which it is kept, for a reader who asks for a day."""
+        return self.order.keep_until and self.order.keep_until - timedelta(minutes=1)
+
+
+def of(orders: Iterable[Order], *, now: datetime) -> list[Bag]:
+    """The bags of orders that were read with `queries.bags`; no query more, however many they are."""
+    return [one(order, now=now) for order in orders]
+
+
+def one(order: Order, *, now: datetime) -> Bag:
+    """The bag of one order."""
+    lines = list(order.lines.all())
+    inside = [line for line in lines if line.state in {LineState.PACKED, LineState.GIVEN}]
+    left = [line for line in lines if line.state == LineState.TO_PICK]
+    promise = queries.live_appointment(order)
+    session = sessions.of(promise.slot, order.library.zone) if promise is not None else None
+    lost = sum(line.state == LineState.MISSING for line in lines)
+    return Bag(order, inside, left, lost, promise, session, list(_problems(order, left, lost, session, now=now)))
+
+
+def is_blocked(order: Order, *, now: datetime) -> bool:
+    """Whether the patron's card is blocked on the library's day; `order` was read with its patron and library."""
+    blocked = order.patron.blocked_until if order.patron is not None else None
+    return blocked is not None and blocked >= now.astimezone(ZoneInfo(order.library.zone)).date()
+
+
+def to_pack(found: Iterable[Bag]) -> list[Bag]:
+    """Those that somebody has to work on: who is here for one comes first, then the time that was promised.
+
+    A bag on the shelf is among them when a book came later, or when its card was blocked since it was packed.
+    """
+    return sorted(
+        (bag for bag in found if bag.order.state == OrderState.PICKING or bag.left or Problem.BLOCKED in bag.problems),
+        key=lambda bag: Problem.HERE not in bag.problems,
+    )
+
+
+def _problems(
+    order: Order, left: list[OrderLine], lost: int, session: Session | None, *, now: datetime
+) -> Iterator[Problem]:
+    packing = order.state == OrderState.PICKING
+    if packing and order.visit is not None and order.visit.state in HERE:
+        yield Problem.HERE
+    if packing and session is not None and session.starts_at - now < SOON:
+        yield Problem.LATE
+    if is_blocked(order, now=now):
+        yield Problem.BLOCKED
+    if packing and lost:
+        yield Problem.MISSING
+    if any(line.copy.state in ASTRAY for line in left):
+        yield Problem.ASTRAY

@@ -1,0 +1,103 @@
+"""The page of opening days: the coming weeks, a day that is closed or opened, and the rule behind them."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.utils.dateparse import parse_date
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+from django.views.decorators.http import require_http_methods
+
+from core.once import once
+from core.refusal import BadInput
+from lending import auth, members
+from lending import opening as lending_opening
+from lending import queries as lending_queries
+from lending.forms import WeekForm
+from lending.pages import key_of
+from pickup import opening
+from pickup.forms import DayForm
+from pickup.opening import Closed
+from pickup.staff_pages import Desk, at_desk, show_desk
+
+WEEKS = 6
+
+
+@at_desk
+@require_http_methods(["GET", "HEAD", "POST"])
+def days(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """The coming weeks; with `?day=` what closing or opening that day would mean, and the click; for managers."""
+    auth.require_staff(desk.by, desk.point.library_id, members.Role.MANAGER)
+    library = lending_queries.library_with_rules(desk.point.library_id)
+    week = WeekForm(
+        request.POST if request.POST.get("step") == "week" else None,
+        initial={
+            "weekly_closed": library.weekly_closed,
+            "nth_closed": library.nth_closed,
+            "holidays": library.holidays,
+        },
+    )
+    form = DayForm(request.POST if request.POST.get("step") in {"close", "open", "forget"} else None)
+    if request.method == "POST" and ((form.is_bound and form.is_valid()) or (week.is_bound and week.is_valid())):
+        return _act(request, desk, week, form)
+    monday = desk.today - timedelta(days=desk.today.weekday())
+    shown = opening.days(library=library, first=monday, last=monday + timedelta(days=7 * WEEKS - 1))
+    chosen = _chosen(request, desk.today)
+    context = {
+        "library": library,
+        "today": desk.today,
+        "tomorrow": desk.today + timedelta(days=1),
+        "weeks": [shown[start : start + 7] for start in range(0, len(shown), 7)],
+        "special": lending_opening.special_days(library.pk, since=desk.today),
+        "chosen": chosen,
+        "one": next(iter(opening.days(library=library, first=chosen, last=chosen))) if chosen else None,
+        "visits": opening.visits(library=library, day=chosen, now=desk.now) if chosen else [],
+        "form": form,
+        "week": week,
+    }
+    return show_desk(request, desk, "pickup/staff/days.html", context, status=max(form.status, week.status))
+
+
+def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> HttpResponse:
+    step, library_id = request.POST.get("step", ""), desk.point.library_id
+    with once(desk.by, request, key=key_of(request)) as answer:
+        if step == "week":
+            opening.rule(library_id=library_id, **week.cleaned_data, by=desk.by, now=desk.now)
+            messages.success(request, _("Saved. Visits that are promised stand; look at the days below."))
+            return answer.redirect(desk.to("days"))
+        day, reason = form.cleaned_data["day"], form.cleaned_data["reason"]
+        if step == "close":
+            done = opening.close(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
+            messages.success(request, " ".join([_("The day is closed."), *_became(done)]))
+        elif step == "open":
+            opening.open_up(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
+            messages.success(request, _("The day is open; its times can be had."))
+        elif step == "forget":
+            done = opening.forget(library_id=library_id, day=day, by=desk.by, now=desk.now)
+            messages.success(request, " ".join([_("The rule decides about this day again."), *_became(done)]))
+        else:
+            raise BadInput(field="step")
+        return answer.redirect(desk.to("days"))
+
+
+def _became(done: Closed) -> list[str]:
+    parts = []
+    if done.moved:
+        said = ngettext("%(n)s visit has a new time.", "%(n)s visits have a new time.", done.moved)
+        parts.append(said % {"n": done.moved})
+    if done.called:
+        said = ngettext("%(n)s is on the call list.", "%(n)s are on the call list.", done.called)
+        parts.append(said % {"n": done.called})
+    return parts
+
+
+def _chosen(request: HttpRequest, today: date) -> date | None:
+    """The day of the address, if it is one that can still be changed."""
+    try:
+        found = parse_date(request.GET.get("day", ""))
+    except ValueError:
+        return None
+    return found if found is not None and today <= found <= today + lending_opening.FURTHEST else None

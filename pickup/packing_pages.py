@@ -1,0 +1,175 @@
+"""Pages for fetching and packing: what to take from the shelves, and which bag each book goes into."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST, require_safe
+
+from core.once import once
+from core.refusal import Refusal
+from lending import call_numbers, copies
+from lending.errors import UnknownBarcode
+from lending.pages import key_of
+from pickup import bags, orders, queries, sessions
+from pickup.errors import NotInOrder, OrderNotFound
+from pickup.forms import ScanForm
+from pickup.models import Order
+from pickup.staff_pages import Desk, at_desk, number_in, order_here, show_desk
+from pickup.states import OPEN_ORDER, OrderState
+
+if TYPE_CHECKING:
+    from lending.models import Copy
+
+NO_TIME = "none"  # of the filter: what no session waits for
+
+
+@at_desk
+@require_safe
+def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """What to fetch, in shelf order, and where each copy is; all of it, or what one session needs (`?for=`)."""
+    lines = list(queries.to_fetch(desk.point.library_id))
+    where = queries.where_are(line.copy for line in lines)
+    zone = desk.point.library.zone
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        promise = queries.live_appointment(line.order)
+        session = sessions.of(promise.slot, zone) if promise is not None else None
+        rows.append({"line": line, "bag": where.get(line.copy_id, ""), "session": session})
+    wanted = request.GET.get("for", "")
+    choices = [
+        {"session": one, "count": sum(row["session"] is not None and row["session"].key == one.key for row in rows)}
+        for one in sessions.in_order(row["session"] for row in rows if row["session"] is not None)
+    ]
+    untimed = sum(row["session"] is None for row in rows)
+    chosen = next((choice["session"] for choice in choices if choice["session"].key == wanted), None)
+    if chosen is not None:
+        shown = [row for row in rows if row["session"] is not None and row["session"].key == chosen.key]
+    else:
+        shown = [row for row in rows if row["session"] is None] if wanted == NO_TIME else rows
+    context = {
+        "rooms": _by_room(shown),
+        "shown": len(shown),
+        "total": len(rows),
+        "choices": choices,
+        "untimed": untimed if choices else 0,
+        "chosen": chosen,
+        "wanted": wanted if chosen is not None or wanted == NO_TIME else "",
+    }
+    return show_desk(request, desk, "pickup/staff/pull_list.html", context)
+
+
+def _room(copy: Copy) -> str:
+    """The room (별치) that its label names, "" for the open shelves and for what is no call number."""
+    try:
+        return call_numbers.parse(copy.call_number).room
+    except call_numbers.NotACallNumber:
+        return ""
+
+
+def _by_room(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
+    """Rows under the room in which their copies stand; rooms follow each other as the rows do."""
+    rooms: dict[str, list[dict[str, Any]]] = {}
+    for row in rows:
+        rooms.setdefault(_room(row["line"].copy), []).append(row)
+    return list(rooms.items())
+
+
+@at_desk
+@require_POST
+def not_on_shelf(request: HttpRequest, desk: Desk, line_id: int) -> HttpResponse:
+    """The copy could not be found: look for another one."""
+    with once(desk.by, request, key=key_of(request)) as answer:
+        if not queries.to_fetch(desk.point.library_id).filter(pk=line_id).exists():
+            raise OrderNotFound(line=line_id)
+        orders.not_on_shelf(line_id=line_id, by=desk.by, now=desk.now)
+        messages.success(
+            request,
+            _(
+                "Noted as not on the shelf. If there is another copy, it joins the list."
+                " Found it after all? Scan it at Returns."
+            ),
+        )
+        wanted = request.POST.get("value", "")
+        return answer.redirect(desk.to("pull-list", **({"for": wanted} if wanted else {})))
+
+
+# Packing
+
+
+@at_desk
+@require_http_methods(["GET", "HEAD", "POST"])
+def packing(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Scan a book: it goes into its bag. Scan the slip of a bag: it is ready. Below, the bags with their books."""
+    form = ScanForm(request.POST if request.method == "POST" else None)
+    status, hint = form.status, ""
+    if request.method == "POST" and form.is_valid():
+        try:
+            with once(desk.by, request, key=key_of(request)) as answer:
+                return answer.redirect(_scanned(desk, form))
+        except Refusal as refusal:
+            form.refuse(refusal)
+            status, hint = refusal.status, str(refusal.facts.get("belongs_to") or "")
+    found = bags.of(queries.bags(point_id=desk.point.pk, state__in=OPEN_ORDER), now=desk.now)
+    packed = number_in(request, "packed")
+    context = {
+        "form": form,
+        "hint": hint,
+        "said": _said(desk, found, packed or number_in(request, "bag")) if not form.is_bound else None,
+        "packed": str(packed or ""),
+        "to_pack": bags.to_pack(found),
+        "ready": sum(bag.order.state == OrderState.READY for bag in found),
+    }
+    return show_desk(request, desk, "pickup/staff/packing.html", context, status=status)
+
+
+def _scanned(desk: Desk, form: ScanForm) -> str:
+    """Pack the book, or make the bag of the slip ready; the address at which the page says so."""
+    barcode, number = form.cleaned_data["barcode"], form.as_order_number
+    try:
+        copy = copies.by_barcode(barcode)
+    except UnknownBarcode:
+        order = queries.bags(library_id=desk.point.library_id, number=number, state__in=OPEN_ORDER).first()
+        if not number or order is None:
+            raise
+        if order.state == OrderState.PICKING:
+            orders.mark_ready(order_id=order.pk, by=desk.by, now=desk.now)
+        return desk.to("packing", bag=order.pk)
+    order = queries.order_with_copy(copy_id=copy.pk, library_id=desk.point.library_id)
+    if order is None:
+        raise NotInOrder(field="barcode", barcode=copy.barcode, belongs_to=None)
+    orders.pack(order_id=order.pk, barcode=barcode, by=desk.by, now=desk.now)
+    return desk.to("packing", packed=order.pk)
+
+
+def _said(desk: Desk, found: list[bags.Bag], order_id: int) -> bags.Bag | None:
+    """The bag of the last scan: one of this point, or of another one of the library."""
+    if not order_id:
+        return None
+    known = next((bag for bag in found if bag.order.pk == order_id), None)
+    if known is not None:
+        return known
+    order = queries.bags(pk=order_id, library_id=desk.point.library_id, state__in=OPEN_ORDER).first()
+    return bags.one(order, now=desk.now) if order is not None else None
+
+
+@at_desk
+@require_POST
+def ready(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
+    """The bag is packed and on the pickup shelf."""
+    with once(desk.by, request, key=key_of(request)) as answer:
+        order = orders.mark_ready(order_id=order_here(desk, order_id).pk, by=desk.by, now=desk.now)
+        return answer.redirect(desk.to("packing", bag=order.pk))
+
+
+@at_desk
+@require_POST
+def cancel(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
+    """Nobody wants the bag any more: somebody said so on the phone or at the window."""
+    with once(desk.by, request, key=key_of(request)) as answer:
+        order: Order = orders.cancel(order_id=order_here(desk, order_id).pk, by=desk.by, now=desk.now)
+        messages.success(request, _("Order %(number)s is cancelled. Please unpack it.") % {"number": order.shown})
+        return answer.redirect(desk.to("unpack"))

@@ -1,0 +1,161 @@
+"""How far an order is, and the one thing that whoever collects it can do now. Reads, and decides nothing."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Literal
+from zoneinfo import ZoneInfo
+
+from pickup import queries
+from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
+from pickup.states import HERE, IN_BAG, OPEN_ORDER, AppointmentState, LineState, OrderState, VisitState
+
+if TYPE_CHECKING:
+    from pickup.waits import Waiting
+
+Todo = Literal["drive_up", "wait", "confirm", "choose", "come", "come_later", "packing", "done", "over"]
+Told = Literal["text", "call", "nobody"]
+
+STEPS = (OrderState.PICKING, OrderState.READY, OrderState.HANDED_OVER)
+SOON = timedelta(hours=1)
+"""How long before the promised time "I am here" becomes the thing to do."""
+
+
+@dataclass(slots=True)
+class Progress:
+    """One order as those who collect it see it.
+
+    `todo` is the one thing to do now. `drive_up`: called to the window. `wait`: here, not called yet. `confirm`: say
+    whether the offered time suits. `choose`: choose a time. `come`: the bag is ready and it is time, or no time is
+    needed. `come_later`: ready, at the promised time. `packing`: nothing, the library packs. `done`: handed over.
+    `over`: cancelled or expired.
+    `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
+    """
+
+    order: Order
+    lines: list[OrderLine]
+    rules: PointRules
+    appointment: Appointment | None
+    visit: Visit | None
+    ahead: int
+    told: Told
+    today: date
+    todo: Todo
+    minutes: int | None = None
+
+    @property
+    def count(self) -> int:
+        """How many books are, will be or were in the bag."""
+        return len(self.lines)
+
+    @property
+    def zone(self) -> str:
+        return self.order.library.zone
+
+    @property
+    def is_open(self) -> bool:
+        return self.order.state in OPEN_ORDER
+
+    @property
+    def steps_done(self) -> int:
+        """How many of the steps of the timeline are done; 0 for an order that ended otherwise."""
+        return STEPS.index(OrderState(self.order.state)) + 1 if self.order.state in STEPS else 0
+
+    @property
+    def missed(self) -> bool:
+        """Whether the last promised time passed without anybody coming."""
+        last = self.order.appointment
+        return self.appointment is None and last is not None and last.state == AppointmentState.MISSED
+
+    @property
+    def kept_to(self) -> datetime | None:
+        """The last moment of the keep day."""
+        return self.order.keep_until and self.order.keep_until - timedelta(minutes=1)
+
+    @property
+    def may_choose(self) -> bool:
+        """Whether another time, or a first one, can be chosen."""
+        if not self.is_open or self.visit is not None or not self.rules.by_appointment:
+            return False
+        promised = self.appointment is not None or self.rules.promise == PointRules.Promise.AT_ORDER
+        return promised or self.order.state == OrderState.READY
+
+    @property
+    def may_come(self) -> bool:
+        """Whether "I am here" can be said: also early, and before the bag is packed on the day itself."""
+        if not self.is_open or self.visit is not None:
+            return False
+        if self.order.state == OrderState.READY:
+            return True
+        return self.appointment is not None and _day(self.appointment.slot.starts_at, self.zone) == self.today
+
+    def expect(self, load: Waiting) -> None:
+        """Note how many minutes are left to wait, from the load of the point: its cars are served one after another."""
+        if self.visit is not None and load.expected_minutes is not None:
+            self.minutes = math.ceil(load.expected_minutes * self.ahead / max(load.waiting, 1))
+
+
+def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
+    """The progress of orders read with `queries.orders`; the number of queries does not grow with theirs."""
+    rows = list(orders)
+    rules = queries.rules_of_many(list({order.point_id for order in rows}))
+    contacts = queries.collectors_of(rows)
+    here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
+    ahead = queries.cars_ahead(here.values())
+    found = []
+    for order in rows:
+        appointment = queries.live_appointment(order)
+        if appointment is not None:
+            appointment.slot.point = order.point  # the same row, with its library: no page asks for it again
+        visit = here.get(order.pk)
+        contact = contacts.get(order.pk)
+        found.append(
+            Progress(
+                order=order,
+                lines=_lines(order),
+                rules=rules[order.point_id],
+                appointment=appointment,
+                visit=visit,
+                ahead=ahead[visit.pk] if visit is not None else 0,
+                told="nobody" if contact is None else "text" if contact.may_text else "call",
+                today=_day(now, order.library.zone),
+                todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
+            )
+        )
+    return found
+
+
+def of_one(order: Order, *, now: datetime) -> Progress:
+    """The progress of one order."""
+    return of([order], now=now)[0]
+
+
+def _lines(order: Order) -> list[OrderLine]:
+    """What is, will be or was in the bag; of one that was cancelled or expired, what it was about."""
+    lines = list(order.lines.all())
+    if order.state in {OrderState.CANCELLED, OrderState.EXPIRED}:
+        return lines
+    return [line for line in lines if line.state in {*IN_BAG, LineState.GIVEN}]
+
+
+def _todo(
+    order: Order, appointment: Appointment | None, visit: Visit | None, rules: PointRules, *, now: datetime
+) -> Todo:
+    if order.state not in OPEN_ORDER:
+        return "done" if order.state == OrderState.HANDED_OVER else "over"
+    if visit is not None:
+        return "drive_up" if visit.state == VisitState.CALLED else "wait"
+    if appointment is not None and appointment.state == AppointmentState.OFFERED:
+        return "confirm"
+    if order.state == OrderState.PICKING:
+        return "packing"
+    if appointment is not None:
+        return "come" if appointment.slot.starts_at - SOON <= now else "come_later"
+    return "choose" if rules.by_appointment else "come"
+
+
+def _day(moment: datetime, zone: str) -> date:
+    return moment.astimezone(ZoneInfo(zone)).date()

@@ -1,0 +1,113 @@
+"""Books between libraries: what to send, what is coming, one scan for both; also where there is no pickup place."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_http_methods, require_POST
+
+from core import clock
+from core.actor import Actor
+from core.once import once
+from core.refusal import NotFound, Refusal
+from lending import auth, transfers
+from lending import queries as lending_queries
+from lending.pages import key_of, show, signed_in
+from lending.states import TransferState
+from pickup import orders, queries
+from pickup.forms import ScanForm
+from pickup.staff_pages import number_in
+
+if TYPE_CHECKING:
+    from lending.models import Library, Transfer
+    from pickup.models import OrderLine
+
+
+@dataclass(frozen=True, slots=True)
+class Last:
+    """The journey that was scanned last, and the bag that its book goes into, if it is here and somebody waits."""
+
+    transfer: Transfer
+    line: OrderLine | None
+    held: bool
+
+
+def _address(request: HttpRequest, library: Library, **more: int) -> str:
+    """The page of a library; `?point=`, whose tabs stand above it, stays."""
+    point = number_in(request, "point")
+    kept = {"point": point} if point else {}
+    return f"{reverse('transfers')}?{urlencode({**kept, 'library': library.pk, **more})}"
+
+
+@signed_in
+@require_http_methods(["GET", "HEAD", "POST"])
+def desk(request: HttpRequest) -> HttpResponse:
+    """Scan what leaves and what has come; below, what is to be sent in shelf order, and what is on its way here."""
+    by, now = replace(Actor.of(request), channel="desk"), clock.now()
+    mine = list(lending_queries.libraries().filter(pk__in=auth.require_any_staff(by)))
+    library = next((one for one in mine if one.pk == number_in(request, "library")), None)
+    if library is None:
+        if request.method == "POST" or request.GET.get("library"):
+            raise NotFound
+        return redirect(_address(request, mine[0]))
+    form = ScanForm(request.POST if request.method == "POST" else None)
+    status = form.status
+    if request.method == "POST" and form.is_valid():
+        try:
+            with once(by, request, key=key_of(request)) as answer:
+                scanned = transfers.scan(barcode=form.cleaned_data["barcode"], library_id=library.pk, by=by, now=now)
+                response = answer.redirect(_address(request, library, last=scanned.transfer.pk))
+        except Refusal as refusal:
+            form.refuse(refusal)
+            status = refusal.status
+        else:
+            if scanned.reservation is not None:  # after the copy's locks are gone: bags are locked before copies
+                orders.assemble(reservation_ids=[scanned.reservation.pk], now=clock.now())
+            return response
+    context = {
+        "library": library,
+        "libraries": mine,
+        "at_point": _address(request, library).removeprefix(reverse("transfers")),
+        "to_library": f"?point={point}&library=" if (point := number_in(request, "point")) else "?library=",
+        "form": form,
+        "last": _last(number_in(request, "last"), library) if not form.is_bound else None,
+        "to_send": lending_queries.transfers(from_library=library, state=TransferState.REQUESTED),
+        "coming": lending_queries.transfers(to_library=library, state=TransferState.SENT).order_by("expected_on", "pk"),
+        "today": lending_queries.today(library, now),
+    }
+    return show(request, "pickup/staff/transfers.html", context, status=status)
+
+
+def _last(transfer_id: int, library: Library) -> Last | None:
+    found = lending_queries.transfers(pk=transfer_id).first()
+    if found is None or library.pk not in {found.from_library_id, found.to_library_id}:
+        return None
+    line = queries.lines_in_bags([found.copy_id]).get(found.copy_id)
+    return Last(found, line, bool(lending_queries.held_copies([found.copy_id])))
+
+
+@signed_in
+@require_POST
+def gone(request: HttpRequest, transfer_id: int) -> HttpResponse:
+    """The book is not on the shelf of the library that should send it, or has left and never come."""
+    by = replace(Actor.of(request), channel="desk")
+    mine = auth.require_any_staff(by)
+    found = lending_queries.transfers(pk=transfer_id).first()
+    if found is None:
+        raise NotFound
+    leaving = found.state == TransferState.REQUESTED
+    library = found.from_library if leaving else found.to_library
+    if library.pk not in mine:
+        raise NotFound
+    with once(by, request, key=key_of(request)) as answer:
+        act = transfers.not_found if leaving else transfers.lost
+        act(transfer_id=transfer_id, by=by, now=clock.now())
+        messages.success(request, _("Noted. Who waits for it keeps the place and gets the next copy."))
+        return answer.redirect(_address(request, library))

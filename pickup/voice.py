@@ -1,0 +1,299 @@
+"""One call is enough: who rings with something due is checked in and told so; everybody else hears a short menu.
+
+What is said names no title and nobody. Whoever keeps their number back, or rings through a relay, keys in the order
+number and the last four digits of the telephone, as on the code page. A key pressed by mistake does no harm: books are
+given back only when the same key is pressed again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from django.utils.translation import get_language, ngettext
+from django.utils.translation import gettext as _
+
+from core.actor import Actor
+from core.refusal import Refusal, TooMany
+from notifications import queries as notification_queries
+from notifications import voice
+from notifications.keywords import Meaning
+from notifications.voice import BOTH, Ringing, Said, Talk
+from pickup import appointments, links, orders, queries, replies, texts
+from pickup.errors import OrderNotFound, SlotUnavailable
+from pickup.models import Appointment, Order
+from pickup.names import whole_number
+from pickup.states import HERE, AppointmentState, OrderState
+
+EARLY: Final = timedelta(minutes=30)
+"""So long before the promised time a call means "I am here"; before that it may be a question from home."""
+FIRST_CHOICE: Final = 5
+PERSON: Final = "0"
+COUNTED: Final = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉", "열")
+
+
+def answer(*, ringing: Ringing, now: datetime) -> Talk:
+    """What a call, or the keys pressed in it, means; called by notifications outside any transaction.
+
+    Never raises for what somebody presses: what cannot be done goes to a person.
+    """
+    step, _dash, rest = ringing.step.partition("-")
+    try:
+        if step and step != "number" and ringing.keys == PERSON:
+            return Talk((), person=True)
+        match step:
+            case "":
+                return _begin(ringing, now=now)
+            case "number":
+                return _numbered(ringing, now=now)
+            case "phone":
+                return _proved(ringing, rest, now=now)
+            case "menu" | "times" | "back":
+                return _pressed(ringing, step, rest.split("-"), now=now)
+    except TooMany:
+        return Talk((), person=True)
+    except Refusal:
+        return Talk(voice.in_each(_languages(ringing), lambda: _("I am sorry, that did not work.")), person=True)
+    return Talk((), person=True)
+
+
+def _begin(ringing: Ringing, *, now: datetime) -> Talk:
+    mine = queries.orders_of_number(ringing.from_number, ringing.sender_key) if ringing.from_number else []
+    if not mine:
+        known = bool(ringing.from_number) and queries.is_known_number(ringing.from_number)
+        return _nothing(ringing, now=now) if known else _ask_number(ringing)
+    due = [order for order in mine if _is_due(order, now=now)]
+    order = replies.meant(Meaning.HERE, [], due) if due else None
+    if order is not None:
+        return _arrive(order, ringing, now=now)
+    asked = queries.open_questions(ringing.from_number, ringing.sender_key)
+    order = replies.meant(Meaning.CONFIRM, list(asked), due or mine)
+    return _ask_number(ringing) if order is None else _menu(order, ringing)
+
+
+def _numbered(ringing: Ringing, *, now: datetime) -> Talk:
+    """The order number was keyed in: by somebody whose number we know it is enough."""
+    if len(ringing.keys) != 4:
+        return Talk((), person=True)
+    if ringing.from_number:
+        mine = queries.orders_of_number(ringing.from_number, ringing.sender_key)
+        named = next((order for order in mine if order.number == ringing.keys), None)
+        if named is not None:
+            return _arrive(named, ringing, now=now) if _is_due(named, now=now) else _menu(named, ringing)
+    said = voice.in_each(
+        _languages(ringing), lambda: _("Now key in the last four digits of the telephone number that the library has.")
+    )
+    return Talk(said, step=f"phone-{ringing.keys}", keys=4)
+
+
+def _proved(ringing: Ringing, number: str, *, now: datetime) -> Talk:
+    """The end of the telephone number was keyed in as well."""
+    if not ringing.keys:
+        return Talk((), person=True)
+    codes = queries.codes_of_sender(ringing.sender_key)
+    try:
+        order = links.by_keys(library_codes=codes, number=number, last_four=ringing.keys, now=now)
+    except OrderNotFound:
+        return _ask_number(ringing, lambda: _("We found no such order."))
+    if order.state == OrderState.HANDED_OVER:
+        return _nothing(ringing, now=now, last=order)
+    return _arrive(order, ringing, now=now) if _is_due(order, now=now) else _menu(order, ringing)
+
+
+def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime) -> Talk:
+    """A key of the menu, of the list of times, or the second press that gives books back."""
+    if not ringing.keys:  # nothing was pressed: what was said was what they wanted to know
+        return Talk(_say(_languages(ringing)[0], lambda: _("Thank you for calling.")))
+    order = queries.orders(pk=whole_number(rest[0])).first()
+    if order is None or order.library.sender != ringing.sender_key:
+        raise OrderNotFound
+    by = Actor("collector", order.pk, "call")
+    if step == "times":
+        return _take_time(order, ringing, rest[1:], by=by, now=now)
+    if step == "back":
+        if ringing.keys != "3":
+            return _menu(order, ringing)
+        orders.cancel(order_id=order.pk, by=by, now=now)
+        return Talk(_say(_language(order, ringing), lambda: _("The order is cancelled. Thank you.")))
+    match ringing.keys:
+        case "1":
+            return _confirm(order, ringing, by=by, now=now)
+        case "2":
+            return _offer_times(order, ringing, now=now)
+        case "3":
+            said = _say(_language(order, ringing), lambda: _("To give the books back, press 3 again. Else press 9."))
+            return Talk(said, step=f"back-{order.pk}", keys=1)
+        case "4":
+            return _arrive(order, ringing, now=now)
+    return _menu(order, ringing)
+
+
+def _is_due(order: Order, *, now: datetime) -> bool:
+    """Whether a call means "I am here": who is here already, or whose promised time is near."""
+    if order.visit is not None and order.visit.state in HERE:
+        return True
+    promised = queries.live_appointment(order)
+    return promised is not None and promised.slot.starts_at - EARLY <= now <= promised.miss_after
+
+
+def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
+    language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
+    here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
+    if isinstance(here, datetime):
+        opens = _when(here, zone, language)
+        return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
+    ahead, packed = here.ahead, here.packed
+
+    def told() -> str:
+        checked_in = _("Order %(number)s, you are checked in.") % {"number": _spelled(order)}
+        if not packed:
+            return " ".join([checked_in, _("Your books are being packed. Please wait a moment.")])
+        if not ahead:
+            return " ".join([checked_in, _("You are next.")])
+        counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
+        cars = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
+        return f"{checked_in} {cars % {'count': counted}}"
+
+    return Talk(_say(language, told))
+
+
+def _menu(order: Order, ringing: Ringing) -> Talk:
+    """How it stands with an order, and what can be done with it."""
+    language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
+    promised = queries.live_appointment(order)
+
+    def stands() -> str:
+        words = {"number": _spelled(order)}
+        if promised is not None:
+            words["when"] = _when(promised.arrives, zone, language)
+            return _("Order %(number)s. Your time is %(when)s.") % words
+        if order.state == OrderState.READY and order.keep_until is not None:
+            last = order.keep_until - timedelta(microseconds=1)
+            words["day"] = _day(last, zone, language)
+            return _("Order %(number)s is ready. Please collect it by %(day)s.") % words
+        return _("Order %(number)s is being packed.") % words
+
+    def told() -> str:
+        parts = [stands()]
+        if promised is not None and promised.state == AppointmentState.OFFERED:
+            parts.append(_("To confirm, press 1."))
+        if promised is not None:
+            parts.append(_("For another time, press 2."))
+        parts.append(_("If you do not need the books any more, press 3."))
+        parts.append(_("If you are here now, press 4."))
+        parts.append(_("For a librarian, press 0."))
+        return " ".join(parts)
+
+    return Talk(_say(language, told), step=f"menu-{order.pk}", keys=1)
+
+
+def _confirm(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Talk:
+    promised = queries.live_appointment(order)
+    if promised is None:
+        return _menu(order, ringing)
+    if promised.state == AppointmentState.OFFERED:
+        appointments.confirm(appointment_id=promised.pk, by=by, now=now)
+    return _agreed(order, promised, ringing)
+
+
+def _offer_times(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
+    language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
+    other = replies.other_times(order, now=now)
+    if not other:
+        return Talk(_say(language, lambda: _("There is no other time at the moment.")), person=True)
+
+    def told() -> str:
+        listed = [
+            _("For %(when)s, press %(key)s.") % {"when": _when(slot.starts_at, zone, language), "key": key}
+            for key, slot in enumerate(other, FIRST_CHOICE)
+        ]
+        return " ".join([*listed, _("To keep your time, just hang up.")])
+
+    ids = "-".join(str(slot.pk) for slot in other)
+    return Talk(_say(language, told), step=f"times-{order.pk}-{ids}", keys=1)
+
+
+def _take_time(order: Order, ringing: Ringing, ids: Sequence[str], *, by: Actor, now: datetime) -> Talk:
+    choice = int(ringing.keys[0]) - FIRST_CHOICE
+    if not 0 <= choice < len(ids):
+        return _offer_times(order, ringing, now=now)
+    try:
+        made = replies.choose(order, whole_number(ids[choice]), by=by, now=now)
+    except SlotUnavailable:
+        return _offer_times(order, ringing, now=now)
+    return _agreed(order, made, ringing)
+
+
+def _agreed(order: Order, promised: Appointment, ringing: Ringing) -> Talk:
+    language = _language(order, ringing)
+    when = _when(promised.arrives, ZoneInfo(order.library.zone), language)
+    return Talk(_say(language, lambda: _("Thank you. We expect you on %(when)s.") % {"when": when}))
+
+
+def _nothing(ringing: Ringing, *, now: datetime, last: Order | None = None) -> Talk:
+    """Nothing to collect; when it was collected if that was today. Whoever wants a person gets one."""
+    last = last or queries.last_of_number(ringing.from_number, ringing.sender_key)
+    at = replies.handed_over_today(last, now=now) if last is not None else None
+
+    def told() -> str:
+        found = _("There is nothing to collect at the moment.")
+        if at is not None:
+            found = _("Your books were handed over today at %(at)s.") % {"at": f"{at:%H:%M}"}
+        return " ".join([found, _("For a librarian, press 0.")])
+
+    return Talk(voice.in_each(_languages(ringing), told), step="person", keys=1)
+
+
+def _ask_number(ringing: Ringing, before: Callable[[], str] | None = None) -> Talk:
+    sender = notification_queries.sender(ringing.sender_key)
+
+    def greeted() -> str:
+        if sender is None:
+            return ""
+        return _("This is %(library)s.") % {"library": sender.name_in(get_language() or "ko")}
+
+    def told() -> str:
+        asked = _("Please key in the four digits of your order number. For a librarian, just wait.")
+        return f"{(before or greeted)()} {asked}"
+
+    return Talk(voice.in_each(_languages(ringing), told), step="number", keys=4)
+
+
+def _say(language: str, told: Callable[[], str]) -> tuple[Said, ...]:
+    return voice.in_each((language,), told)
+
+
+def _language(order: Order, ringing: Ringing) -> str:
+    return _spoken(replies.language_of(order, ringing.from_number))
+
+
+def _languages(ringing: Ringing) -> tuple[str, ...]:
+    """What to speak to somebody whose order is not known: their language, else both."""
+    known = queries.language_of_number(ringing.from_number) if ringing.from_number else ""
+    return (_spoken(known),) if known else BOTH
+
+
+def _spoken(language: str) -> str:
+    return "ko" if language.lower().startswith("ko") else "en"
+
+
+def _spelled(order: Order) -> str:
+    """An order number as it is spoken, digit by digit."""
+    return " ".join(order.number)
+
+
+def _day(at: datetime, zone: ZoneInfo, language: str) -> str:
+    local = at.astimezone(zone)
+    if language == "ko":
+        return f"{local.month}월 {local.day}일 {texts.WEEKDAYS['ko'][local.weekday()]}요일"
+    return f"{local:%A} {local.day} {local:%B}"
+
+
+def _when(at: datetime, zone: ZoneInfo, language: str) -> str:
+    local = at.astimezone(zone)
+    if language == "en":
+        return f"{_day(at, zone, language)}, {local:%H:%M}"
+    minutes = f" {local.minute}분" if local.minute else ""
+    return f"{_day(at, zone, language)} {local.hour}시{minutes}"

@@ -1,0 +1,59 @@
+"""Many rows at once are the rows that one at a time would be, and the laws count for them too."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import IntegrityError, transaction
+
+from core import moves
+from core.actor import RULE
+from core.among import Among
+from core.models import Journal
+from lending.models import Copy
+from notifications.models import Kind, Message
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+
+def columns(count: int) -> list[dict[str, object]]:
+    here = {"title": rows.title(), "library": rows.library(), "at_library": rows.library()}
+    return [{**here, "barcode": f"MANY{n:05}"} for n in range(count)]
+
+
+@pytest.mark.parametrize("count", [3, moves.MANY + 3])
+def test_rows_are_begun_with_their_journal_however_many(count):
+    made = Copy.begin_many(columns(count), at=rows.NOW, by=RULE)
+    stored = Copy.objects.in_bulk([one.pk for one in made])
+    assert [stored[one.pk].barcode for one in made] == [f"MANY{n:05}" for n in range(count)]
+    assert {one.state for one in stored.values()} == {Copy.FIRST}
+    told = Journal.objects.filter(noun="lending.copy", row__in=stored)
+    assert (told.count(), set(told.values_list("was", "became"))) == (count, {("", Copy.FIRST)})
+    made[0].refresh_from_db()
+    assert not made[0]._state.adding
+
+
+def test_a_word_of_a_list_is_written_as_its_value():
+    house = rows.sender()
+    told = {"sender": house, "to": "+821000000001", "language": "ko", "template": "t", "created_at": rows.NOW}
+    told |= {"not_before": rows.NOW, "not_after": rows.NOW.replace(year=2027), "kind": Kind.NOTICE}
+    made = Message.begin_many([{**told, "dedup_key": f"{n}"} for n in range(moves.MANY)], at=rows.NOW, by=RULE)
+    assert set(Message.objects.values_list("kind", "state")) == {("notice", "queued")}
+    assert len(made) == moves.MANY
+
+
+@pytest.mark.parametrize("count", [3, moves.MANY + 3])
+def test_one_row_that_breaks_a_law_refuses_all(count):
+    asked = columns(count)
+    asked[-1]["barcode"] = asked[0]["barcode"]
+    with pytest.raises(IntegrityError), transaction.atomic():
+        Copy.begin_many(asked, at=rows.NOW, by=RULE)
+    assert not Copy.objects.filter(barcode__startswith="MANY").exists()
+
+
+def test_one_of_many_values_is_one_parameter():
+    made = Copy.begin_many(columns(5), at=rows.NOW, by=RULE)
+    some = [made[1].pk, made[3].pk]
+    assert list(Copy.objects.filter(Among("pk", some, "bigint")).order_by("pk").values_list("pk", flat=True)) == some
+    assert not Copy.objects.filter(Among("pk", [], "bigint")).exists()
+    assert Copy.objects.filter(Among("barcode", {"MANY00002"}, "varchar"), library=made[0].library).count() == 1

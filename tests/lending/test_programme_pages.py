@@ -1,0 +1,143 @@
+"""The pages of the rules: who sees them, who changes them, what a change would have meant, its history."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.core.exceptions import ObjectDoesNotExist
+from django.db import DatabaseError, transaction
+from django.forms.models import model_to_dict
+from django.urls import reverse
+
+from core import clock
+from lending import programmes
+from lending.forms import RulesForm
+from lending.models import Library, Membership, ProgrammeChange
+from tests import rows
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def point():
+    return rows.point()
+
+
+@pytest.fixture
+def manager(client, point):
+    account = rows.staff(point.library, role=Membership.Role.MANAGER)
+    client.force_login(account)
+    return client
+
+
+def typed(programme, **changes):
+    """What the form sends: every rule, some of them changed."""
+    values = {**model_to_dict(programme, RulesForm.Meta.fields), **changes}
+    plain = {name: "" if value is None else value for name, value in values.items() if value is not False}
+    for name in ("volumes_excluded", "remind_before", "remind_after"):
+        plain[name] = ",".join(str(one) for one in values[name])
+    return {**plain, "key": "k1"}
+
+
+def page(client, programme, **changes):
+    return client.post(reverse("programme", args=[programme.pk]), typed(programme, **changes))
+
+
+def test_a_look_changes_nothing_and_says_how_many_orders_it_would_have_refused(manager, point):
+    programme = point.library.programme
+    reader = rows.patron(point.library)
+    titles = [rows.copy(at=point.library).title for _ in range(4)]
+    now = clock.now()
+    rows.reserve(reader, *titles[:3], at=point, now=now)
+    rows.reserve(rows.patron(point.library), titles[3], at=point, now=now)
+    shown = page(manager, programme, volumes=2, step="look")
+    assert shown.status_code == 200
+    (difference,) = shown.context["differences"]
+    assert (difference.was, difference.becomes, difference.refused) == ("5", "2", 1)
+    assert shown.context["effect"].orders == 2
+    programme.refresh_from_db()
+    assert (programme.volumes, ProgrammeChange.objects.count()) == (5, 0)
+
+
+def test_one_click_later_the_rules_are_others_and_the_history_tells(manager, point):
+    programme = point.library.programme
+    answer = page(manager, programme, volumes="", waiting_most=3, strikes_for=["missed"], strikes=2, step="save")
+    assert answer.status_code == 303
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.waiting_most, programme.strikes_for) == (None, 3, ["missed"])
+    change = ProgrammeChange.objects.get(programme=programme)
+    assert change.was["volumes"] == 5
+    assert change.became["volumes"] is None
+    assert change.principal.startswith("staff:")
+    again = manager.get(reverse("programme", args=[programme.pk]))
+    ((_row, told),) = again.context["changes"]
+    assert (told[0].label, told[0].was) == (RulesForm.label_of("volumes"), "5")
+
+
+def test_history_is_never_rewritten(manager, point):
+    page(manager, point.library.programme, volumes=4, step="save")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ProgrammeChange.objects.update(principal="somebody else")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        ProgrammeChange.objects.all().delete()
+
+
+@pytest.mark.parametrize("wrong", [{"volumes": 0}, {"loan_days": ""}, {"week": "moon"}, {"overdue_pause": 11}])
+def test_a_number_that_is_no_rule_is_shown_beside_its_field(manager, point, wrong):
+    shown = page(manager, point.library.programme, **wrong, step="save")
+    assert shown.status_code == 400
+    assert set(shown.context["form"].errors) == set(wrong)
+    assert ProgrammeChange.objects.count() == 0
+
+
+def test_a_pause_without_days_is_told_in_a_sentence(manager, point):
+    shown = page(manager, point.library.programme, strikes=2, strike_days=0, step="save")
+    assert (shown.status_code, ProgrammeChange.objects.count()) == (400, 0)
+
+
+def test_a_librarian_reads_and_only_a_manager_changes(client, point):
+    client.force_login(rows.staff(point.library))
+    address = reverse("programme", args=[point.library.programme_id])
+    assert client.get(address).status_code == 200
+    assert page(client, point.library.programme, volumes=4, step="save").status_code == 403
+    assert ProgrammeChange.objects.count() == 0
+
+
+def test_other_programmes_are_nobodys_business(manager, client, point):
+    other = rows.library()
+    assert page(manager, other.programme, volumes=4, step="save").status_code == 404
+    assert str(other.programme) not in manager.get(reverse("rules")).content.decode()
+    client.logout()
+    assert client.get(reverse("rules")).status_code == 302
+
+
+def test_a_manager_of_the_surge_programme_sees_it(manager, point):
+    surge = rows.programme()
+    Library.objects.filter(pk=point.library_id).update(surge_programme=surge)
+    assert manager.get(reverse("programme", args=[surge.pk])).status_code == 200
+
+
+def test_sent_twice_it_is_one_change(manager, point):
+    programme = point.library.programme
+    address, sent = reverse("programme", args=[programme.pk]), typed(programme, volumes=4, step="save")
+    assert [manager.post(address, sent).status_code for _ in range(2)] == [303, 303]
+    assert ProgrammeChange.objects.count() == 1
+
+
+def test_what_looks_like_an_order_of_a_week_ago_counts_in_its_own_week(point):
+    programme = point.library.programme
+    reader = rows.patron(point.library)
+    for weeks in (2, 1, 0):
+        at = rows.NOW - timedelta(weeks=weeks)
+        rows.reserve(reader, rows.copy(at=point.library).title, at=point, now=at)
+        rows.reserve(reader, rows.copy(at=point.library).title, at=point, now=at)
+    found = programmes.effect(programme=programme, values={"volumes": 1, "volumes_per_order": 1}, now=rows.NOW)
+    assert (found.orders, dict(found.refused)) == (6, {"volumes": 3, "volumes_per_order": 0})
+
+
+def test_a_rule_that_does_not_exist_is_refused(point):
+    with pytest.raises(programmes.NoSuchRule):
+        programmes.change(programme_id=point.library.programme_id, values={"books": 3}, by=rows.RULE, now=rows.NOW)
+    with pytest.raises(ObjectDoesNotExist):
+        programmes.change(programme_id=0, values={}, by=rows.RULE, now=rows.NOW)

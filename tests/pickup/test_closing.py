@@ -1,0 +1,74 @@
+"""Closed for today by somebody at the window."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from core import live
+from pickup import closing, errors, waits
+from tests import rows
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+
+
+def at(hour, minute=0, day=24):
+    """A moment of November 2026 in Seoul; the 24th is a Tuesday."""
+    return datetime(2026, 11, day, hour, minute, tzinfo=rows.SEOUL).astimezone(UTC)
+
+
+def load(point, now):
+    return waits.now_at(point_id=point.pk, now=now)
+
+
+def test_who_closes_for_today_closes_until_midnight_and_says_that_it_was_the_staff():
+    point = rows.point()
+    assert closing.shut(point_id=point.pk, by=DESK, now=at(15)) == at(0, day=25)
+    now = load(point, at(16))
+    assert (now.closed, now.why_closed, now.expected_minutes, now.next_open) == (True, "staff", None, at(0, day=25))
+    assert load(point, at(0, 1, day=25)).why_closed == ""
+
+
+def test_the_next_opening_is_the_first_one_after_today():
+    point = rows.point()
+    rows.window(point)
+    rows.window(point, date=rows.day("2026-11-26"))
+    closing.shut(point_id=point.pk, by=DESK, now=at(16, 10))
+    assert (load(point, at(16, 20)).why_closed, load(point, at(16, 20)).next_open) == ("staff", at(16, day=26))
+    assert load(point, at(9, day=25)).why_closed == "hours"
+
+
+def test_it_can_be_opened_again_and_both_can_be_said_twice():
+    point = rows.point()
+    for _ in range(2):
+        closing.shut(point_id=point.pk, by=DESK, now=at(15))
+    assert load(point, at(15)).closed
+    for _ in range(2):
+        closing.open_again(point_id=point.pk, by=DESK, now=at(15, 5))
+    assert (load(point, at(15, 5)).closed, load(point, at(15, 5)).why_closed) == (False, "")
+
+
+def test_a_place_without_rules_of_its_own_can_be_closed_too():
+    point = rows.point(rules=None)
+    closing.shut(point_id=point.pk, by=DESK, now=at(15))
+    assert load(point, at(15)).why_closed == "staff"
+    point.refresh_from_db()
+    assert point.rules.by_appointment is False
+
+
+def test_everybody_who_watches_hears_of_it():
+    point = rows.point()
+    topic = f"point:{point.pk}"
+    seen = [live.versions([topic])[topic]]
+    for verb in (closing.shut, closing.open_again):
+        verb(point_id=point.pk, by=DESK, now=at(15))
+        seen.append(live.versions([topic])[topic])
+    assert len(set(seen)) == 3
+
+
+@pytest.mark.parametrize("verb", [closing.shut, closing.open_again])
+def test_an_unknown_place_is_refused(verb, now):
+    with pytest.raises(errors.PointNotFound):
+        verb(point_id=10**9, by=DESK, now=now + timedelta(minutes=1))

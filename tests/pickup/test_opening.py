@@ -1,0 +1,257 @@
+"""A day is closed or opened: forty people get another time or a call, the slots follow, and one page does it."""
+
+from __future__ import annotations
+
+from datetime import date, time, timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from config import invariants
+from core import clock
+from core.actor import Actor
+from core.refusal import BadInput
+from lending import opening as lending_opening
+from lending import queries as lending_queries
+from lending.models import Library, SpecialDay
+from notifications.models import Call, Message
+from pickup import appointments, opening, slots
+from pickup.models import Appointment, Order, Slot
+from tests import api, rows
+from tests.pickup import steps
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BOSS = Actor("staff", 7, "desk")
+TOMORROW = date(2026, 11, 25)
+
+
+@pytest.fixture
+def point():
+    """Every day 14 to 16, five parties a quarter of an hour; a time is chosen while ordering."""
+    made = rows.point(rows.library(), rules={"promise": "at_order", "horizon_days": 7})
+    for weekday in range(7):
+        rows.window(made, weekday=weekday, opens=time(14), closes=time(16), capacity=5)
+    slots.make(now=rows.NOW)
+    return made
+
+
+def booked(point, day, count):
+    """So many visits on a day, packed and ready."""
+    times = list(slots_of(point, day))
+    made = []
+    for n in range(count):
+        order = steps.asked(rows.patron(point.library), point, slot_id=times[n % len(times)].pk)
+        made.append(steps.ready(order))
+    return made
+
+
+def slots_of(point, day):
+    local = rows.NOW.astimezone(rows.SEOUL).replace(hour=0)
+    start = local + (day - local.date())
+    return Slot.objects.filter(point=point, starts_at__gte=start, starts_at__lt=start + timedelta(days=1)).order_by(
+        "pk"
+    )
+
+
+def close(point, day=TOMORROW, now=rows.NOW):
+    return opening.close(library_id=point.library_id, day=day, reason="정전", by=BOSS, now=now)
+
+
+def broken():
+    """The laws that are broken now, but for those that ask how long something waits by the real clock."""
+    return [breach.law.sentence for breach in invariants.breaches() if breach.law.number not in {"I4", "I5"}]
+
+
+def test_of_forty_each_has_a_new_time_and_a_text(point):
+    made = booked(point, TOMORROW, 40)
+    Message.objects.all().delete()
+    assert close(point) == opening.Closed(moved=40, called=0)
+    for order in Order.objects.filter(pk__in=[one.pk for one in made]).select_related("appointment__slot"):
+        assert order.appointment.state == "offered"
+        assert order.appointment.slot.starts_at.astimezone(rows.SEOUL).date() > TOMORROW
+        assert order.keep_until is not None
+        assert order.keep_until >= order.appointment.miss_after
+    texts = Message.objects.filter(template="closing")
+    assert {text.about for text in texts} == {
+        f"appointment:{one.pk}" for one in Appointment.objects.filter(state="offered")
+    }
+    assert all("휴관" in text.body for text in texts)
+    assert not Call.objects.exists()
+    assert Appointment.objects.filter(state="changed").count() == 40
+    assert set(slots_of(point, TOMORROW).values_list("booked", "open")) == {(0, False)}
+    assert broken() == []
+
+
+def test_whom_no_text_reaches_before_the_old_time_is_called(point):
+    booked(point, TOMORROW, 1)
+    night = slots_of(point, TOMORROW).first().starts_at - timedelta(hours=3)
+    Message.objects.all().delete()
+    from notifications.models import Sender
+
+    Sender.objects.update(quiet_from=time(0), quiet_until=time(23, 59))
+    assert close(point, now=night).moved == 1
+    assert Call.objects.get().say.startswith("[")
+    assert not Message.objects.filter(template="closing", state="queued").exists()
+
+
+def test_without_any_other_time_the_bag_is_kept_and_staff_call(point):
+    (order,) = booked(point, TOMORROW, 1)
+    Slot.objects.exclude(pk__in=slots_of(point, TOMORROW)).update(open=False, outside=False)
+    before = order.keep_until
+    assert close(point) == opening.Closed(moved=0, called=1)
+    order = steps.again(order)
+    assert (order.state, order.appointment) == ("ready", None)
+    assert order.keep_until >= before
+    assert "휴관" in Call.objects.get().say
+    assert broken() == []
+
+
+def test_a_closed_day_takes_nobody_and_opened_again_it_does(point):
+    close(point)
+    calendar = lending_queries.calendar_of(point.library)
+    assert not calendar.is_open(TOMORROW)
+    assert not slots_of(point, TOMORROW).filter(open=True).exists()
+    opening.forget(library_id=point.library_id, day=TOMORROW, by=BOSS, now=rows.NOW)
+    assert slots_of(point, TOMORROW).filter(open=True).count() == 8
+    assert not SpecialDay.objects.exists()
+
+
+def test_what_staff_closed_by_hand_stays_closed(point):
+    mine = slots_of(point, TOMORROW).first()
+    Slot.objects.filter(pk=mine.pk).update(open=False)
+    close(point)
+    opening.forget(library_id=point.library_id, day=TOMORROW, by=BOSS, now=rows.NOW)
+    assert slots_of(point, TOMORROW).filter(open=False).get() == mine
+
+
+def test_a_holiday_can_be_opened(point):
+    Library.objects.filter(pk=point.library_id).update(weekly_closed=[2])
+    slots.make(now=rows.NOW)
+    opening.rule(library_id=point.library_id, weekly_closed=[2], nth_closed=[], holidays="", by=BOSS, now=rows.NOW)
+    assert not slots_of(point, TOMORROW).filter(open=True).exists()
+    opening.open_up(library_id=point.library_id, day=TOMORROW, reason="", by=BOSS, now=rows.NOW)
+    assert slots_of(point, TOMORROW).filter(open=True).count() == 8
+
+
+def test_a_new_rule_moves_nobody_by_itself_and_says_how_many_lie_outside(point):
+    (order,) = booked(point, TOMORROW, 1)
+    told = opening.rule(
+        library_id=point.library_id, weekly_closed=[2], nth_closed=["1-0"], holidays="kr", by=BOSS, now=rows.NOW
+    )
+    assert told == 1
+    assert steps.again(order).appointment_id == order.appointment_id
+    assert Library.objects.get(pk=point.library_id).holidays == "KR"
+
+
+def test_whoever_is_late_in_the_day_is_served_and_the_rest_moves(point):
+    made = booked(point, TOMORROW, 8)
+    noon = slots_of(point, TOMORROW)[3].starts_at
+    done = close(point, now=noon)
+    assert done.moved == 5
+    kept = [one for one in made if steps.again(one).appointment_id == one.appointment_id]
+    assert len(kept) == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({"weekly_closed": list(range(7))}, "weekly_closed"),
+        ({"nth_closed": ["9-9"]}, "nth_closed"),
+        ({"holidays": "ATLANTIS"}, "holidays"),
+    ],
+)
+def test_a_rule_that_makes_no_sense_is_refused(point, change, field):
+    plain = {"weekly_closed": [], "nth_closed": [], "holidays": ""}
+    with pytest.raises(BadInput) as refused:
+        lending_opening.set_week(library_id=point.library_id, **{**plain, **change})
+    assert refused.value.field == field
+
+
+@pytest.mark.parametrize("day", [date(2026, 11, 23), date(2030, 1, 1)])
+def test_a_day_that_is_over_or_far_away_is_refused(point, day):
+    with pytest.raises(BadInput):
+        close(point, day=day)
+
+
+# The page and the API
+
+
+@pytest.fixture
+def boss(point):
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(rows.staff(point.library, role="manager"))
+    return client
+
+
+def soon(point):
+    """The point with slots around the real clock, and the local day after today."""
+    slots.make(now=clock.now())
+    return lending_queries.today(point.library, clock.now()) + timedelta(days=1)
+
+
+def test_tomorrow_is_closed_on_one_page_with_one_click(point, boss):
+    day = soon(point)
+    now = clock.now()
+    order = steps.asked(rows.patron(point.library), point, slot_id=slots_near(point, day).pk, now=now)
+    shown = boss.get(f"/staff/days/?point={point.pk}&day={day}").content.decode()
+    assert "1 visit is promised on this day." in shown
+    assert order.shown in shown
+    done = boss.post(
+        f"/staff/days/?point={point.pk}",
+        {"key": uuid4().hex, "step": "close", "day": day, "reason": "정전"},
+        follow=True,
+    )
+    assert "1 visit has a new time." in done.content.decode()
+    assert "정전" in done.content.decode()
+
+
+def slots_near(point, day):
+    from datetime import datetime
+
+    start = datetime.combine(day, time(), tzinfo=rows.SEOUL)
+    return Slot.objects.filter(point=point, starts_at__gte=start).order_by("starts_at").first()
+
+
+def test_the_rule_is_changed_on_the_page_and_nonsense_is_shown_beside_it(point, boss):
+    sent = {"key": uuid4().hex, "step": "week", "weekly_closed": ["0"], "nth_closed": ["1-1", "3-1"], "holidays": "KR"}
+    assert boss.post(f"/staff/days/?point={point.pk}", sent).status_code == 303
+    library = Library.objects.get(pk=point.library_id)
+    assert (library.weekly_closed, library.nth_closed, library.holidays) == ([0], ["1-1", "3-1"], "KR")
+    wrong = {**sent, "key": uuid4().hex, "holidays": "ATLANTIS"}
+    assert boss.post(f"/staff/days/?point={point.pk}", wrong).status_code == 400
+
+
+def test_only_managers_change_days(point):
+    client = Client()
+    client.force_login(rows.staff(point.library))
+    assert client.get(f"/staff/days/?point={point.pk}").status_code == 403
+
+
+@pytest.mark.parametrize("day", ["", "tomorrow", "2026-02-30", "1999-01-01", "9999-12-31"])
+def test_a_day_that_is_none_shows_the_weeks(point, boss, day):
+    assert boss.get(f"/staff/days/?point={point.pk}&day={day}").status_code == 200
+
+
+def test_programs_read_and_set_days(point):
+    day = soon(point)
+    code = point.library.code
+    told = api.anyone().get(f"libraries/{code}/days", first=day, last=day)
+    assert told["days"] == [{"day": str(day), "open": True, "differs": False, "reason": ""}]
+    boss = api.signed_in(rows.staff(point.library, role="manager"))
+    assert boss.post(f"libraries/{code}/days", {"day": str(day), "open": False, "reason": "정전"}) == {
+        "moved": 0,
+        "called": 0,
+    }
+    assert not api.anyone().get(f"libraries/{code}/days", first=day, last=day)["days"][0]["open"]
+    assert boss.post(f"libraries/{code}/days", {"day": str(day)}) == {"moved": 0, "called": 0}
+    assert api.anyone().get(f"libraries/{code}/days", first=day, last=day)["days"][0]["open"]
+
+
+def test_the_new_time_is_confirmed_by_silence(point):
+    (order,) = booked(point, TOMORROW, 1)
+    close(point)
+    later = steps.again(order).appointment.answer_by
+    appointments.answers_due(now=later)
+    assert steps.again(order).appointment.state == "confirmed"

@@ -1,0 +1,399 @@
+"""What readers and collectors see: the right word on a button, the one thing to do, no query more for a long list."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from urllib.parse import unquote
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from core import clock
+from core.actor import RULE
+from core.models import Counter
+from lending import loans
+from lending.models import Programme
+from lending.reservations import Item
+from pickup import lane, links, notes, orders
+from pickup.models import Note, Order, Visit
+from tests import rows
+from tests.pickup import steps
+
+
+@pytest.fixture
+def place(db):
+    """A drive lane where a time is chosen while ordering, tomorrow or the day after."""
+    programme = rows.programme(volumes=50)
+    point = rows.point(rows.library(programme=programme), rules={"promise": "at_order"})
+    rows.lane(point)
+    midnight = clock.now().astimezone(rows.SEOUL).replace(hour=0, minute=0, second=0, microsecond=0)
+    for day in (1, 2, 3):
+        rows.slot(point, midnight + timedelta(days=day, hours=11))
+    return point
+
+
+@pytest.fixture
+def reader(place):
+    return rows.patron(place.library, pin=rows.PIN)
+
+
+def browser(patron=None, language: str = "en") -> Client:
+    """A browser, of a patron who is signed in or of nobody."""
+    client = Client(headers={"accept-language": language})
+    if patron is not None:
+        client.force_login(patron.account)
+    return client
+
+
+def noted(client: Client, *items: Item) -> None:
+    for item in items:
+        client.post("/ask/note/", {"title": item.title_id, "volume": item.volume})
+
+
+def text_of(answer) -> str:
+    return " ".join(answer.content.decode().split())
+
+
+def lent_title(place):
+    copy = rows.copy(at=place.library)
+    loans.check_out(copy_id=copy.pk, patron_id=rows.patron().pk, library_id=place.library_id, by=RULE, now=clock.now())
+    return copy.title
+
+
+def asked(patron, place, books: int = 1, **more) -> Order:
+    return steps.asked(patron, place, books=books, now=clock.now(), **more)
+
+
+def ready(order: Order) -> Order:
+    return steps.ready(order, now=clock.now())
+
+
+def visit_of(order: Order) -> int:
+    visit = steps.again(order).visit
+    assert visit is not None
+    return visit.pk
+
+
+def waiting_here(order: Order) -> Visit:
+    return lane.arrive(point_id=order.point_id, order_id=order.pk, by=steps.DESK, now=clock.now())
+
+
+def key() -> dict[str, str]:
+    return {"key": uuid4().hex}
+
+
+# Search and title
+
+
+@pytest.mark.parametrize(
+    ("language", "request_it", "reserve_it"), [("ko", "신청하기", "예약하기"), ("en", "Request", "Reserve")]
+)
+def test_what_is_in_is_requested_and_what_is_out_is_reserved(place, language, request_it, reserve_it):
+    client = browser(language=language)
+    title_in, title_out = rows.copy(at=place.library).title, lent_title(place)
+    for title, word, other in ((title_in, request_it, reserve_it), (title_out, reserve_it, request_it)):
+        for address in (f"/?q={title.title}", f"/titles/{title.pk}/"):
+            page = text_of(client.get(address))
+            assert f"{word}<" in page or f"{word} <" in page, address
+            assert f">{other}" not in page
+            assert place.library.name_in(language) in page
+
+
+def test_a_title_in_volumes_is_chosen_by_volume(place):
+    title = rows.title()
+    for volume in ("1", "2"):
+        rows.copy(title, place.library, volume=volume)
+    client = browser()
+    assert "Choose a volume" in text_of(client.get(f"/?q={title.title}"))
+    page = client.get(f"/titles/{title.pk}/?volume=2")
+    assert page.context["volume"] == "2"
+    assert client.get(f"/titles/{title.pk}/?volume=99").context["volume"] == "1"
+    client.post("/ask/note/", {"title": title.pk, "volume": "2"})
+    assert client.session["basket"] == [[title.pk, "2"]]
+
+
+def test_the_title_says_for_each_place_when_it_could_be_had(place):
+    other = rows.point(rows.library(programme=place.library.programme))
+    title = rows.copy(at=place.library).title
+    page = text_of(browser().get(f"/titles/{title.pk}/"))
+    assert "The earliest time is tomorrow" in page
+    assert f"Only in {place.library.name_en}" in page
+    assert other.name_en in page
+
+
+def test_a_title_that_was_asked_for_leads_to_the_order(place, reader):
+    order = asked(reader, place)
+    title = order.lines.get().copy.title
+    client = browser(reader)
+    assert "You have requested this book" in text_of(client.get(f"/titles/{title.pk}/"))
+    assert "Requested" in text_of(client.get(f"/?q={title.title}"))
+
+
+def test_the_start_page_has_something_to_begin_with(place):
+    title = rows.copy(at=place.library).title
+    page = browser().get("/")
+    assert title in [row.title for row in page.context["rows"]]
+    nothing = text_of(browser(language="ko").get("/?q=쀍쀍쀍"))
+    assert "초성만 넣으셔도 됩니다" in nothing
+    assert place.library.phone in nothing
+
+
+# Asking
+
+
+def test_the_list_says_what_is_here_and_what_joins_later(place, reader):
+    client, out = browser(reader), lent_title(place)
+    noted(client, Item(rows.copy(at=place.library).title_id), Item(out.pk))
+    page = client.get("/ask/")
+    assert [book.hope.kind for book in page.context["books"]] == ["time", "line"]
+    assert page.context["places"] == [(place, 1)]
+    assert "number 1 in line" in text_of(page)
+    assert "Request 2 books" in text_of(page)
+
+
+def test_with_nothing_on_the_shelf_no_time_is_asked_for(place, reader):
+    client = browser(reader)
+    noted(client, Item(lent_title(place).pk))
+    page = client.get("/ask/")
+    assert 'name="slot"' not in page.content.decode()
+    assert "Reserve 1 book" in text_of(page)
+
+
+def test_the_times_of_one_day_are_shown_with_the_places_that_are_left(place, reader):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id))
+    full, second, _third = place.slots.order_by("starts_at")
+    type(full).objects.filter(pk=full.pk).update(booked=full.capacity)
+    type(full).objects.filter(pk=second.pk).update(booked=1)
+    page = client.get("/ask/")
+    assert [day.places for day in page.context["days"]] == [0, 2, 3]
+    assert [room.slot for room in page.context["day"].rooms] == [second]
+    last = page.context["days"][2].day
+    assert client.get(f"/ask/?day={last}").context["day"].day == last
+    assert client.get("/ask/?day=2000-01-01").context["day"].day == page.context["days"][1].day
+
+
+def test_more_books_than_the_week_allows_are_said_before_asking(place, reader):
+    Programme.objects.update(volumes=1)
+    client = browser(reader)
+    noted(client, *(Item(rows.copy(at=place.library).title_id) for _ in range(2)))
+    assert "You can still request 1 volume this week" in text_of(client.get("/ask/"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plate_is_kept_in_one_form_and_said_again_on_arrival(place, reader):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id))
+    client.post("/ask/", {**key(), "point": place.pk, "who": "me", "plate": " １２가 ３４５６ "})
+    order = Order.objects.get(patron=reader)
+    assert order.plate == "12가3456"
+    ready(order)
+    client.post(f"/my/orders/{order.pk}/here/", key())
+    assert Visit.objects.get().plate == "12가3456"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_plate_that_cannot_be_one_is_said_beside_its_field(place, reader):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id))
+    answer = client.post("/ask/", {**key(), "point": place.pk, "who": "me", "plate": "12\u202e3456"})
+    assert answer.status_code == 400
+    assert "plate" in answer.context["form"].errors
+
+
+def test_a_plate_stands_until_another_is_said(place, reader):
+    order = asked(reader, place, plate="12가3456")
+    orders.request(
+        patron_id=reader.pk,
+        point_id=place.pk,
+        items=[Item(rows.copy(at=place.library).title_id)],
+        by=RULE,
+        now=clock.now(),
+    )
+    assert steps.again(order).plate == "12가3456"
+
+
+# One order
+
+
+def base_of(order: Order) -> str:
+    return f"/o/{links.token_for(order, now=clock.now())}/"
+
+
+def test_the_page_behind_a_link_names_neither_title_nor_person(place, reader):
+    order = ready(asked(reader, place, books=2, plate="12가3456"))
+    page = text_of(browser().get(base_of(order)))
+    title = order.lines.first().copy.title.title
+    assert "2 books" in page
+    assert not any(secret in page for secret in (title, reader.name, "12가3456"))
+    assert title in text_of(browser(reader).get(f"/my/orders/{order.pk}/"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_library_is_written_to_and_its_reading_is_seen(place, reader):
+    order = asked(reader, place)
+    client, base = browser(language="ko"), base_of(order)
+    client.post(f"{base}note/", {**key(), "text": "10분 늦습니다."})
+    note = Note.objects.get(order=order)
+    assert (note.text, note.channel) == ("10분 늦습니다.", "link")
+    assert "아직 읽지 않음" in text_of(client.get(base))
+    notes.settle(note_id=note.pk, by=steps.DESK, now=clock.now())
+    assert "아직 읽지 않음" not in text_of(client.get(base))
+    empty = client.post(f"{base}note/", {**key(), "text": "  "})
+    assert empty.status_code == 400
+    assert "text" in empty.context["note_form"].errors
+    for _ in range(notes.MOST_UNREAD):
+        client.post(f"{base}note/", {**key(), "text": "기다립니다."})
+    assert client.post(f"{base}note/", {**key(), "text": "하나 더"}).status_code == 429
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_parking_place_is_named_on_arrival(place):
+    bays = rows.point(place.library, layout="bays", rules={"by_appointment": False})
+    order = ready(asked(rows.patron(place.library), bays))
+    base = base_of(order)
+    assert "Number of your parking place" in text_of(browser().get(base))
+    wrong = browser().post(f"{base}here/", {**key(), "bay": "x" * 11})
+    assert wrong.status_code == 400
+    assert "bay" in wrong.context["here_form"].errors
+    browser().post(f"{base}here/", {**key(), "bay": "7"})
+    assert Visit.objects.get(point=bays).bay == "7"
+
+
+def test_whoever_waits_sees_the_queue_move(place, reader):
+    before = ready(asked(rows.patron(place.library), place))
+    mine = ready(asked(reader, place))
+    for order in (before, mine):
+        waiting_here(order)
+    client, base = browser(), base_of(mine)
+    page = text_of(client.get(base))
+    assert "1 car is before you." in page
+    assert "About 2 minutes to wait." in page
+    assert f'hx-get="{base}wait/"' in page
+    lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
+    assert "You are next." in text_of(client.get(f"{base}wait/"))
+    lane.hand_over(visit_id=visit_of(before), by=steps.DESK, now=clock.now())
+    lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
+    assert "Please drive up now." in text_of(client.get(f"{base}wait/"))
+    lane.hand_over(visit_id=visit_of(mine), by=steps.DESK, now=clock.now())
+    after = text_of(client.get(f"{base}wait/"))
+    assert "Handed over" in after
+    assert "hx-get" not in after  # it looks no more
+    assert client.post(f"{base}wait/", key()).status_code == 405
+
+
+def test_looking_at_an_address_that_is_valid_is_never_counted(place, reader):
+    base = base_of(asked(reader, place))
+    for _ in range(70):
+        assert browser().get(f"{base}wait/").status_code == 200
+    assert not Counter.objects.filter(key__startswith="link:").exists()
+    answers = (browser().get("/o/nobody-has-this/").status_code for _ in range(121))
+    in_vain = next(number for number, status in enumerate(answers) if status == 429)
+    assert 60 <= in_vain <= 120  # a new window may begin meanwhile
+    assert browser().get(base).status_code == 200
+
+
+def test_a_page_that_renews_itself_after_the_session_has_ended_leads_to_the_door(place, reader):
+    order = ready(asked(reader, place))
+    page = f"http://testserver/my/orders/{order.pk}/"
+    answer = browser().get(f"/my/orders/{order.pk}/wait/", headers={"hx-request": "true", "referer": page})
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert unquote(answer.headers["HX-Redirect"]) == f"/sign-in/?next={page}"
+
+
+# As many queries for many rows as for a few
+
+
+def counted(client: Client, address: str, counter) -> int:
+    client.get(address)  # the session is read, the language known
+    with counter(60) as queries:
+        assert client.get(address).status_code == 200
+    return len(queries)
+
+
+def grow(place, patron) -> None:
+    """Three more of everything that a patron can have."""
+    points = [rows.point(place.library, rules={"promise": "at_order"}) for _ in range(3)]
+    for number, point in enumerate(points):
+        rows.slot(point, clock.now() + timedelta(hours=30))
+        order = asked(patron, point, books=2)
+        if number:
+            ready(order)
+        if number == 2:
+            waiting_here(order)
+    for _ in range(3):
+        door = rows.point(place.library, rules={"by_appointment": False})
+        steps.handed_over(ready(asked(patron, door, books=2)), now=clock.now())
+        rows.reserve(patron, lent_title(place), at=place, now=clock.now())
+
+
+def test_a_long_list_of_mine_costs_no_more_queries(place, reader, django_assert_max_num_queries):
+    client = browser(reader)
+    steps.handed_over(ready(asked(reader, place)), now=clock.now())
+    rows.reserve(reader, lent_title(place), at=place, now=clock.now())
+    waiting_here(ready(asked(reader, place)))
+    few = [counted(client, address, django_assert_max_num_queries) for address in ("/my/", "/my/orders/")]
+    grow(place, reader)
+    many = [counted(client, address, django_assert_max_num_queries) for address in ("/my/", "/my/orders/")]
+    assert many == few
+
+
+def test_a_long_list_of_titles_costs_no_more_queries(place, reader, django_assert_max_num_queries):
+    client, word = browser(reader), f"낱말{rows.serial()}"
+    rows.copy(rows.title(title=f"{word} 하나"), place.library)
+    addresses = ("/", f"/?q={word}")
+    few = [counted(client, address, django_assert_max_num_queries) for address in addresses]
+    for _ in range(8):
+        rows.copy(rows.title(title=f"{word} 여럿"), place.library)
+    asked(reader, place)
+    many = [counted(client, address, django_assert_max_num_queries) for address in addresses]
+    assert many == few
+
+
+def test_a_title_with_many_copies_costs_no_more_queries(place, reader, django_assert_max_num_queries):
+    client, title = browser(reader), rows.title()
+    rows.copy(title, place.library, volume="1")
+    few = counted(client, f"/titles/{title.pk}/", django_assert_max_num_queries)
+    for volume in ("1", "2", "3"):
+        library = rows.library(programme=place.library.programme)
+        rows.copy(title, library, volume=volume)
+        rows.slot(rows.point(library))
+    assert counted(client, f"/titles/{title.pk}/", django_assert_max_num_queries) == few
+
+
+def test_a_full_bag_costs_no_more_queries_than_one_book(place, reader, django_assert_max_num_queries):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id))
+    few = counted(client, "/ask/", django_assert_max_num_queries)
+    noted(client, *(Item(rows.copy(at=place.library).title_id) for _ in range(5)), Item(lent_title(place).pk))
+    for _ in range(2):
+        rows.point(rows.library(programme=place.library.programme))
+    for hour in range(12):
+        rows.slot(place, clock.now() + timedelta(days=3, hours=hour))
+    assert counted(client, "/ask/", django_assert_max_num_queries) == few
+
+
+def test_an_order_of_many_books_costs_no_more_queries(place, reader, django_assert_max_num_queries):
+    one = waiting_here(ready(asked(rows.patron(place.library, pin=rows.PIN), place))).orders.get()
+    many = ready(asked(reader, place, books=6))
+    waiting_here(many)
+    for word in ("하나", "둘", "셋"):
+        notes.write(order_id=many.pk, text=word, by=RULE, now=clock.now())
+    counts = [
+        (
+            counted(browser(order.patron), f"/my/orders/{order.pk}/", django_assert_max_num_queries),
+            counted(browser(), base_of(order), django_assert_max_num_queries),
+            counted(browser(), f"{base_of(order)}wait/", django_assert_max_num_queries),
+        )
+        for order in (one, many)
+    ]
+    assert counts[0] == counts[1]
+
+
+def test_a_choice_of_many_times_costs_no_more_queries(place, reader, django_assert_max_num_queries):
+    order = ready(asked(reader, place))
+    few = counted(browser(), f"{base_of(order)}time/", django_assert_max_num_queries)
+    for hour in range(20):
+        rows.slot(place, clock.now() + timedelta(days=4, hours=hour))
+    assert counted(browser(), f"{base_of(order)}time/", django_assert_max_num_queries) == few

@@ -1,0 +1,60 @@
+"""What lies on the returns desk, wherever it comes from."""
+
+from __future__ import annotations
+
+import pytest
+
+from lending.errors import NotOnLoan
+from lending.reservations import Item
+from pickup import orders, returns
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def lane():
+    return rows.point()
+
+
+def check_in(copy, lane, now):
+    return returns.check_in(barcode=copy.barcode, library_id=lane.library_id, by=DESK, now=now)
+
+
+def test_a_loan_ends(lane, now):
+    order = steps.handed_over(steps.ready(steps.asked(rows.patron(lane.library), lane)))
+    copy = order.lines.get().copy
+    back = check_in(copy, lane, now)
+    assert (back.copy.pk, back.copy.state, back.loan.state) == (copy.pk, "to_shelve", "returned")
+
+
+def test_a_book_of_a_bag_that_nobody_collects_is_unpacked(lane, now):
+    order = steps.packed(steps.asked(rows.patron(lane.library), lane))
+    orders.cancel(order_id=order.pk, by=DESK, now=now)
+    line = order.lines.select_related("copy").get()
+    back = check_in(line.copy, lane, now)
+    line.refresh_from_db()
+    back.copy.refresh_from_db()
+    assert (back.loan, line.state, back.copy.state) == (None, "unpacked", "to_shelve")
+
+
+def test_a_book_that_was_missing_is_found_and_goes_to_who_waits(lane, now):
+    copy = rows.copy(at=lane.library)
+    reader = rows.patron(lane.library)
+    by = rows.patron_actor(reader)
+    asked = orders.request(patron_id=reader.pk, point_id=lane.pk, items=[Item(copy.title_id)], by=by, now=now)
+    orders.not_on_shelf(line_id=asked.order.lines.get().pk, by=DESK, now=now)
+    back = check_in(copy, lane, now)
+    [waits] = asked.reservations
+    waits.refresh_from_db()
+    assert (back.loan, waits.state, waits.copy) == (None, "allocated", copy)
+
+
+def test_what_is_none_of_these_is_refused_with_who_and_when(lane, now):
+    with pytest.raises(NotOnLoan):
+        check_in(rows.copy(at=lane.library), lane, now)
+    order = steps.packed(steps.asked(rows.patron(lane.library), lane))
+    with pytest.raises(NotOnLoan):
+        check_in(order.lines.get().copy, lane, now)

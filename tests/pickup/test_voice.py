@@ -1,0 +1,232 @@
+"""One call: what is heard, and what the keys do."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.models import Counter
+from notifications import voice
+from notifications.models import Call, Sender
+from pickup import offers
+from pickup.models import Appointment, Visit
+from pickup.voice import COUNTED
+from tests import rows
+from tests.pickup import steps
+
+pytestmark = pytest.mark.django_db(transaction=True)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def point():
+    sender = rows.sender(name_ko="성동도서관", name_en="Seongdong Library")
+    return rows.point(rows.library(sender=sender.key))
+
+
+@pytest.fixture
+def phone():
+    return rows.mobile()
+
+
+@pytest.fixture
+def reader(point, phone):
+    return rows.patron(point.library, number=phone)
+
+
+def offered(point, who, now, *, after=HOUR):
+    """A ready order with a time that begins after so long; the next ones are free."""
+    for n in range(0 if point.slots.exists() else 4):
+        rows.slot(point, now + after + n * HOUR)
+    order = steps.ready(steps.asked(who, point))
+    assert offers.offer_ready(now=now, order_ids=[order.pk]) == 1
+    return steps.again(order)
+
+
+class Line:
+    """Somebody on the telephone: what was heard last, and the keys that answer it."""
+
+    def __init__(self, point, number, now):
+        self.sender = Sender.objects.get(key=point.library.sender)
+        self.number, self.now, self.call_id = number, now, f"CA{rows.serial()}"
+        self.heard = self._ask("", "")
+
+    def _ask(self, step, keys):
+        heard = voice.talk(
+            call_id=self.call_id,
+            from_number=self.number,
+            to_number=self.sender.number,
+            now=self.now,
+            step=step,
+            keys=keys,
+        )
+        assert heard is not None
+        return heard
+
+    def press(self, keys):
+        assert self.heard.keys, "the call has ended"
+        self.heard = self._ask(self.heard.step, keys)
+        return self
+
+    @property
+    def said(self):
+        return " ".join(one.text for one in self.heard.said)
+
+
+def test_whoever_rings_near_the_time_is_checked_in_and_told_so(point, reader, phone, now):
+    order = offered(point, reader, now)
+    line = Line(point, phone, now + HOUR - timedelta(minutes=20))
+    assert line.said == f"신청번호 {' '.join(order.number)}, 도착 접수되었습니다. 다음 차례입니다."
+    assert (line.heard.keys, line.heard.dial) == (0, "")
+    visit = Visit.objects.get()
+    assert (visit.door, visit.state, steps.again(order).visit) == ("call", "waiting", visit)
+    again = Line(point, phone, now + HOUR)
+    assert Visit.objects.count() == 1
+    assert "도착 접수되었습니다" in again.said
+
+
+def test_cars_ahead_are_counted_as_people_say_it(point, phone, now):
+    cars = []
+    for _ in range(3):
+        number = rows.mobile()
+        cars.append((number, offered(point, rows.patron(point.library, number=number), now)))
+    near = now + HOUR - timedelta(minutes=10)
+    heard = [Line(point, number, near + timedelta(seconds=n)).said for n, (number, _order) in enumerate(cars)]
+    assert [COUNTED[n] in said for n, said in enumerate(heard[1:], 1)] == [True, True]
+    assert heard[2].endswith("앞에 두 대 있습니다.")
+
+
+def test_long_before_the_time_a_call_asks_what_is_wanted(point, reader, phone, now):
+    order = offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now)
+    assert "예약 시간은" in line.said
+    assert "1번" in line.said
+    assert not Visit.objects.exists()
+    assert "뵙겠습니다" in line.press("1").said
+    assert steps.again(order).appointment.state == "confirmed"
+    assert line.heard.keys == 0
+
+
+def test_another_time_is_chosen_by_key(point, reader, phone, now):
+    order = offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now).press("2")
+    assert "15시" in line.said or "16시" in line.said or "17시" in line.said
+    line.press("6")
+    changed = steps.again(order).appointment
+    assert changed.state == "confirmed"
+    assert changed.slot.starts_at > order.appointment.slot.starts_at
+    assert Appointment.objects.filter(state="changed").count() == 1
+
+
+def test_a_time_that_has_just_gone_is_offered_anew(point, reader, phone, now):
+    offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now).press("2")
+    taken = int(line.heard.step.split("-")[2])
+    point.slots.filter(pk=taken).update(open=False)
+    line.press("5")
+    assert line.heard.step.startswith("times-")
+    assert str(taken) not in line.heard.step.split("-")[2:]
+
+
+def test_books_are_given_back_by_pressing_twice_and_never_by_one_slip(point, reader, phone, now):
+    order = offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now).press("3")
+    assert steps.again(order).state == "ready"
+    line.press("9")
+    assert steps.again(order).state == "ready"
+    line.press("3").press("3")
+    assert "취소했습니다" in line.said
+    assert steps.again(order).state == "cancelled"
+
+
+def test_whoever_presses_nothing_has_heard_what_they_wanted(point, reader, phone, now):
+    offered(point, reader, now, after=5 * HOUR)
+    assert Line(point, phone, now).press("").heard.keys == 0
+
+
+@pytest.mark.parametrize("number", ["anonymous", "+266696687", "", "02-107", "+822107"])
+def test_withheld_and_relay_numbers_key_in_order_and_telephone(point, reader, phone, now, number):
+    order = offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, number, now)
+    assert {said.language for said in line.heard.said} == {"ko", "en"}
+    line.press(order.number)
+    assert line.heard.step == f"phone-{order.number}"
+    line.press(phone[-4:])
+    assert line.heard.step == f"menu-{order.pk}"
+    line.press("4")
+    assert Visit.objects.get().door == "call"
+
+
+def test_a_stranger_learns_nothing_and_is_slowed(point, reader, phone, now):
+    order = offered(point, reader, now, after=5 * HOUR)
+    other = f"{(int(phone[-4:]) + 1) % 10000:04}"
+    line = Line(point, "", now)
+    for _ in range(10):
+        line.press(order.number).press(other)
+        assert line.heard.step == "number"
+    line.press(order.number).press(phone[-4:])
+    assert (line.heard.keys, Visit.objects.count()) == (0, 0)
+    assert Counter.objects.exists()
+
+
+def test_a_number_of_several_orders_keys_in_which(point, phone, now):
+    family = [rows.patron(point.library, number=phone) for _ in range(2)]
+    first, second = [offered(point, who, now, after=5 * HOUR) for who in family]
+    line = Line(point, phone, now)
+    assert line.heard.step == "number"
+    assert line.press(second.number).heard.step == f"menu-{second.pk}"
+    assert first.pk != second.pk
+
+
+def test_a_known_number_with_nothing_is_told_so(point, reader, phone, now):
+    line = Line(point, phone, now)
+    assert "받으실 책이 없습니다" in line.said
+    assert line.press("").heard.keys == 0
+
+
+def test_a_person_is_reached_at_the_desk_else_calls_back_else_the_number_is_said(point, reader, phone, now):
+    offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now).press("0")
+    assert (line.heard.dial, Call.objects.get().number) == ("", phone)
+    assert "곧 전화드리겠습니다" in line.said
+    assert Line(point, "", now).press("").said.count("02-") >= 1
+    Sender.objects.filter(key=point.library.sender).update(desk="+8221000099")
+    assert Line(point, phone, now).press("0").heard.dial == "+8221000099"
+    assert Call.objects.count() == 1
+
+
+def test_the_wish_to_be_called_back_is_noted_once_a_call(point, reader, phone, now):
+    offered(point, reader, now, after=5 * HOUR)
+    line = Line(point, phone, now)
+    step = line.heard.step
+    for _ in range(3):
+        line._ask(step, "0")
+    assert Call.objects.count() == 1
+
+
+def test_english_is_spoken_to_whoever_reads_english(point, now):
+    number = rows.mobile()
+    reader = rows.patron(point.library, number="")
+    rows.contact(reader, number=number, language="en")
+    order = offered(point, reader, now)
+    line = Line(point, number, now + HOUR)
+    assert line.said.startswith(f"Order {' '.join(order.number)}, you are checked in.")
+
+
+@pytest.mark.parametrize("step", ["menu-", "menu-0", "menu-99999999999999999999", "times-1", "back-x", "zzz", "phone-"])
+def test_a_step_that_nobody_said_harms_nothing(point, reader, phone, now, step):
+    heard = voice.talk(
+        call_id="CA1", from_number=phone, to_number=Sender.objects.get(key=point.library.sender).number, now=now,
+        step=step, keys="3",
+    )  # fmt: skip
+    assert heard is not None
+    assert heard.keys in {0, 4}
+
+
+def test_an_order_of_another_library_is_out_of_reach(point, reader, phone, now):
+    other = rows.point()
+    theirs = steps.ready(steps.asked(rows.patron(other.library), other))
+    line = Line(point, phone, now)
+    line._ask(f"back-{theirs.pk}", "3")
+    assert steps.again(theirs).state == "ready"

@@ -1,0 +1,128 @@
+"""Workers offer times while people choose them: nothing is oversold, and nobody gets two."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.db.models import F
+
+from notifications.models import Message
+from pickup import appointments, offers, slots
+from pickup.models import Appointment, Slot
+from tests import rows
+from tests.pickup import steps
+from tests.races.guards import slowly
+from tests.races.together import together
+
+pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
+BAGS, PEOPLE, WORKERS = 8, 4, 3
+
+
+@pytest.fixture
+def crowd(now):
+    """Eight ready bags without a time, four people who choose one, and two slots with seven places each."""
+    lane = rows.point()
+    times = [rows.slot(lane, now + timedelta(hours=6 + n), capacity=7) for n in range(2)]
+    for _ in range(BAGS):
+        steps.ready(steps.asked(rows.patron(lane.library), lane))
+    choosing = [steps.asked(rows.patron(lane.library), lane) for _ in range(PEOPLE)]
+    return times, choosing
+
+
+def run(crowd, now, *, looked: threading.Event | None = None):
+    times, choosing = crowd
+
+    def offer_or_choose(n):
+        if n < WORKERS:
+            return offers.offer_ready(now=now)
+        if looked is not None:
+            assert looked.wait(20)
+        order = choosing[n - WORKERS]
+        by = rows.patron_actor(order.patron)
+        appointments.promise(order_id=order.pk, slot_id=times[0].pk, by=by, now=now)
+        return 0
+
+    outcome = together(WORKERS + PEOPLE, offer_or_choose, durable=False)
+    counted = {slot.pk: Appointment.objects.filter(slot=slot).count() for slot in times}
+    return outcome, counted
+
+
+def test_workers_and_people_want_the_same_places(crowd, now, monkeypatch):
+    slowly(monkeypatch, offers, "_plan", before=False)
+    outcome, counted = run(crowd, now)
+    assert outcome.refused == []
+    made = sum(outcome.answers)
+    assert made + offers.offer_ready(now=now) == BAGS
+    for slot in Slot.objects.all():
+        assert slot.booked == Appointment.objects.filter(slot=slot).count() <= slot.capacity
+    assert Message.objects.filter(template="offer").count() == BAGS
+    assert sum(counted.values()) == PEOPLE + made
+
+
+LOOKED = threading.Event()
+
+
+def count_then_write(wanted):
+    """What every naive scheduler does: look, then write."""
+    free = {
+        slot.pk: slot.booked + 1
+        for slot in Slot.objects.filter(pk__in=wanted)
+        if slot.booked + wanted[slot.pk].places <= slot.capacity
+    }
+    LOOKED.set()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_sleep(0.5)")
+    for pk in free:
+        Slot.objects.filter(pk=pk).update(booked=F("booked") + wanted[pk].places)
+    return free
+
+
+def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, now, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(slots, "take_many", count_then_write)
+    law = next(c for c in Slot._meta.constraints if c.name == "pickup_slot_never_oversold")
+    with connection.schema_editor() as editor:
+        editor.remove_constraint(Slot, law)
+    try:
+        Slot.objects.update(capacity=F("capacity") - 1)  # six of the eight bags fill the first slot
+        LOOKED.clear()
+        run(crowd, now, looked=LOOKED)
+        assert any(slot.booked > slot.capacity for slot in Slot.objects.all())
+    finally:
+        Appointment.objects.all().update(state="cancelled")
+        Slot.objects.update(booked=0)
+        with connection.schema_editor() as editor:
+            editor.add_constraint(Slot, law)
+
+
+def offer_beside_a_planning_worker(lane, now, monkeypatch):
+    slowly(monkeypatch, offers, "_plan")
+    planned = []
+    plan = offers._plan
+
+    def counted(*args, **kwargs):
+        planned.append(1)
+        return plan(*args, **kwargs)
+
+    monkeypatch.setattr(offers, "_plan", counted)
+    bags = [steps.ready(steps.asked(rows.patron(lane.library), lane)) for _ in range(2)]
+    rows.slot(lane)
+    outcome = together(2, lambda n: offers.offer_ready(now=now, order_ids=[bags[n].pk]), durable=False)
+    return outcome, len(planned)
+
+
+def test_one_worker_plans_a_point_at_a_time_and_the_other_comes_back_later(now, monkeypatch):
+    lane = rows.point()
+    outcome, planned = offer_beside_a_planning_worker(lane, now, monkeypatch)
+    assert (sorted(outcome.answers), planned) == ([0, 1], 1)
+    assert offers.offer_ready(now=now) == 1
+
+
+def test_without_the_lock_of_the_point_both_plan(now, monkeypatch):
+    """The control: correct as well, but each is blind to what the other gives away."""
+    monkeypatch.setattr(offers, "_plans_alone", lambda _point_id: True)
+    outcome, planned = offer_beside_a_planning_worker(rows.point(), now, monkeypatch)
+    assert (sorted(outcome.answers), planned) == ([1, 1], 2)
