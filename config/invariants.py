@@ -51,6 +51,15 @@ LAWS = (
     ),
     Law(
         "I1",
+        "Whoever is told a time of arrival is told one within the slot.",
+        """
+        SELECT a.id AS appointment, a.arrive_at, s.starts_at, s.ends_at FROM pickup_appointment a
+        JOIN pickup_slot s ON s.id = a.slot_id
+        WHERE a.arrive_at < s.starts_at OR a.arrive_at >= s.ends_at
+        """,
+    ),
+    Law(
+        "I1",
         "A promise that is still ahead has an open order to keep it for.",
         """
         SELECT a.id AS appointment, a.state, a.miss_after FROM pickup_appointment a

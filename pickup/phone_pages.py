@@ -24,9 +24,10 @@ from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
 from notifications import phone
-from pickup import bags, orders, queries, readback, slots
-from pickup.forms import CallerForm, PhoneOrderForm
+from pickup import bags, orders, preferences, queries, readback, slots
+from pickup.forms import CallerForm, PhoneOrderForm, TimesForm
 from pickup.models import PointRules
+from pickup.preference_pages import told_by
 from pickup.staff_pages import Desk, at_desk, number_in, show_desk
 from pickup.states import OPEN_ORDER
 
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from lending.models import Contact, Patron, PickupPoint
     from pickup.models import Slot
 
-AT_ORDER = PointRules.Promise.AT_ORDER
+AT_ORDER, WHEN_READY = PointRules.Promise.AT_ORDER, PointRules.Promise.WHEN_READY
 FOUND = 20
 TITLES = 10
 MOST = 20  # books of one call
@@ -82,10 +83,16 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
     initial = {"needs": patron.needs, "needs_note": patron.needs_note, "language": patron.language}
     sent = request.POST if request.method == "POST" else None
     form = PhoneOrderForm(sent, initial=initial, contacts=contacts, needs=patron.Need.choices)
-    status, wrong = form.status, ""
-    if request.method == "POST" and form.is_valid() and point is not None:
+    rules = queries.rules_of(point.pk) if point is not None else None
+    offered = rules is not None and rules.by_appointment and rules.promise == WHEN_READY
+    likes = TimesForm(sent, initial=told_by(patron.pk)) if offered else None
+    valid = form.is_valid() and (likes is None or likes.is_valid())
+    status, wrong = form.status if likes is None else max(form.status, likes.status), ""
+    if request.method == "POST" and valid and point is not None:
         try:
             with once(by, request, key=key_of(request)) as answer:
+                if likes is not None and likes.has_changed():
+                    preferences.note(patron_id=patron.pk, **likes.cleaned_data, by=by, now=desk.now)
                 asked = _ask(form, patron, point, items, by=by, now=desk.now)
                 return answer.redirect(desk.to("phone-said", patron.pk, asked.reservations[0].request))
         except Refusal as refusal:
@@ -93,13 +100,13 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
             status, wrong = refusal.status, refusal.field
     if request.method != "POST":
         access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=by, now=desk.now, needs=bool(patron.what_to_do))
-    rules = queries.rules_of(point.pk) if point is not None else None
     free: list[Slot] = []
     if point is not None and rules is not None and rules.by_appointment and rules.promise == AT_ORDER:
         free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=patron.accessible_place)
     standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
     context = {
         "form": form,
+        "times_form": likes,
         "patron": patron,
         "phones": [
             (contact, phone.display(contact.number, patron.home.region), readback.is_texted(contact))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -20,14 +18,7 @@ from core.refusal import NotFound
 from lending import auth, missing
 from lending import queries as lending_queries
 from lending.pages import key_of, show, signed_in
-from pickup.staff_pages import number_in
-
-if TYPE_CHECKING:
-    from lending.models import Library
-
-
-def _address(library: Library) -> str:
-    return f"{reverse('search-list')}?{urlencode({'library': library.pk})}"
+from pickup.staff_pages import number_in, of_library
 
 
 @signed_in
@@ -40,13 +31,14 @@ def search_list(request: HttpRequest) -> HttpResponse:
     if library is None:
         if request.GET.get("library") or not mine:
             raise NotFound
-        return redirect(_address(mine[0]))
+        return redirect(of_library(request, "search-list", mine[0]))
     today = lending_queries.today(library, now)
     sought = missing.at(library, now=now)
     context = {
         "library": library,
         "libraries": mine,
-        "at_point": f"?library={library.pk}",
+        "at_point": of_library(request, "search-list", library).removeprefix(reverse("search-list")),
+        "to_library": f"?point={point}&library=" if (point := number_in(request, "point")) else "?library=",
         "zone": library.zone,
         "today": today,
         "now": now,
@@ -72,6 +64,6 @@ def act(request: HttpRequest, copy_id: int, what: str) -> HttpResponse:
         raise NotFound
     with once(by, request, key=key_of(request)) as answer:
         verb(copy_id=copy_id, by=by, now=now)
-        response = answer.redirect(_address(copy.at_library))
+        response = answer.redirect(of_library(request, "search-list", copy.at_library))
     messages.success(request, said)
     return response

@@ -27,7 +27,7 @@ from pickup.models import Order
 from pickup.names import whole_number
 
 if TYPE_CHECKING:
-    from lending.models import PickupPoint
+    from lending.models import Library, PickupPoint
 
 P = ParamSpec("P")
 
@@ -55,7 +55,7 @@ class Desk:
             "now": self.now,
             "seen_from": f"{zone} {self.now.isoformat()}",
             "at_point": f"?point={self.point.pk}",
-            "at_library": f"?library={self.point.library_id}",
+            "at_library": f"?point={self.point.pk}&library={self.point.library_id}",
         }
 
     def to(self, name: str, *args: Any, **more: Any) -> str:
@@ -119,6 +119,13 @@ def with_tabs(
         return view(request, *args, **kwargs)
 
     return inner
+
+
+def of_library(request: HttpRequest, name: str, library: Library, **more: int) -> str:
+    """The address of a page of a library; `?point=`, whose tabs stand above it, stays."""
+    point = number_in(request, "point")
+    kept = {"point": point} if point else {}
+    return f"{reverse(name)}?{urlencode({**kept, 'library': library.pk, **more})}"
 
 
 def undo_return_here(desk: Desk, return_id: int) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
-from urllib.parse import urlencode
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -23,7 +22,7 @@ from lending.pages import key_of, show, signed_in
 from lending.states import TransferState
 from pickup import orders, queries
 from pickup.forms import ScanForm
-from pickup.staff_pages import number_in
+from pickup.staff_pages import number_in, of_library
 
 if TYPE_CHECKING:
     from lending.models import Library, Transfer
@@ -39,13 +38,6 @@ class Last:
     held: bool
 
 
-def _address(request: HttpRequest, library: Library, **more: int) -> str:
-    """The page of a library; `?point=`, whose tabs stand above it, stays."""
-    point = number_in(request, "point")
-    kept = {"point": point} if point else {}
-    return f"{reverse('transfers')}?{urlencode({**kept, 'library': library.pk, **more})}"
-
-
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def desk(request: HttpRequest) -> HttpResponse:
@@ -56,14 +48,14 @@ def desk(request: HttpRequest) -> HttpResponse:
     if library is None:
         if request.method == "POST" or request.GET.get("library"):
             raise NotFound
-        return redirect(_address(request, mine[0]))
+        return redirect(of_library(request, "transfers", mine[0]))
     form = ScanForm(request.POST if request.method == "POST" else None)
     status = form.status
     if request.method == "POST" and form.is_valid():
         try:
             with once(by, request, key=key_of(request)) as answer:
                 scanned = transfers.scan(barcode=form.cleaned_data["barcode"], library_id=library.pk, by=by, now=now)
-                response = answer.redirect(_address(request, library, last=scanned.transfer.pk))
+                response = answer.redirect(of_library(request, "transfers", library, last=scanned.transfer.pk))
         except Refusal as refusal:
             form.refuse(refusal)
             status = refusal.status
@@ -74,7 +66,7 @@ def desk(request: HttpRequest) -> HttpResponse:
     context = {
         "library": library,
         "libraries": mine,
-        "at_point": _address(request, library).removeprefix(reverse("transfers")),
+        "at_point": of_library(request, "transfers", library).removeprefix(reverse("transfers")),
         "to_library": f"?point={point}&library=" if (point := number_in(request, "point")) else "?library=",
         "form": form,
         "last": _last(number_in(request, "last"), library) if not form.is_bound else None,
@@ -110,4 +102,4 @@ def gone(request: HttpRequest, transfer_id: int) -> HttpResponse:
         act = transfers.not_found if leaving else transfers.lost
         act(transfer_id=transfer_id, by=by, now=clock.now())
         messages.success(request, _("Noted. Who waits for it keeps the place and gets the next copy."))
-        return answer.redirect(_address(request, library))
+        return answer.redirect(of_library(request, "transfers", library))

@@ -106,6 +106,13 @@ def test_a_promise_to_nobody_is_found() -> None:
 
 
 @pytest.mark.django_db
+def test_a_time_of_arrival_beside_its_slot_is_found() -> None:
+    point = rows.point(rules={"promise": "at_order"})
+    steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)
+    assert breaks("UPDATE pickup_appointment SET arrive_at = arrive_at - interval '1 hour'") == {"I1"}
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize(
     ("sql", "law"),
     [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from datetime import timedelta
+from datetime import time, timedelta
 from uuid import uuid4
 
 import pytest
@@ -15,8 +15,8 @@ from core import clock
 from core.actor import Actor
 from core.models import Access
 from lending.models import Copy, Library, Patron, Reservation
-from pickup import appointments, notes, orders
-from pickup.models import Note, Order
+from pickup import appointments, notes, orders, queries
+from pickup.models import Note, Order, PointRules
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -324,6 +324,17 @@ def test_somebody_else_collects_for_a_caller(place, desk):
     assert (wrong.status_code, "number" in wrong.context["form"].errors) == (400, True)
     order_for(desk, place, patron, title, who="other", name="손자", number="010-0000-0088", language="ko")
     assert Order.objects.get(patron=patron).collector.number == "+821000000088"
+
+
+def test_a_caller_says_when_to_come_where_times_are_offered_later(place, desk):
+    PointRules.objects.filter(point=place).update(promise=PointRules.Promise.WHEN_READY)
+    patron, title = rows.patron(place.library), rows.copy(at=place.library).title
+    half = order_for(desk, place, patron, title, weekdays=["1"], begins="17:00")
+    assert (half.status_code, "ends" in half.context["times_form"].errors) == (400, True)
+    assert not Order.objects.filter(patron=patron).exists()
+    order_for(desk, place, patron, title, weekdays=["1"], begins="17:00", ends="19:00")
+    liked = queries.preferences_of([patron.pk])[patron.pk]
+    assert (Order.objects.filter(patron=patron).exists(), liked.weekdays, liked.ends) == (True, [1], time(19))
 
 
 def test_the_rules_hold_on_the_telephone_too(place, desk):
