@@ -6,9 +6,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from core import live
-from pickup import closing, errors, waits
+from core import clock, live
+from pickup import arrivals, closing, errors, links, waits
 from tests import rows
+from tests.pickup import steps
 from tests.pickup.steps import DESK
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +67,19 @@ def test_everybody_who_watches_hears_of_it():
         verb(point_id=point.pk, by=DESK, now=at(15))
         seen.append(live.versions([topic])[topic])
     assert len(set(seen)) == 3
+
+
+def test_who_is_here_reads_when_it_opens_and_not_how_many_are_before(client):
+    now, point = clock.now(), rows.point()
+    for name in ("first", "second"):
+        order = steps.ready(steps.asked(rows.patron(point.library, name=name), point, now=now), now=now)
+        arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
+    address = f"/o/{links.token_for(order, now=now)}/"
+    assert "앞에 1대" in client.get(address).content.decode()
+    closing.shut(point_id=point.pk, by=DESK, now=now)
+    page = client.get(address).content.decode()
+    assert "지금은 닫혀 있습니다" in page
+    assert "앞에 1대" not in page
 
 
 @pytest.mark.parametrize("verb", [closing.shut, closing.open_again])
