@@ -12,7 +12,12 @@ from dataclasses import dataclass
 from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class Door(StrEnum):
@@ -29,7 +34,7 @@ class Door(StrEnum):
 class Open:
     """The door is open. `needs` is what the library must have first."""
 
-    source: str
+    source: StrOrPromise
     as_of: date
     needs: str = ""
 
@@ -42,7 +47,7 @@ class Closed:
     `by_choice`: it would arrive, but is off unless the library switches it on.
     """
 
-    source: str
+    source: StrOrPromise
     as_of: date
     by_staff: bool = False
     with_gateway: bool = False
@@ -60,7 +65,11 @@ _READ: Final = date(2026, 11, 1)  # state of knowledge, not of a contract: ask t
 TABLE: Final[Mapping[str, Mapping[Door, Cell]]] = MappingProxyType(
     {
         "KR": {
-            Door.REPLY: Closed(f"{_GUIDE}: reported as not supported in South Korea", _READ, with_gateway=True),
+            Door.REPLY: Closed(
+                _("Twilio's guideline for SMS: two-way texts are not supported in South Korea."),
+                _READ,
+                with_gateway=True,
+            ),
             Door.LINK: Closed(
                 "the government tells citizens that texts of public bodies carry no links",
                 date(2025, 1, 1),
@@ -71,7 +80,7 @@ TABLE: Final[Mapping[str, Mapping[Door, Cell]]] = MappingProxyType(
             Door.CALL_OUT: Closed("carriers announce calls from abroad as 국제전화", _READ, by_staff=True),
         },
         "JP": {
-            Door.REPLY: Closed(f"{_GUIDE}, Japan: two-way SMS, none", _READ),
+            Door.REPLY: Closed(_("Twilio's guideline for SMS: two-way texts are not supported in Japan."), _READ),
             Door.LINK: Open(f"{_GUIDE}, Japan", _READ),
             Door.CODE_PAGE: Open(_OWN, _READ),
             Door.CALL_IN: Open(_CALL, _READ),
@@ -91,7 +100,7 @@ TABLE: Final[Mapping[str, Mapping[Door, Cell]]] = MappingProxyType(
 )
 
 # Somewhere else: nothing that only some carriers let through. A web page and a call to us need no carrier's leave.
-_ELSEWHERE = "not looked up for this country: only what needs no carrier's leave"
+_ELSEWHERE = _("Nobody has looked this country up yet: only what needs no carrier's leave is used.")
 DEFAULT: Final[Mapping[Door, Cell]] = MappingProxyType(
     {
         Door.REPLY: Closed(_ELSEWHERE, _READ),

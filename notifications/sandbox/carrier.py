@@ -164,7 +164,7 @@ def reply_shut(*, number: str, sender: Sender) -> str:
     """Why a phone cannot answer this sender, from the country table; "" when it can."""
     if doors.Door.REPLY in queries.open_for(sender.key, number):
         return ""
-    return doors.cell(phone.country(number), doors.Door.REPLY).source
+    return str(doors.cell(phone.country(number), doors.Door.REPLY).source)
 
 
 def post_due(*, now: datetime, limit: int = 50) -> int:

@@ -161,7 +161,7 @@ def test_a_korean_phone_shows_its_texts_and_why_it_cannot_answer(client: Client,
     )
     page = client.get(reverse("sandbox-phone", args=[number]))
     assert b'href="https://x.example.org/o/abc"' in page.content
-    assert "South Korea" in page.content.decode()
+    assert "한국에서는 답장을 받을 수 없습니다" in page.content.decode()
     assert b"<textarea" not in page.content
     client.post(reverse("sandbox-phone", args=[number]), {"body": "1"})
     assert not Text.objects.filter(direction="inbound").exists()
