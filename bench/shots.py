@@ -28,14 +28,14 @@ PAGES: dict[str, list[str]] = {
     "anyone": [
         "/", "/?q=%ED%95%9C%EA%B5%AD", "/?q=", r"/titles/\d+/.*", "/sign-in/", "/sign-in/code/", "/privacy/",
         "/staff/sign-in/", "/code/",
-        "/code/seongdong/", "/now/", "/now/seongdong/", "/now/seongdong/lanes/", "/no-such-page/", "/api/docs/",
+        "/code/seongdong/", "/here/seongdong-lane/", "/now/", "/now/seongdong/", "/now/seongdong/lanes/", "/no-such-page/", "/api/docs/",
         "/sandbox/phones/", r"/sandbox/phones/.+",
     ],
     "patron": [
         "/", "/ask/", "/my/", "/my/orders/", r"/my/orders/\d+/", "/my/settings/", "/my/settings/pin/",
         "/my/settings/devices/", "/my/settings/data/", "/my/settings/numbers/", "/my/settings/numbers/add/",
         "/my/settings/needs/", "/my/settings/times/", "/my/settings/consents/", "/my/settings/texts/",
-        "/my/history/", "/my/settings/standing/",
+        "/my/history/", "/my/settings/standing/", r"/my/reservations/\d+/", "/here/geumho-lane/?bay=3",
     ],
     "asked": ["/my/", "/my/orders/", r"/my/orders/\d+/", r"/my/orders/\d+/time/"],
     "staff": [
@@ -43,7 +43,8 @@ PAGES: dict[str, list[str]] = {
         r"/staff/orders/\d+/slip/.*", "/staff/slips/?point=1&paper=a6", "/staff/lane/?point=1",
         r"/staff/lane/\?point=\d+&visit=\d+", r"/staff/lane/bag/\d+/.*", "/staff/run-sheet/?point=1",
         "/staff/catch-up/?point=1", "/staff/show-card/?point=1", "/staff/show-card/?point=1&language=vi#say-window",
-        "/staff/shelf/?point=1", "/staff/unpack/?point=1", "/staff/returns/?point=1", "/staff/phone-orders/?point=1",
+        "/staff/shelf/?point=1", r"/staff/orders/\d+/messages/.*", "/staff/signs/?point=1&paper=a4&places=1-2",
+        "/staff/unpack/?point=1", "/staff/returns/?point=1", "/staff/phone-orders/?point=1",
         "/staff/phone-orders/1/?point=1&q=%ED%95%9C%EA%B5%AD", "/staff/inbox/?point=1",
         "/staff/overdue/?point=1", "/staff/search-list/",
         "/staff/rehearsal/", "/staff/lane/?point=5", "/staff/transfers/?point=1", "/staff/day-list/?point=1",

@@ -150,6 +150,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SESSION_COOKIE_NAME = "__Host-session" if HTTPS else "session"
 TABLET_COOKIE_NAME = "__Host-tablet" if HTTPS else "tablet"
 DEVICE_COOKIE_NAME = "__Host-device" if HTTPS else "device"
+COLLECTOR_COOKIE_NAME = "__Host-collector" if HTTPS else "collector"
 CSRF_COOKIE_NAME = "__Host-csrf" if HTTPS else "csrf"
 SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_SSL_REDIRECT = HTTPS

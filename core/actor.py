@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
 ActorKind = Literal["anyone", "patron", "collector", "staff", "device", "carrier", "rule"]
-Channel = Literal["web", "api", "text", "call", "link", "code", "desk", "phone", "rule"]
+Channel = Literal["web", "api", "text", "call", "link", "code", "sign", "desk", "phone", "rule"]
 
 
 @dataclass(frozen=True, slots=True)

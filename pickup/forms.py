@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 BIGGEST_ID = 2**63 - 1
 ANYBODY_ELSE = "other"
+MOST_SIGNS = 40  # sheets of one run
 
 _NUMERIC = {"inputmode": "numeric", "autocomplete": "off"}
 _SCAN = {"autocomplete": "off", "autocapitalize": "characters", "spellcheck": "false", "enterkeyhint": "go"}
@@ -176,6 +177,42 @@ def four_digits(typed: str) -> str:
     tidy = typed.strip()
     found = digits(tidy)
     return found if len(found) == 4 and len(tidy) <= 6 else ""
+
+
+class SignForm(CodeForm):
+    """Who stands at a sign: the two numbers of an order, and whether this telephone is known from now on."""
+
+    remember = forms.BooleanField(label=_("Know this phone the next time"), required=False, initial=True)
+
+
+class SignSheetForm(Refusable):
+    """What is printed as signs: the paper, and the numbers of the parking places, one sheet for each."""
+
+    paper = forms.ChoiceField(label=_("Paper"), choices=[("a4", "A4"), ("a3", "A3")], required=False)
+    places = forms.CharField(
+        label=_("Numbers of the parking places"),
+        help_text=_("Such as 1-8, or A1 A2 A3. Each gets a sheet; empty: one sheet for all."),
+        max_length=200,
+        required=False,
+    )
+
+    def clean_paper(self) -> str:
+        """A4 unless said."""
+        return self.cleaned_data["paper"] or "a4"
+
+    def clean_places(self) -> list[str]:
+        """The places one by one, in their order: `1-3 B` is 1, 2, 3 and B."""
+        found: list[str] = []
+        for word in self.cleaned_data["places"].replace(",", " ").split():
+            first, dash, last = word.partition("-")
+            if dash and first.isascii() and last.isascii() and first.isdigit() and last.isdigit():
+                found += [str(number) for number in range(int(first), min(int(last), int(first) + MOST_SIGNS) + 1)]
+            else:
+                found.append(word[:10])
+        found = list(dict.fromkeys(found))
+        if len(found) > MOST_SIGNS:
+            raise forms.ValidationError(_("These are too many sheets for one run. Please print them in parts."))
+        return found
 
 
 class ScanForm(Refusable):

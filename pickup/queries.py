@@ -150,6 +150,12 @@ def collector_of(order: Order) -> Contact | None:
     return collectors_of([order]).get(order.pk)
 
 
+def collected_by(contact_id: int) -> QuerySet[Order]:
+    """The open orders that name this contact as the collector, and the unnamed of a patron whose own number it is."""
+    own = Q(collector=None, patron__contacts=contact_id, patron__contacts__own=True)
+    return orders(state__in=OPEN_ORDER).filter(Q(collector=contact_id) | own).order_by("id")
+
+
 def cars_ahead(visits: Iterable[Visit]) -> dict[int, int]:
     """How many cars are called before each of these visits, by its id; 0 for one that is called. One query."""
     asked = list(visits)

@@ -1,0 +1,190 @@
+"""The sign at a pickup place: what its code opens on a telephone, and the sheets to print.
+
+Whoever scans it is known by being signed in, or by order number and telephone once: then the telephone is remembered,
+and from then on it is one tap. The address is on paper, so it stays.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from core import clock
+from core.actor import Actor
+from core.once import once
+from core.refusal import Refusal
+from lending import queries as lending_queries
+from lending.pages import address_of, key_of, show
+from pickup import arrivals, codes, links, queries, waits
+from pickup.errors import OrderNotFound
+from pickup.forms import SignForm, SignSheetForm
+from pickup.models import Order, Visit
+from pickup.staff_pages import Desk, at_desk, show_desk
+from pickup.states import HERE, OPEN_ORDER
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from core.actor import Channel
+    from lending.models import PickupPoint
+
+SIGN: Channel = "sign"
+REMEMBERED = timedelta(days=90)
+PURPOSES = (Visit.Purpose.RETURN, Visit.Purpose.ASK)  # of a patron who has nothing to collect
+LONGEST_BAY = 10
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def here(request: HttpRequest, code: str) -> HttpResponse:
+    """I am here, said by scanning the sign of a pickup place; `?bay=` is the parking place that the sign stands at."""
+    point = queries.points(code=code, open=True).first()
+    if point is None:
+        return redirect("now")
+    now, bay = clock.now(), request.GET.get("bay", "")[:LONGEST_BAY]
+    patron, contact_id = _patron(request), _remembered(request)
+    if "forget" in request.POST:
+        response = redirect(request.get_full_path())
+        response.delete_cookie(settings.COLLECTOR_COOKIE_NAME)
+        return response
+    bags = list(_bags(patron, contact_id))
+    mine = next((order for order in bags if order.point_id == point.pk), None)
+    asked_by_code = request.method == "POST" and "number" in request.POST
+    form = SignForm(request.POST if asked_by_code else None)
+    status = form.status
+    try:
+        if asked_by_code and form.is_valid():
+            mine = _named(request, point, form, now=now)
+            if mine.point_id != point.pk:
+                bags = [mine]
+            else:
+                return _arrived(request, point, mine, bay=bay, remember=form.cleaned_data["remember"], now=now)
+        elif request.method == "POST" and not asked_by_code:
+            if mine is not None:
+                return _arrived(request, point, mine, bay=bay, patron=patron, now=now)
+            if patron is not None and request.POST.get("purpose") in PURPOSES:
+                return _without_bag(request, point, patron, bay=bay, now=now)
+            raise OrderNotFound(field="order")
+    except Refusal as refusal:
+        form.refuse(refusal) if asked_by_code else messages.error(request, str(refusal))
+        status = refusal.status
+    context = {
+        "point": point,
+        "library": point.library,
+        "bay": bay,
+        "mine": mine if mine is not None and mine.point_id == point.pk else None,
+        "elsewhere": [order for order in bags if order.point_id != point.pk],
+        "patron": patron is not None,
+        "remembered": contact_id is not None and patron is None,
+        "visit": _visit(point, patron),
+        "form": form,
+        "load": waits.now_at(point_id=point.pk, now=now),
+        "now": now,
+    }
+    return show(request, "pickup/sign.html", context, status=status)
+
+
+def _patron(request: HttpRequest) -> Actor | None:
+    by = Actor.of(request)
+    return Actor("patron", by.id, SIGN) if by.kind == "patron" else None
+
+
+def _remembered(request: HttpRequest) -> int | None:
+    """The contact to whom this telephone belongs, if somebody has said so at a sign."""
+    kept = request.get_signed_cookie(
+        settings.COLLECTOR_COOKIE_NAME, default="", salt=SIGN, max_age=int(REMEMBERED.total_seconds())
+    )
+    return int(kept) if kept else None
+
+
+def _bags(patron: Actor | None, contact_id: int | None) -> Iterable[Order]:
+    if patron is not None and patron.id is not None:
+        return queries.orders_of(patron.id).filter(state__in=OPEN_ORDER)
+    return queries.collected_by(contact_id) if contact_id is not None else ()
+
+
+def _named(request: HttpRequest, point: PickupPoint, form: SignForm, *, now: datetime) -> Order:
+    """The order of these numbers, here or at another library of the programme: then it is said which."""
+    told = {name: form.cleaned_data[name] for name in ("number", "last_four")}
+    try:
+        return links.by_code(library_code=point.library.code, address=address_of(request), now=now, **told)
+    except OrderNotFound:
+        others = lending_queries.points().filter(library__programme=point.library.programme_id)
+        codes_of = set(others.exclude(library=point.library_id).values_list("library__code", flat=True))
+        return links.by_keys(library_codes=codes_of, now=now, **told)
+
+
+def _arrived(
+    request: HttpRequest,
+    point: PickupPoint,
+    order: Order,
+    *,
+    bay: str,
+    now: datetime,
+    patron: Actor | None = None,
+    remember: bool = False,
+) -> HttpResponse:
+    """Note the car, and show how many are before it."""
+    by = patron or Actor("collector", order.pk, SIGN)
+    to = reverse("my-order", args=[order.pk]) if patron else reverse("link", args=[links.token_for(order, now=now)])
+    with once(by, request, key=key_of(request)) as answer:
+        arrivals.arrive(point_id=point.pk, order_id=order.pk, bay=bay, by=by, now=now)
+        messages.success(request, _("We know that you are here."))
+        response = answer.redirect(to)
+    contact = queries.collector_of(order) if remember else None
+    if contact is not None:
+        response.set_signed_cookie(
+            settings.COLLECTOR_COOKIE_NAME,
+            str(contact.pk),
+            salt=SIGN,
+            max_age=REMEMBERED,
+            secure=settings.SESSION_COOKIE_SECURE,
+            httponly=True,
+            samesite="Lax",
+        )
+    return response
+
+
+def _without_bag(request: HttpRequest, point: PickupPoint, patron: Actor, *, bay: str, now: datetime) -> HttpResponse:
+    with once(patron, request, key=key_of(request)) as answer:
+        purpose = request.POST["purpose"]
+        arrivals.arrive(point_id=point.pk, patron_id=patron.id, purpose=purpose, bay=bay, by=patron, now=now)
+        messages.success(request, _("We know that you are here."))
+        return answer.redirect(request.get_full_path())
+
+
+def _visit(point: PickupPoint, patron: Actor | None) -> Visit | None:
+    """The car of a patron who is here already."""
+    if patron is None:
+        return None
+    return Visit.objects.filter(point=point, patron=patron.id, state__in=HERE).select_related("lane").first()
+
+
+@at_desk
+@require_safe
+def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """The signs to print: for the place, or one for each parking place. Made from the settings, in both languages."""
+    form = SignSheetForm(request.GET if "paper" in request.GET else None)
+    told = form.cleaned_data if form.is_bound and form.is_valid() else {"paper": "a4", "places": []}
+    address = settings.PUBLIC_BASE_URL + reverse("here", args=[desk.point.code])
+    sheets = [
+        {"bay": bay, "qr": codes.qr(f"{address}?bay={bay}" if bay else address)} for bay in told["places"] or [""]
+    ]
+    context = {
+        "form": form,
+        "sheets": sheets,
+        "paper": told["paper"],
+        "address": address,
+        "drives": desk.point.layout in {"file", "bays"},
+    }
+    return show_desk(request, desk, "pickup/staff/signs.html", context, status=form.status)

@@ -1,0 +1,152 @@
+"""The sign at a pickup place: one tap for who is known, two numbers once for who is not, and what is printed."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+
+from core import clock
+from pickup.models import Order, Visit
+from tests import rows
+from tests.pickup import steps
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NUMBER = "+821000004721"
+
+
+@pytest.fixture
+def place():
+    """A drive lane of a library."""
+    return rows.point()
+
+
+@pytest.fixture
+def patron(place):
+    """A patron with a PIN and one number."""
+    return rows.patron(place.library, pin=rows.PIN, number=NUMBER)
+
+
+@pytest.fixture
+def order(patron, place):
+    """A ready bag of that patron."""
+    now = clock.now()
+    return steps.ready(steps.asked(patron, place, now=now), now=now)
+
+
+def phone(patron=None) -> Client:
+    client = Client(headers={"accept-language": "en"})
+    if patron is not None:
+        client.post("/sign-in/", {"card_number": patron.card_number, "pin": rows.PIN})
+    return client
+
+
+def key() -> dict[str, str]:
+    return {"key": uuid4().hex}
+
+
+def numbers(order: Order, **more: str) -> dict[str, str]:
+    return {**key(), "number": order.shown, "last_four": "4721", **more}
+
+
+def test_who_is_signed_in_is_here_with_one_tap(place, patron, order):
+    client, address = phone(patron), f"/here/{place.code}/"
+    assert client.get(address).context["mine"] == order
+    assert not Visit.objects.exists()  # looking is not arriving
+    again = key()
+    for _ in range(2):
+        assert client.post(address, again).headers["location"] == f"/my/orders/{order.pk}/"
+    visit = Visit.objects.get()
+    assert (visit.door, visit.patron, visit.orders.get()) == ("sign", patron, order)
+
+
+def test_the_place_of_the_sign_is_where_the_car_stands(patron, place, order):
+    place.layout = "bays"
+    place.save()
+    phone(patron).post(f"/here/{place.code}/?bay=A3", key())
+    assert Visit.objects.get().bay == "A3"
+
+
+def test_two_numbers_once_and_then_the_telephone_is_known(place, patron, order):
+    client, address = phone(), f"/here/{place.code}/"
+    assert client.get(address).context["mine"] is None
+    assert client.post(address, numbers(order, remember="on")).headers["location"].startswith("/o/")
+    assert Visit.objects.get().orders.get() == order
+    Order.objects.update(visit=None)
+    Visit.objects.all().delete()
+    page = client.get(address)
+    assert (page.context["mine"], page.context["remembered"]) == (order, True)
+    assert patron.name not in page.content.decode()
+    client.post(address, key())
+    assert Visit.objects.get().orders.get() == order
+
+
+def test_a_telephone_is_only_known_when_it_is_wanted_and_can_be_forgotten(place, order):
+    client, address = phone(), f"/here/{place.code}/"
+    client.post(address, numbers(order))
+    assert client.get(address).context["remembered"] is False
+    client.post(address, numbers(order, remember="on"))
+    assert client.get(address).context["remembered"] is True
+    client.post(address, {"forget": "1"})
+    assert client.get(address).context["remembered"] is False
+
+
+@pytest.mark.parametrize("kept", ["7", "7:abc", "x" * 300])
+def test_a_telephone_that_makes_itself_known_is_nobody(place, order, kept, settings):
+    client = phone()
+    client.cookies[settings.COLLECTOR_COOKIE_NAME] = kept
+    assert client.get(f"/here/{place.code}/").context["mine"] is None
+
+
+def test_at_the_wrong_place_it_is_said_which_is_right(place, patron, order):
+    other = rows.point(place.library)
+    branch = rows.point(rows.library(programme=place.library.programme))
+    for wrong in (other, branch):
+        for client, sent in ((phone(patron), None), (phone(), numbers(order))):
+            address = f"/here/{wrong.code}/"
+            page = client.get(address) if sent is None else client.post(address, sent)
+            assert page.context["elsewhere"] == [order], (wrong, sent)
+            assert str(place) in page.content.decode()
+    assert not Visit.objects.exists()
+
+
+@pytest.mark.parametrize("wrong", [{"last_four": "9999"}, {"number": "00-00"}, {"number": "x"}, {"number": ""}])
+def test_numbers_that_do_not_fit_note_nobody(place, order, wrong):
+    page = phone().post(f"/here/{place.code}/", numbers(order, **wrong))
+    assert page.status_code in {400, 404}
+    assert page.context["form"].errors
+    assert not Visit.objects.exists()
+
+
+def test_who_has_nothing_to_collect_may_bring_back_or_ask(place, patron):
+    client, address = phone(patron), f"/here/{place.code}/"
+    assert client.post(address, key()).status_code == 404
+    assert client.post(address, {**key(), "purpose": "collect"}).status_code == 404
+    client.post(address, {**key(), "purpose": "return"})
+    visit = Visit.objects.get()
+    assert (visit.purpose, visit.patron, client.get(address).context["visit"]) == ("return", patron, visit)
+
+
+def test_a_stranger_without_numbers_notes_nobody(place):
+    assert phone().post(f"/here/{place.code}/", {**key(), "purpose": "return"}).status_code == 404
+    assert not Visit.objects.exists()
+
+
+def test_a_sign_of_nowhere_leads_to_all_places():
+    assert phone().get("/here/nowhere/").headers["location"] == "/now/"
+
+
+def test_signs_are_printed_from_the_settings(place, settings):
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(place.library))
+    one = desk.get(f"/staff/signs/?point={place.pk}").content.decode()
+    assert f"{settings.PUBLIC_BASE_URL}/here/{place.code}/" in one
+    assert place.library.phone in one
+    assert "정차 후" in one
+    many = desk.get(f"/staff/signs/?point={place.pk}&paper=a3&places=1-3+A1,A1")
+    assert [sheet["bay"] for sheet in many.context["sheets"]] == ["1", "2", "3", "A1"]
+    assert len({sheet["qr"] for sheet in many.context["sheets"]}) == 4
+    assert desk.get(f"/staff/signs/?point={place.pk}&paper=a4&places=1-99").status_code == 400
+    assert desk.get(f"/staff/signs/?point={place.pk}&paper=a5").status_code == 400
