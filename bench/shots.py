@@ -28,7 +28,8 @@ PAGES: dict[str, list[str]] = {
     "anyone": [
         "/", "/?q=%ED%95%9C%EA%B5%AD", "/?q=", r"/titles/\d+/.*", "/sign-in/", "/sign-in/code/", "/privacy/",
         "/staff/sign-in/", "/code/",
-        "/code/seongdong/", "/here/seongdong-lane/", "/now/", "/now/seongdong/", "/now/seongdong/lanes/", "/no-such-page/", "/api/docs/",
+        "/code/seongdong/", "/here/seongdong-lane/",
+        "/now/", "/now/seongdong/", "/now/seongdong/lanes/", "/no-such-page/", "/api/docs/",
         "/sandbox/phones/", r"/sandbox/phones/.+",
     ],
     "patron": [
@@ -44,6 +45,7 @@ PAGES: dict[str, list[str]] = {
         r"/staff/lane/\?point=\d+&visit=\d+", r"/staff/lane/bag/\d+/.*", "/staff/run-sheet/?point=1",
         "/staff/catch-up/?point=1", "/staff/show-card/?point=1", "/staff/show-card/?point=1&language=vi#say-window",
         "/staff/shelf/?point=1", r"/staff/orders/\d+/messages/.*", "/staff/signs/?point=1&paper=a4&places=1-2",
+        "/staff/statistics/?point=1",
         "/staff/unpack/?point=1", "/staff/returns/?point=1", "/staff/phone-orders/?point=1",
         "/staff/phone-orders/1/?point=1&q=%ED%95%9C%EA%B5%AD", "/staff/inbox/?point=1",
         "/staff/overdue/?point=1", "/staff/search-list/",

@@ -15,7 +15,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import plates, queries
+from pickup import plates, queries, waits
 from pickup.errors import AlreadyHandedOver, NoOpenOrder, OrderNotFound, PointNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -155,6 +155,7 @@ def _one_visit(
                     door=by.channel,
                     arrived_at=now,
                     queued_at=now,
+                    expected_seconds=waits.expected_seconds(point_id=point_id, now=now),
                 )
                 if not _tie(bags, visit):
                     raise _OtherVisit

@@ -68,6 +68,12 @@ def at_points(points: Sequence[PickupPoint], *, now: datetime) -> list[Waiting]:
     return [facts.load(point) for point in points]
 
 
+def expected_seconds(*, point_id: int, now: datetime) -> int | None:
+    """What somebody who comes now will wait until called, as everybody is told it; None while it is closed."""
+    load = now_at(point_id=point_id, now=now)
+    return None if load.closed or load.expected_minutes is None else 60 * load.expected_minutes
+
+
 def ahead_of(visit: Visit) -> int:
     """How many cars are called before this one, as the queue stands; 0 once it is called."""
     if visit.state != VisitState.WAITING:

@@ -51,6 +51,9 @@ class Visit(Moving):
     door = models.CharField(max_length=10, help_text=_("the channel of the arrival"))
     arrived_at = models.DateTimeField()
     queued_at = models.DateTimeField(help_text=_("the place in the queue: the arrival, until somebody moves the car"))
+    expected_seconds = models.PositiveIntegerField(
+        null=True, blank=True, help_text=_("the wait that was told on arrival; null where none was")
+    )
     first = models.BooleanField(default=False, help_text=_("goes before all others: an undone hand-over"))
     called_at = models.DateTimeField(null=True, blank=True)
     called_by = models.CharField(max_length=40, blank=True)

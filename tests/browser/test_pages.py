@@ -183,6 +183,7 @@ PAGES: dict[str, list[Address]] = {
         "/staff/pull-list/?point=1&for=none",
         "/staff/slips/?point=1&paper=a6&card=1",
         "/staff/signs/?point=1&paper=a4&places=1-2",
+        "/staff/statistics/?point=1",
         "/staff/shelf/?point=1",
         "/staff/shelf/?point=1&number=0000",
         "/staff/unpack/?point=1",

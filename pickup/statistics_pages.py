@@ -1,0 +1,96 @@
+"""The numbers of a month for the people who work there, as charts; and as an open file that names nobody."""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import dataclass
+from datetime import date
+from io import StringIO
+from typing import TYPE_CHECKING
+
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_safe
+
+from core.refusal import NotFound
+from pickup import statistics
+from pickup.staff_pages import Desk, at_desk, show_desk
+from pickup.statistics import Figures
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from django_stubs_ext import StrOrPromise
+
+DOORS: Mapping[str, StrOrPromise] = {
+    "web": _("their own pages"),
+    "link": _("the link of a text"),
+    "code": _("order number"),
+    "sign": _("the sign at the lane"),
+    "text": _("a text"),
+    "call": _("a call"),
+    "phone": _("a call to the desk"),
+    "desk": _("noted at the window"),
+    "api": _("a camera or another program"),
+    "rule": _("noted afterwards"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A line of a chart: what, how many, and its length of a hundred."""
+
+    label: StrOrPromise
+    count: int
+    length: int
+
+
+@at_desk
+@require_safe
+def month(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """A month (`?month=2026-11`, else this one) of every pickup place of the library."""
+    library = desk.point.library
+    months = statistics.months(library, now=desk.now)
+    chosen = next((one for one in months if f"{one:%Y-%m}" == request.GET.get("month")), months[0])
+    figures = statistics.of_month(library, chosen, now=desk.now)
+    context = {
+        "library": library,
+        "months": months[:24],
+        "month": chosen,
+        "figures": [(one, _doors(one), _hours(one)) for one in figures if one.cars or one.kept or one.missed],
+        "minutes": statistics.NEAR // 60,
+    }
+    return show_desk(request, desk, "pickup/staff/statistics.html", context)
+
+
+@at_desk
+@require_safe
+def open_file(request: HttpRequest, desk: Desk, month: str) -> HttpResponse:
+    """The same as CSV (UTF-8 with a mark, so that spreadsheets read Hangul): place, measure, of what, number."""
+    library = desk.point.library
+    chosen = next((one for one in statistics.months(library, now=desk.now) if f"{one:%Y-%m}" == month), None)
+    if chosen is None:
+        raise NotFound
+    text = table(library.code, chosen, statistics.of_month(library, chosen, now=desk.now))
+    response = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{library.code}-{chosen:%Y-%m}.csv"'
+    return response
+
+
+def table(library: str, first: date, figures: Sequence[Figures]) -> str:
+    """The open file of a month; words and order of its columns stay."""
+    written = StringIO()
+    out = csv.writer(written)
+    out.writerow(["library", "month", "pickup_point", "measure", "of", "value"])
+    for one in figures:
+        out.writerows([library, f"{first:%Y-%m}", one.point.code, *row] for row in one.rows())
+    return written.getvalue()
+
+
+def _doors(one: Figures) -> list[Bar]:
+    most = max(one.doors.values(), default=0)
+    return [Bar(DOORS.get(door, door), count, round(100 * count / most)) for door, count in one.doors.items()]
+
+
+def _hours(one: Figures) -> list[Bar]:
+    return [Bar(f"{hour.hour:02}:00", hour.share, hour.share) for hour in one.hours]
