@@ -16,7 +16,7 @@ from core import live
 from core.actor import Actor
 from core.refusal import BadInput
 from pickup import plates, queries, waits
-from pickup.errors import AlreadyHandedOver, NoOpenOrder, OrderNotFound, PointNotFound
+from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound, PointNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
 
@@ -42,9 +42,11 @@ def arrive(
     car, as far as `by` may say (see `queries.party_of`), is tied to the visit, packed or not.
     A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
     stranger's car gets a visit of their own, without the plate.
-    Staff and devices may note a car without any order. Refuses people who come to collect and have no open order
-    (`no_open_order`), an order that was handed over (`already_handed_over`, with when), one of another point or of
-    somebody else (`unknown_order`), and what cannot be read (`invalid`, with the field).
+    Staff and devices may note a car without any order; where the plate was said with the orders of one car alone, these
+    are tied to it. While it is closed for long yet a device sees cars that park or pass (`closed_now`).
+    Refuses people who come to collect and have no open order (`no_open_order`), an order that was handed over
+    (`already_handed_over`, with when), one of another point or of somebody else (`unknown_order`), and what cannot be
+    read (`invalid`, with the field).
     """
     if purpose not in Visit.Purpose.values:
         raise BadInput(field="purpose", known=Visit.Purpose.values)
@@ -53,7 +55,11 @@ def arrive(
         raise PointNotFound(field="pickup_point")
     if by.kind == "collector" and order_id is None:
         order_id = by.id
+    if by.kind == "device" and waits.is_night(load := waits.now_at(point_id=point_id, now=now), now=now):
+        raise ClosedNow(next_open=load.next_open.isoformat() if load.next_open is not None else None)
     order = _asked_for(order_id, point_id, by) if order_id is not None else None
+    if plate and order is None and patron_id is None and by.kind in {"staff", "device"}:
+        order = _of_plate(point_id, plate)
     if by.kind == "patron":
         patron_id = by.id
     elif order is not None:
@@ -97,6 +103,13 @@ def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
     if order.state not in OPEN_ORDER:
         raise NoOpenOrder(order=order.pk, state=order.state)
     return order
+
+
+def _of_plate(point_id: int, plate: str) -> Order | None:
+    """The open order that said this plate when it was made; None where strangers said the same one."""
+    said = list(queries.open_orders(point_id).filter(plate=plate).order_by("pk"))
+    together = {order.pk for order in queries.party_of(said[0])} if said else set()
+    return said[0] if said and {order.pk for order in said} <= together else None
 
 
 def may_collect(order: Order, by: Actor) -> bool:

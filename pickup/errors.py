@@ -75,6 +75,13 @@ class NoOpenOrder(Refusal):
     sentence = _("There is no order to collect here.")
 
 
+class ClosedNow(Refusal):
+    """Nobody stands at the window for long yet; `next_open` (UTC) is when somebody does, null when none is planned."""
+
+    code = "closed_now"
+    sentence = _("It is closed now.")
+
+
 class StillToPack(Refusal):
     """`barcodes` are the copies that nobody has packed or reported missing."""
 

@@ -30,7 +30,6 @@ from pickup.states import AppointmentState, OrderState
 FIRST_CHOICE = 5
 TIMES_OFFERED = 3  # that many fit into a short text
 MOST_CHOICES = 5  # 5 to 9
-OPENS_SOON = timedelta(hours=1)  # so long before it opens people may stand in line
 _DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
 
 
@@ -147,7 +146,7 @@ def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Repl
 def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
     """Note that somebody has come for an order; where it is closed for long yet, only say when it opens."""
     load = waits.now_at(point_id=order.point_id, now=now)
-    if load.closed and load.next_open is not None and load.next_open - now > OPENS_SOON:
+    if waits.is_night(load, now=now) and load.next_open is not None:
         return load.next_open
     visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
     packed = queries.orders(visit=visit, state=OrderState.READY).exists()

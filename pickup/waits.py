@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from lending.calendar import Calendar
     from lending.models import PickupPoint
 
+OPENS_SOON = timedelta(hours=1)
+"""So long before it opens people may stand in line."""
 LOOK_BACK = 20  # served cars that tell how long one takes
 ENOUGH = 5  # fewer than that tell nothing
 LOOK_AHEAD = 15  # days in which the next opening is sought
@@ -66,6 +68,11 @@ def at_points(points: Sequence[PickupPoint], *, now: datetime) -> list[Waiting]:
     """The load of each of these points (with their library), in their order; the same few queries for any number."""
     facts = _Facts(points, now=now)
     return [facts.load(point) for point in points]
+
+
+def is_night(load: Waiting, *, now: datetime) -> bool:
+    """Whether a place is closed and does not open soon: who passes now does not come to wait."""
+    return load.closed and (load.next_open is None or load.next_open - now > OPENS_SOON)
 
 
 def expected_seconds(*, point_id: int, now: datetime) -> int | None:

@@ -149,6 +149,34 @@ def test_the_camera_sees_the_car_before_its_driver_speaks(point, reader, now):
     assert steps.again(order).visit_id == seen.pk
 
 
+def test_the_camera_knows_the_bag_by_the_plate_that_was_said_with_the_order(point, one_lane, reader, now):
+    order = steps.ready(steps.asked(reader, point, plate="12가 3456"))
+    visit = arrivals.arrive(point_id=point.pk, plate="１２가3456", by=CAMERA, now=now)
+    assert (visit.patron_id, steps.again(order).visit_id) == (reader.pk, visit.pk)
+    assert [called.pk for called in lane.call_next(point_id=point.pk, by=DESK, now=now)] == [visit.pk]
+
+
+def test_a_plate_that_two_strangers_said_is_nobodys(point, now):
+    for _ in range(2):
+        steps.ready(steps.asked(rows.patron(point.library), point, plate="12가3456"))
+    visit = arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now)
+    assert (visit.patron_id, visit.orders.count()) == (None, 0)
+
+
+def test_at_night_the_camera_sees_cars_that_park_and_staff_still_note_one(point, reader, now):
+    rows.window(point)  # from 16:00 to 17:00
+    steps.ready(steps.asked(reader, point, plate="12가3456"))
+    night = now.replace(hour=14)  # 23:00 in Seoul
+    for sent in ({"plate": "12가3456"}, {"patron_id": reader.pk}):
+        with pytest.raises(errors.ClosedNow) as refused:
+            arrivals.arrive(point_id=point.pk, by=CAMERA, now=night, **sent)
+        assert refused.value.facts["next_open"] is not None
+    assert not Visit.objects.exists()
+    soon = now.replace(hour=6, minute=20)  # 15:20, when people already stand in line
+    seen = arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=soon)
+    assert arrivals.arrive(point_id=point.pk, plate="12가3456", by=DESK, now=night).pk == seen.pk
+
+
 def test_a_plate_is_here_once(point, now):
     first = arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now)
     assert arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now).pk == first.pk
