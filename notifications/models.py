@@ -72,6 +72,7 @@ class Message(Moving):
 
     sender = models.ForeignKey(Sender, on_delete=models.PROTECT, related_name="messages")
     to = models.CharField(max_length=16)
+    mail = models.EmailField(blank=True, help_text=_("it goes to this address, since the number takes no texts"))
     language = models.CharField(max_length=5)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     template = models.CharField(max_length=40)

@@ -48,6 +48,7 @@ class Text:
     generation: int = 1
     may_text: bool = True
     may_call: bool = True
+    mail: str = ""
     practice: bool = False
 
     @property
@@ -61,7 +62,8 @@ def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call |
 
     `to` is E.164, `about` an opaque tie (`order:42`), `values` fill the sentence `template`. The same `dedup_key` and
     `generation` again give back what is there. A number that takes no texts (landline, opted out, `may_text` off)
-    becomes a call with the same sentence when `may_call`, else None; an answer or a code is never called. Notices and
+    becomes a mail where `mail` gives an address and mails are set up, else a call with the same sentence when
+    `may_call`, else None; an answer or a code is never called, and a mail that cannot be delivered is. Notices and
     reminders wait out the sender's quiet hours; where that would be too late (`not_after`, 24 hours by default), or
     where the text has not left by then, staff call instead, until `call_until` (`not_after` unless given). What is said
     for `practice`, in a rehearsal, reaches the phones of the sandbox alone: where there are none it is suppressed here,
@@ -97,9 +99,12 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
         hidden = text.practice and not transports.stay_here()
         too_late = columns["not_before"] >= columns["not_after"]
         may_call = bool(columns["may_call"])
+        texted = text.may_text and text.to in able
         if hidden:
             kept_back.append(this)
-        elif not text.may_text or text.to not in able or (too_late and may_call):
+        elif _by_mail(text) and not texted and not (too_late and may_call):
+            columns |= {"mail": text.mail, "segments": 0}
+        elif not texted or (too_late and may_call):
             said[this] = _call_instead(text, columns, now=now, by=by)
             continue
         new[this] = columns
@@ -135,6 +140,11 @@ def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
         "may_call": text.may_call and kind not in {Kind.ANSWER, Kind.CODE},
         "segments": encoding.segments(body),
     }
+
+
+def _by_mail(text: Text) -> bool:
+    """Whether this may go by mail. What proves whose a number is does not, and a rehearsal reaches no mailbox."""
+    return bool(text.mail) and text.kind != Kind.CODE and not text.practice and transports.mail() is not None
 
 
 def _call_instead(text: Text, columns: Mapping[str, Any], *, now: datetime, by: Actor) -> Call | None:
@@ -247,7 +257,7 @@ def repeat(*, message_id: int, now: datetime, by: Actor) -> Message:
         why = "over"
     elif latest.state == MessageState.SUPPRESSED and latest.why != "opted_out":
         why = "replaced"
-    elif not takes_texts(message.to):
+    elif not message.mail and not takes_texts(message.to):
         why = "opted_out"
     if why:
         raise TextNotRepeated(why=why)
@@ -276,6 +286,7 @@ def _next_generation(message: Message, *, not_before: datetime, now: datetime, b
         by=by,
         sender=message.sender,
         to=message.to,
+        mail=message.mail,
         language=message.language,
         kind=message.kind,
         template=message.template,
