@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from core import nudge
 from core.actor import RULE, Actor
 from core.among import Among
-from notifications import calls, consent, encoding, phone, quiet, transports, wording
+from notifications import calls, consent, encoding, phone, queries, quiet, transports, wording, words
 from notifications.errors import TextNotRepeated, UnknownMessage, UnknownSender
 from notifications.models import Call, Kind, Message, Sender
 from notifications.states import OPEN_CALL, CallState, MessageState
@@ -84,6 +84,7 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     listed = {row.dedup_key: row for row in Call.objects.filter(Among("dedup_key", keys, "varchar"))}
     houses = {row.key: row for row in Sender.objects.filter(key__in={text.sender for text in texts})}
     able = _taking_texts({text.to for text in texts})
+    own = words.own([house.pk for house in houses.values()], {text.template for text in texts})
     new: dict[tuple[str, int], dict[str, Any]] = {}
     kept_back: list[tuple[str, int]] = []
     for text in texts:
@@ -95,11 +96,11 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
             continue
         if text.sender not in houses:
             raise UnknownSender(sender=text.sender)
-        columns = _columns(text, houses[text.sender], now=now)
+        columns = _columns(text, houses[text.sender], own, now=now)
         hidden = text.practice and not transports.stay_here()
         too_late = columns["not_before"] >= columns["not_after"]
         may_call = bool(columns["may_call"])
-        texted = text.may_text and text.to in able
+        texted = text.may_text and text.to in able and _goes_to(houses[text.sender], text.to)
         if hidden:
             kept_back.append(this)
         elif _by_mail(text) and not texted and not (too_late and may_call):
@@ -118,10 +119,11 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     return [said[text.key, text.generation] for text in texts]
 
 
-def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
+def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dict[str, Any]:
     """The row of a text."""
     kind = Kind(text.kind)
-    body = wording.render(key=text.template, language=text.language, values=text.values)
+    said = own.get((house.pk, text.template, wording.tongue(text.language)), "")
+    body = wording.render(key=text.template, language=text.language, values=text.values, own=said)
     wanted = max(now, text.not_before or now)
     return {
         "sender": house,
@@ -140,6 +142,11 @@ def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
         "may_call": text.may_call and kind not in {Kind.ANSWER, Kind.CODE},
         "segments": encoding.segments(body),
     }
+
+
+def _goes_to(house: Sender, number: str) -> bool:
+    """Whether this sender texts numbers of that country."""
+    return not house.countries or queries.country_of(number) in house.countries
 
 
 def _by_mail(text: Text) -> bool:

@@ -24,6 +24,10 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # notifications
     "notifications_sender_number_e164": ("sender", "change", {"number": "02-2204-6440"}),
     "notifications_sender_desk_rings": ("sender", "change", {"desk": "02-2204-6440"}),
+    "notifications_sender_pays_or_not": ("sender", "change", {"part_price": -1}),
+    "notifications_own_words_once": ("own_words", "again", {}),
+    "notifications_own_words_language": ("own_words", "change", {"language": "vi"}),
+    "notifications_own_words_say_something": ("own_words", "change", {"body": ""}),
     "notifications_message_state_known": ("message", "change", {"state": "lost"}),
     "notifications_message_said_once": ("message", "again", {"provider_id": "SM2"}),
     "notifications_provider_id_on_one_message": ("message", "again", {"dedup_key": "other"}),
