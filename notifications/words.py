@@ -91,7 +91,7 @@ def listed(sender: Sender) -> list[Listed]:
     written = {(row.key, row.language): row for row in OwnWords.objects.filter(sender=sender)}
     every = wording.keys()
     found = [_listed(key, language, written.get((key, language))) for key in every for language in LANGUAGES]
-    return sorted(found, key=lambda one: (one.kind, one.key, LANGUAGES.index(one.language)))
+    return sorted(found, key=lambda one: one.kind)
 
 
 def one(sender: Sender, key: str, language: str) -> Listed:

@@ -20,7 +20,7 @@ from tests import rows
 from tests.notifications.conftest import enqueue, queue
 from tests.rows import NOW, RULE
 
-REGISTERED = [key for key in wording.keys() if not key.startswith("test.")]  # noqa: SIM118 - a function
+REGISTERED = sorted(key for key in wording.keys() if not key.startswith("test."))  # noqa: SIM118 - a function
 LONGEST = max((str(one["name_ko"]) for one in sample.LIBRARIES if not one.get("training")), key=encoding.euckr_bytes)
 
 
