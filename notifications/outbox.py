@@ -151,7 +151,7 @@ def _goes_to(house: Sender, number: str) -> bool:
 
 def _by_mail(text: Text) -> bool:
     """Whether this may go by mail. What proves whose a number is does not, and a rehearsal reaches no mailbox."""
-    return bool(text.mail) and text.kind != Kind.CODE and not text.practice and transports.mail() is not None
+    return text.kind != Kind.CODE and not text.practice and takes_mails(text.mail)
 
 
 def _call_instead(text: Text, columns: Mapping[str, Any], *, now: datetime, by: Actor) -> Call | None:
@@ -189,6 +189,11 @@ def _insert(rows: Sequence[dict[str, Any]], *, now: datetime, by: Actor) -> list
 def takes_texts(number: str) -> bool:
     """Whether a text may be sent to this number: one that can be texted, and whose owner has not opted out."""
     return number in _taking_texts({number})
+
+
+def takes_mails(address: str) -> bool:
+    """Whether a mail may be sent there: there is an address, and mails are set up."""
+    return bool(address) and transports.mail() is not None
 
 
 def _taking_texts(numbers: Collection[str]) -> set[str]:

@@ -506,6 +506,7 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
         not_after=letter.not_after if letter.not_after is None or letter.not_after > now else None,
         call_until=max((order.keep_until for order in letter.orders if order.keep_until), default=None),
         may_text=contact.may_text and not letter.by_phone,
+        mail="" if letter.by_phone else contact.mail,
         may_call=contact.may_call,
         practice=head.library.training,
     )

@@ -68,6 +68,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lending_need_known": ("patron", "change", {"needs": ["a chat"]}),
     "lending_contact_number_e164": ("contact", "change", {"number": "010-0000-0001"}),
     "lending_contact_listed_once": ("contact", "again", {}),
+    "lending_contact_mail_is_the_patrons": ("contact", "change", {"own": False, "mail": "reader@example.org"}),
     "lending_wait_follows_guess": ("guess", "change", {"wait_until": NOW}),
     "lending_code_for_a_number_names_it": ("one_time_code", "change", {"purpose": "number"}),
     "lending_code_tried_five_times_at_most": ("one_time_code", "change", {"tries": 6}),
