@@ -41,6 +41,13 @@ def carriers() -> list[dict[str, Any]]:
     return found
 
 
+def _mail_servers() -> list[str]:
+    """Who sees the mails, where there are any."""
+    if not settings.TRANSPORTS.get("mail"):
+        return []
+    return [_("The mail server %(host)s: mails to those whom no text reaches") % {"host": settings.EMAIL_HOST}]
+
+
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
     """What is kept, for what, how long, and who else sees it: made from the settings and the rows."""
@@ -49,7 +56,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
         "version": consents.VERSION,
         "libraries": queries.libraries().filter(training=False),
         "carriers": carriers(),
-        "processors": settings.PROCESSORS,
+        "processors": [*settings.PROCESSORS, *_mail_servers()],
         "days": settings.RETENTION_DAYS,
         "looks": plain,
         "looks_needs": needs,

@@ -109,6 +109,21 @@ def database(name: str) -> dict[str, Any]:
     return found
 
 
+def mail(name: str) -> dict[str, Any]:
+    """How mails leave: Django's settings for smtp+tls://user:password@host:587; nothing where there is none."""
+    value = text(name)
+    form = f"{name} must look like smtp+tls://user:password@mail.example.org:587 (smtp, smtp+tls, smtp+ssl)"
+    try:
+        parts = urlsplit(value)
+        if value and not (parts.scheme in {"smtp", "smtp+tls", "smtp+ssl"} and parts.hostname and parts.port != 0):
+            raise ImproperlyConfigured(form)
+        found: dict[str, Any] = environ.Env.email_url_config(value) if value else {}
+    except ValueError:
+        raise ImproperlyConfigured(form) from None
+    standard = {"smtp+tls": 587, "smtp+ssl": 465}.get(parts.scheme, 25)
+    return {**found, "EMAIL_PORT": found["EMAIL_PORT"] or standard} if found else {}
+
+
 def redis(name: str) -> str:
     """Where Redis is: redis://:password@host:port/number."""
     value = needed(name)

@@ -124,8 +124,8 @@ def due(*, now: datetime) -> list[Step]:
             "texts",
             Message.objects.exclude(state=MessageState.SENDING)
             .filter(created_at__lt=before, not_after__lt=now)
-            .filter(~Q(body="") | ~Q(to=NOBODY)),
-            lambda rows: rows.update(body="", to=NOBODY),
+            .filter(~Q(body="") | ~Q(to=NOBODY) | ~Q(mail="")),
+            lambda rows: rows.update(body="", to=NOBODY, mail=""),
         ),
         Step(
             "answers",
@@ -219,7 +219,7 @@ def everything_of(*, patron_id: int, by: Actor, now: datetime) -> dict[str, int]
         Step(
             "texts",
             texts,
-            lambda rows: rows.update(body="", to=NOBODY, not_after=_past(), call_until=None, may_call=False),
+            lambda rows: rows.update(body="", to=NOBODY, mail="", not_after=_past(), call_until=None, may_call=False),
         ),
         Step(
             "answers",

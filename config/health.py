@@ -112,7 +112,7 @@ def alive(request: HttpRequest) -> HttpResponse:
 @never_cache
 def ready(request: HttpRequest) -> HttpResponse:
     """Whether requests can be served: 200, or 503 without database or migrations. Redis is told, never needed."""
-    checks = {"database": _database(), "broker": _broker()}
+    checks = {"database": database(), "broker": broker()}
     serves = checks["database"] == "ok"
     return JsonResponse({"status": "ok" if serves else "unavailable", **checks}, status=200 if serves else 503)
 
@@ -158,7 +158,8 @@ def _at_work(query: str) -> str:
     return query
 
 
-def _database() -> str:
+def database() -> str:
+    """`ok`, or what is wrong with PostgreSQL."""
     global _migrated  # noqa: PLW0603
     try:
         with connection.cursor() as cursor:
@@ -173,7 +174,8 @@ def _database() -> str:
     return "ok"
 
 
-def _broker() -> str:
+def broker() -> str:
+    """`ok`, or what is wrong with Redis."""
     try:
         redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1).ping()
     except redis.RedisError as error:

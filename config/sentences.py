@@ -18,6 +18,10 @@ OF_FIELDS = (
     _("Not a valid string."),
     _("A valid integer is required."),
     _("String value too large."),
+    _("A valid number is required."),
+    _("Ensure that there are no more than {max_digits} digits in total."),
+    _("Ensure that there are no more than {max_decimal_places} decimal places."),
+    _("Ensure that there are no more than {max_whole_digits} digits before the decimal point."),
     _("Must be a valid boolean."),
     _("Date has wrong format. Use one of these formats instead: {format}."),
     _("Time has wrong format. Use one of these formats instead: {format}."),
@@ -32,6 +36,7 @@ OF_FIELDS = (
 )
 OF_FORMS = (
     _("Enter a whole number."),
+    _("Enter a number."),
     _("Enter a valid date."),
     _("Enter a valid time."),
     _("Item %(nth)s in the array did not validate:"),

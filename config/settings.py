@@ -206,7 +206,8 @@ TRANSPORTS = {
         r"[a-z_0-9]+(\.[a-z_0-9]+)*\.[A-Z]\w*",
         "notifications.transports.console.Console",
         default="notifications.transports.twilio.Twilio",
-    )
+    ),
+    "mail": "notifications.transports.email.Email" if environment.text("MAIL_URL") else "",
 }
 TWILIO_ACCOUNT_SID = environment.matching("TWILIO_ACCOUNT_SID", r"AC\w{1,62}", "AC and 32 hexadecimal digits")
 TWILIO_AUTH_TOKEN = environment.text("TWILIO_AUTH_TOKEN")
@@ -214,10 +215,12 @@ TWILIO_AUTH_TOKEN_OLD = environment.text("TWILIO_AUTH_TOKEN_OLD")
 TWILIO_API_KEY = environment.matching("TWILIO_API_KEY", r"SK\w{1,62}", "SK and 32 hexadecimal digits")
 TWILIO_API_SECRET = environment.text("TWILIO_API_SECRET")
 TWILIO_API_BASE_URL = environment.address("TWILIO_API_BASE_URL", optional=True)
+globals().update(environment.mail("MAIL_URL"))  # EMAIL_BACKEND, EMAIL_HOST and the others, as Django names them
+DEFAULT_FROM_EMAIL = environment.needed("MAIL_FROM") if TRANSPORTS["mail"] else ""
 # A worker owns a claimed text for the lease; who still has it then may be dead, and the text is in doubt. A text in
 # doubt is looked up at the carrier after a pause, in which a callback may come and the carrier's list may catch up.
 MESSAGE_LEASE_SECONDS = environment.number("MESSAGE_LEASE_SECONDS", default=30, least=2, most=600)
-MESSAGE_HTTP_SECONDS = environment.number("MESSAGE_HTTP_SECONDS", default=10, least=1, most=60)
+MESSAGE_HTTP_SECONDS = EMAIL_TIMEOUT = environment.number("MESSAGE_HTTP_SECONDS", default=10, least=1, most=60)
 MESSAGE_DOUBT_SECONDS = environment.number("MESSAGE_DOUBT_SECONDS", default=20, least=1, most=600)
 MESSAGE_THREADS = environment.number("MESSAGE_THREADS", default=16, least=1, most=100)  # at once, a process
 if MESSAGE_LEASE_SECONDS < 2 * MESSAGE_HTTP_SECONDS:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from core.actor import Actor
 from core.refusal import NotFound
-from lending.errors import LastNumber, NumberListed, UnknownCard
+from lending.errors import LastNumber, MailUnreadable, NumberListed, UnknownCard
 from lending.models import Consent, Contact, Patron
 from notifications import phone
 
@@ -63,6 +64,26 @@ def use(*, patron_id: int, contact_id: int, may_text: bool, may_call: bool, by: 
     wanted = may_text and (abroad is None or abroad.given)
     chosen.may_text, chosen.may_call = wanted and phone.can_text(chosen.number), may_call
     chosen.save(update_fields=["may_text", "may_call"])
+    return chosen
+
+
+@transaction.atomic
+def set_mail(*, patron_id: int, contact_id: int, mail: str, by: Actor, now: datetime) -> Contact:
+    """Where mails go while this number of the patron's own takes no texts; "" for none any more.
+
+    Whether the address is theirs is the caller's business: staff see the person. Refuses with `not_found`, and with
+    `mail_unreadable` what is no address.
+    """
+    _locked(patron_id)
+    chosen = _one(patron_id, contact_id)
+    if not chosen.own:
+        raise NotFound
+    chosen.mail = mail.strip()
+    try:
+        chosen.clean_fields(exclude=[field.name for field in Contact._meta.fields if field.name != "mail"])
+    except ValidationError as error:
+        raise MailUnreadable(field="mail") from error
+    chosen.save(update_fields=["mail"])
     return chosen
 
 

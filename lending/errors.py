@@ -48,6 +48,14 @@ class NumberListed(Refusal):
     sentence = _("This number is in the list already.")
 
 
+class MailUnreadable(Refusal):
+    """The address for mails is none. Facts: none."""
+
+    code = "mail_unreadable"
+    status = 400
+    sentence = _("This is no mail address. Please ask how it is spelt.")
+
+
 class NoHousehold(Refusal):
     """The patron lives with nobody that we know of."""
 

@@ -180,6 +180,7 @@ class ContactRow(serializers.Serializer[Any]):
     own = serializers.BooleanField(help_text="else somebody who collects")
     name = serializers.CharField()
     number = serializers.CharField(help_text="E.164")
+    mail = serializers.CharField(help_text="mails go there where the number takes no texts; staff enter it")
     language = serializers.ChoiceField(choices=Languages.choices)
     may_text = serializers.BooleanField()
     may_call = serializers.BooleanField()

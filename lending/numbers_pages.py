@@ -87,7 +87,7 @@ def confirm_number(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_POST
 def change_number(request: HttpRequest, contact_id: int, act: str) -> HttpResponse:
-    """First, may text, may call, forget. `act` is one of first, uses, keep, once, remove."""
+    """First, may text, may call, forget. `act` is one of first, uses, keep, once, unmail, remove."""
     told = {"patron_id": patron_of(request).pk, "contact_id": contact_id}
     by, now = Actor.of(request), clock.now()
     if act == "first":
@@ -100,6 +100,9 @@ def change_number(request: HttpRequest, contact_id: int, act: str) -> HttpRespon
     elif act in {"keep", "once"}:
         contacts.keep(**told, kept=act == "keep", by=by, now=now)
         said = _("Saved.")
+    elif act == "unmail":
+        contacts.set_mail(**told, mail="", by=by, now=now)
+        said = _("The mail address is forgotten.")
     else:
         contacts.remove(**told, by=by, now=now)
         said = _("This number is forgotten.")

@@ -56,6 +56,11 @@ def library_of(code: str) -> Library | None:
     return Library.objects.filter(code=code).select_related("programme").first()
 
 
+def libraries_of_sender(key: str) -> list[Library]:
+    """The libraries whose texts come from this sender, in their order."""
+    return list(Library.objects.filter(sender=key))
+
+
 def points(*, practice: bool = False) -> QuerySet[PickupPoint]:
     """The pickup points that take orders, with their library; those of rehearsals are nobody's to choose."""
     return PickupPoint.objects.filter(open=True, library__training=practice).select_related("library")

@@ -83,7 +83,8 @@ def late_people(library: Library, *, now: datetime) -> list[Late]:
         if patron is None:
             continue
         texted = patron.text_reminders and any(
-            one.may_text and phone.can_text(one.number) and one.number not in silent for one in own
+            (one.may_text and phone.can_text(one.number) and one.number not in silent) or outbox.takes_mails(one.mail)
+            for one in own
         )
         number = phone.display(own[0].number, library.region) if own else ""
         late.append(Late(patron, len(loans), loans[0].due_on, number, texted))
@@ -189,7 +190,7 @@ def _tell(
     key: str,
     now: datetime,
 ) -> None:
-    """Text one sentence to the first of the patron's own numbers that takes texts; nobody is called for it."""
+    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called."""
     house = notification_queries.sender(patron.home.sender)
     to = _for_texts(patron.pk)
     if house is None or to is None:
@@ -208,7 +209,9 @@ def _tell(
         about=f"patron:{patron.pk}",
         dedup_key=key,
         now=now,
+        may_text=to.may_text,
         may_call=False,
+        mail=to.mail,
     )
 
 
@@ -225,8 +228,9 @@ def _number(name: str, count: int, language: str) -> str:
 
 
 def _for_texts(patron_id: int) -> Contact | None:
-    own = Contact.objects.filter(patron=patron_id, own=True, may_text=True).order_by("position", "pk")
-    return next((one for one in own if outbox.takes_texts(one.number)), None)
+    own = list(Contact.objects.filter(patron=patron_id, own=True).order_by("position", "pk"))
+    texted = (one for one in own if one.may_text and outbox.takes_texts(one.number))
+    return next(texted, None) or next((one for one in own if outbox.takes_mails(one.mail)), None)
 
 
 def _quiet(library: Library, now: datetime) -> bool:

@@ -9,8 +9,9 @@ DUE, OVERDUE, BOTH, RETURNED = "lending.due", "lending.overdue", "lending.due_an
 
 wording.register(
     key=CODE,
+    kind="code",
     places={"library", "code", "phone"},
-    ko="[{library}] 인증번호 {code}, 10분간 유효. 아무에게도 알려 주지 마십시오. 문의 {phone}",
+    ko="[{library}] 인증번호 {code}, 10분 유효. 아무에게도 알리지 마십시오. 문의 {phone}",
     en="[{library}] Your code is {code}, good for 10 minutes. Tell it to nobody. Tel {phone}",
 )
 _OF_LOANS = {
@@ -34,4 +35,17 @@ _OF_LOANS = {
 PLACES = {"library", "count", "due", "late", "was_due", "left", "phone"}
 
 for _key, (_ko, _en) in _OF_LOANS.items():
-    wording.register(key=_key, places=PLACES, ko=_ko, en=_en)
+    wording.register(key=_key, places=PLACES, ko=_ko, en=_en, kind="reminder")
+
+_LONGEST = {
+    "library": ("성동구립도서관", "Seongdong Library"),
+    "phone": ("02-2204-6440", "02-2204-6440"),
+    "code": ("482913", "482913"),
+    "count": ("10", "10 books"),
+    "late": ("10", "10 books"),
+    "left": ("10", "10"),
+    "due": ("12/28-12/31", "28 Nov-31 Dec"),
+    "was_due": ("11/28-12/31", "28 Nov-31 Dec"),
+}
+for _place, (_ko, _en) in _LONGEST.items():
+    wording.example(_place, ko=_ko, en=_en)

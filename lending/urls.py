@@ -86,7 +86,7 @@ pages: list[URLPattern | URLResolver] = [
             {"act": act},
             name=f"{act}-number",
         )
-        for act in ("first", "uses", "keep", "once", "remove")
+        for act in ("first", "uses", "keep", "once", "unmail", "remove")
     ),
     path("staff/sign-in/", views.staff_sign_in, name="staff-sign-in"),
     path("sign-out/", views.sign_out, name="sign-out"),

@@ -8,7 +8,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.http import HttpRequest
 
-from notifications.models import Call, InboundMessage, Message, OptOut, Receipt, Sender
+from notifications.models import Call, InboundMessage, Message, OptOut, OwnWords, Receipt, Sender
 
 if TYPE_CHECKING:
     AnyAdmin = admin.ModelAdmin[Any]
@@ -39,6 +39,15 @@ class SenderAdmin(SenderRows):
 
     def has_delete_permission(self, request: HttpRequest, obj: Sender | None = None) -> bool:
         return False
+
+
+@admin.register(OwnWords)
+class OwnWordsAdmin(ReadOnly):
+    """What senders say in place of the words that came with the service; changed at /staff/texts/."""
+
+    list_display = ("sender", "key", "language", "body", "at", "principal")
+    list_filter = ("sender", "language")
+    list_select_related = ("sender",)
 
 
 @admin.register(Message)

@@ -71,7 +71,7 @@ def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200)
     shut = consent.opted_out(row.to for row in rows)
     ready: list[tuple[Message, str]] = []
     for row in rows:
-        body = _body_or_settle(row, opted_out=row.to in shut, now=now)
+        body = _body_or_settle(row, opted_out=not row.mail and row.to in shut, now=now)
         if body is not None:
             ready.append((row, body))
     taken = Message.move_many(
@@ -89,7 +89,7 @@ def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200)
 
 def _claimed(row: Message, body: str, *, now: datetime) -> Claimed:
     seconds = int((row.not_after - now).total_seconds())
-    outgoing = Outgoing(row.pk, sender=row.sender.number, to=row.to, body=body, seconds=seconds)
+    outgoing = Outgoing(row.pk, sender=row.sender.number, to=row.mail or row.to, body=body, seconds=seconds)
     return Claimed(row.pk, row.attempts + 1, outgoing)
 
 
@@ -124,7 +124,8 @@ def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | No
                     row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="no_link")
                     return None
                 body = wording.with_link(body, address)
-            within = row.attempts > 0 or budget.spend(sender=row.sender, segments=encoding.segments(body), now=now)
+            costs = not row.mail and row.attempts == 0
+            within = not costs or budget.spend(sender=row.sender, segments=encoding.segments(body), now=now)
             if not within and row.kind not in FIRST:
                 log.error("message.budget_spent", sender=row.sender.key, budget=row.sender.daily_budget)
                 _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="budget", now=now)

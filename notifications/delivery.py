@@ -23,7 +23,7 @@ from notifications.claims import Batch, Claimed
 from notifications.errors import Busy, CarrierError, InDoubt, NotBegun, NotSent, OptedOut, Stopped, Unreachable
 from notifications.models import Message
 from notifications.states import MessageState
-from notifications.transports import Report, Transport
+from notifications.transports import Report
 
 log = structlog.get_logger()
 
@@ -65,7 +65,8 @@ def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
     do HTTP alone, never a query. A text whose turn comes so late that its lease might end during the HTTP goes back to
     the queue unsent.
     """
-    carrier, threads = transports.text(), settings.MESSAGE_THREADS
+    transports.text(), transports.mail()  # made before there are threads
+    threads = settings.MESSAGE_THREADS
     window = settings.MESSAGE_LEASE_SECONDS - 1.5 * settings.MESSAGE_HTTP_SECONDS
     moved, more = 0, True
     pending: dict[Future[Outcome], Claimed] = {}
@@ -76,7 +77,7 @@ def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
                 batch = take(threads - len(pending))
                 more = bool(batch)
                 moved += batch.settled + len(batch.claimed)
-                pending |= {pool.submit(_send_one, one, carrier, latest): one for one in batch.claimed}
+                pending |= {pool.submit(_send_one, one, latest): one for one in batch.claimed}
             if pending:
                 done, _ = wait(pending, return_when=FIRST_COMPLETED)
                 results = [(pending.pop(future), future.result()) for future in done]
@@ -124,7 +125,6 @@ def resolve_doubts(*, now: datetime | None = None) -> int:
     absent. Absent texts go back to the queue once, and fail the second time.
     """
     sweep_leases(now=now)
-    carrier = transports.text()
     began, settled = time.monotonic(), 0
     for message in _take_doubts(now=now or clock.database_now()):
         if time.monotonic() - began > SPAN:
@@ -136,7 +136,8 @@ def resolve_doubts(*, now: datetime | None = None) -> int:
                 continue
         since = message.created_at - MARGIN
         try:
-            found: Sequence[Report] | None = carrier.sent_to(message.to, since=since)
+            to = message.mail or message.to
+            found: Sequence[Report] | None = transports.carrier_of(to).sent_to(to, since=since)
         except CarrierError as error:
             log.warning("message.look_up_failed", message=message.pk, code=error.code)
             found = None
@@ -149,11 +150,10 @@ def fetch_missing(*, now: datetime | None = None) -> int:
 
     Asked after half an hour, then at longer and longer intervals for a day; some carriers never confirm.
     """
-    carrier = transports.text()
     moved = 0
     for message in _take_unreported(now=now or clock.database_now()):
         try:
-            report = carrier.fetch(message.provider_id)
+            report = transports.carrier_of(message.mail or message.to).fetch(message.provider_id)
         except CarrierError as error:
             log.warning("message.fetch_failed", message=message.pk, code=error.code)
             continue
@@ -168,18 +168,21 @@ def fetch_missing(*, now: datetime | None = None) -> int:
     return moved
 
 
-def _send_one(claimed: Claimed, carrier: Transport, latest: float) -> Outcome:
-    if time.monotonic() > latest or not breaker.closed():
+def _send_one(claimed: Claimed, latest: float) -> Outcome:
+    by_mail = transports.is_mail(claimed.outgoing.to)  # the breaker knows of the carrier of texts alone
+    if time.monotonic() > latest or not (by_mail or breaker.closed()):
         return NotBegun()
     try:
-        report = carrier.send(claimed.outgoing)
+        report = transports.carrier_of(claimed.outgoing.to).send(claimed.outgoing)
     except CarrierError as error:
-        breaker.note(error)
+        if not by_mail:
+            breaker.note(error)
         return error
     except Exception as error:  # whatever else went wrong: nobody knows how far it came
         log.exception("message.transport_broke", message=claimed.message_id, error=type(error).__name__)
         return InDoubt("", type(error).__name__)
-    breaker.note(None)
+    if not by_mail:
+        breaker.note(None)
     return report
 
 

@@ -36,6 +36,74 @@ class TextNotRepeated(Refusal):
     sentence = _("This text is not sent again: it still waits, or what it says is not so any more. Please call.")
 
 
+class UnknownText(NotFound):
+    code = "unknown_text"
+    sentence = _("There is no such text.")
+
+
+class TextEmpty(Refusal):
+    code = "text_empty"
+    status = 400
+    sentence = _("Please write something, or take the words that came with the service.")
+
+
+class TextPlaceMissing(Refusal):
+    """Facts: places, those that are missing; missing, the same as a sentence shows them."""
+
+    code = "text_place_missing"
+    status = 400
+    sentence = _("This has to be in the text: %(missing)s. Please put it where it fits.")
+
+
+class TextPlaceUnknown(Refusal):
+    """Facts: places, what stands in braces and cannot be filled; allowed, what can be."""
+
+    code = "text_place_unknown"
+    status = 400
+    sentence = _("This cannot be filled in: %(unknown)s. Please use only: %(known)s.")
+
+
+class TextTooLong(Refusal):
+    """Facts: length, most, in characters with every place filled."""
+
+    code = "text_too_long"
+    status = 400
+    sentence = _("The text would have %(length)s characters; at most %(most)s can be sent. Please shorten it.")
+
+
+class SenderNumberUnreadable(Refusal):
+    """Facts: why, one of the codes of notifications/phone.py."""
+
+    code = "sender_number_unreadable"
+    status = 400
+    sentence = _("This is not a telephone number. Please write it with its area code.")
+
+
+class SenderNumberTaken(Refusal):
+    code = "sender_number_taken"
+    sentence = _("Another sender has this number. Please give each sender its own.")
+
+
+class SenderRingsItself(Refusal):
+    code = "sender_rings_itself"
+    status = 400
+    sentence = _("Callers would come back to the same number. Please name the telephone of the desk, or none.")
+
+
+class CountryNotLookedUp(Refusal):
+    """Facts: countries, those that are known."""
+
+    code = "country_not_looked_up"
+    status = 400
+    sentence = _("Nobody has looked up what arrives in this country. Please choose from the list.")
+
+
+class CurrencyUnknown(Refusal):
+    code = "currency_unknown"
+    status = 400
+    sentence = _("Please name the currency by its three letters, such as KRW or USD.")
+
+
 class CarrierError(Exception):
     """What a transport raises; `code` is the carrier's own error number, "" where it gave none."""
 

@@ -16,7 +16,7 @@ from core import nudge
 from core.actor import CARRIER, Actor
 from core.models import Heartbeat
 from core.moves import MoveRefused
-from notifications import consent, keywords, outbox, phone, queries, transports, wording
+from notifications import consent, keywords, outbox, phone, queries, transports, words
 from notifications.errors import CarrierError, UnknownInbound
 from notifications.keywords import Meaning
 from notifications.models import InboundMessage, Kind, Message, Sender
@@ -286,7 +286,7 @@ def _heard_already(row: InboundMessage, sender: Sender, text: Text, *, now: date
     lately = Message.objects.filter(sender=sender, to=row.from_number, kind=Kind.ANSWER, created_at__gt=now - LATELY)
     heard = lately.exclude(state__in=[*KEPT_BACK, MessageState.FAILED]).order_by("-pk")
     said = list(heard.values_list("template", "body")[:MOST_ANSWERS])
-    body = wording.render(key=text.template, language=text.language, values=text.values)
+    body = words.render(sender=sender, key=text.template, language=text.language, values=text.values)
     return len(said) == MOST_ANSWERS or said[:1] == [(text.template, body)]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -46,6 +47,16 @@ class Sender(models.Model):
     quiet_from = models.TimeField(help_text=_("local time from which notices wait"))
     quiet_until = models.TimeField()
     daily_budget = models.PositiveIntegerField(default=2000, help_text=_("segments per local day"))
+    part_price = models.DecimalField(
+        max_digits=8, decimal_places=4, null=True, blank=True, help_text=_("what the carrier takes for one part")
+    )
+    currency = models.CharField(max_length=3, default="USD", help_text=_("ISO 4217, such as KRW"))
+    countries = ArrayField(
+        models.CharField(max_length=2),
+        default=list,
+        blank=True,
+        help_text=_("ISO 3166; texts go to numbers of these countries alone, empty: of all"),
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -53,6 +64,9 @@ class Sender(models.Model):
             models.CheckConstraint(
                 condition=Q(desk="") | (Q(desk__regex=E164) & ~Q(desk=F("number"))),
                 name="notifications_sender_desk_rings",
+            ),
+            models.CheckConstraint(
+                condition=Q(part_price__isnull=True) | Q(part_price__gte=0), name="notifications_sender_pays_or_not"
             ),
         ]
 
@@ -72,6 +86,7 @@ class Message(Moving):
 
     sender = models.ForeignKey(Sender, on_delete=models.PROTECT, related_name="messages")
     to = models.CharField(max_length=16)
+    mail = models.EmailField(blank=True, help_text=_("it goes to this address, since the number takes no texts"))
     language = models.CharField(max_length=5)
     kind = models.CharField(max_length=10, choices=Kind.choices)
     template = models.CharField(max_length=40)
@@ -131,6 +146,31 @@ class Message(Moving):
 
     def __str__(self) -> str:
         return f"{self.template} {self.pk} ({self.state})"
+
+
+class OwnWords(models.Model):
+    """What a sender says in place of a registered sentence (notifications/wording.py), in one language."""
+
+    class Language(models.TextChoices):
+        KO = "ko", _("Korean")
+        EN = "en", _("English")
+
+    sender = models.ForeignKey(Sender, on_delete=models.PROTECT, related_name="words")
+    key = models.CharField(max_length=40)
+    language = models.CharField(max_length=2, choices=Language.choices)
+    body = models.CharField(max_length=500)
+    at = models.DateTimeField()
+    principal = models.CharField(max_length=40)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["sender", "key", "language"], name="notifications_own_words_once"),
+            models.CheckConstraint(condition=Q(language__in=["ko", "en"]), name="notifications_own_words_language"),
+            models.CheckConstraint(condition=~Q(body=""), name="notifications_own_words_say_something"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key} ({self.language})"
 
 
 class Receipt(models.Model):

@@ -14,7 +14,7 @@ from django.db import IntegrityError, transaction
 from core import nudge
 from core.actor import RULE, Actor
 from core.among import Among
-from notifications import calls, consent, encoding, phone, quiet, transports, wording
+from notifications import calls, consent, encoding, phone, queries, quiet, transports, wording, words
 from notifications.errors import TextNotRepeated, UnknownMessage, UnknownSender
 from notifications.models import Call, Kind, Message, Sender
 from notifications.states import OPEN_CALL, CallState, MessageState
@@ -48,6 +48,7 @@ class Text:
     generation: int = 1
     may_text: bool = True
     may_call: bool = True
+    mail: str = ""
     practice: bool = False
 
     @property
@@ -61,7 +62,8 @@ def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call |
 
     `to` is E.164, `about` an opaque tie (`order:42`), `values` fill the sentence `template`. The same `dedup_key` and
     `generation` again give back what is there. A number that takes no texts (landline, opted out, `may_text` off)
-    becomes a call with the same sentence when `may_call`, else None; an answer or a code is never called. Notices and
+    becomes a mail where `mail` gives an address and mails are set up, else a call with the same sentence when
+    `may_call`, else None; an answer or a code is never called, and a mail that cannot be delivered is. Notices and
     reminders wait out the sender's quiet hours; where that would be too late (`not_after`, 24 hours by default), or
     where the text has not left by then, staff call instead, until `call_until` (`not_after` unless given). What is said
     for `practice`, in a rehearsal, reaches the phones of the sandbox alone: where there are none it is suppressed here,
@@ -82,6 +84,7 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     listed = {row.dedup_key: row for row in Call.objects.filter(Among("dedup_key", keys, "varchar"))}
     houses = {row.key: row for row in Sender.objects.filter(key__in={text.sender for text in texts})}
     able = _taking_texts({text.to for text in texts})
+    own = words.own([house.pk for house in houses.values()], {text.template for text in texts})
     new: dict[tuple[str, int], dict[str, Any]] = {}
     kept_back: list[tuple[str, int]] = []
     for text in texts:
@@ -93,13 +96,16 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
             continue
         if text.sender not in houses:
             raise UnknownSender(sender=text.sender)
-        columns = _columns(text, houses[text.sender], now=now)
+        columns = _columns(text, houses[text.sender], own, now=now)
         hidden = text.practice and not transports.stay_here()
         too_late = columns["not_before"] >= columns["not_after"]
         may_call = bool(columns["may_call"])
+        texted = text.may_text and text.to in able and _goes_to(houses[text.sender], text.to)
         if hidden:
             kept_back.append(this)
-        elif not text.may_text or text.to not in able or (too_late and may_call):
+        elif _by_mail(text) and not texted and not (too_late and may_call):
+            columns |= {"mail": text.mail, "segments": 0}
+        elif not texted or (too_late and may_call):
             said[this] = _call_instead(text, columns, now=now, by=by)
             continue
         new[this] = columns
@@ -113,10 +119,11 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     return [said[text.key, text.generation] for text in texts]
 
 
-def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
+def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dict[str, Any]:
     """The row of a text."""
     kind = Kind(text.kind)
-    body = wording.render(key=text.template, language=text.language, values=text.values)
+    said = own.get((house.pk, text.template, wording.tongue(text.language)), "")
+    body = wording.render(key=text.template, language=text.language, values=text.values, own=said)
     wanted = max(now, text.not_before or now)
     return {
         "sender": house,
@@ -135,6 +142,16 @@ def _columns(text: Text, house: Sender, *, now: datetime) -> dict[str, Any]:
         "may_call": text.may_call and kind not in {Kind.ANSWER, Kind.CODE},
         "segments": encoding.segments(body),
     }
+
+
+def _goes_to(house: Sender, number: str) -> bool:
+    """Whether this sender texts numbers of that country."""
+    return not house.countries or queries.country_of(number) in house.countries
+
+
+def _by_mail(text: Text) -> bool:
+    """Whether this may go by mail. What proves whose a number is does not, and a rehearsal reaches no mailbox."""
+    return text.kind != Kind.CODE and not text.practice and takes_mails(text.mail)
 
 
 def _call_instead(text: Text, columns: Mapping[str, Any], *, now: datetime, by: Actor) -> Call | None:
@@ -172,6 +189,11 @@ def _insert(rows: Sequence[dict[str, Any]], *, now: datetime, by: Actor) -> list
 def takes_texts(number: str) -> bool:
     """Whether a text may be sent to this number: one that can be texted, and whose owner has not opted out."""
     return number in _taking_texts({number})
+
+
+def takes_mails(address: str) -> bool:
+    """Whether a mail may be sent there: there is an address, and mails are set up."""
+    return bool(address) and transports.mail() is not None
 
 
 def _taking_texts(numbers: Collection[str]) -> set[str]:
@@ -247,7 +269,7 @@ def repeat(*, message_id: int, now: datetime, by: Actor) -> Message:
         why = "over"
     elif latest.state == MessageState.SUPPRESSED and latest.why != "opted_out":
         why = "replaced"
-    elif not takes_texts(message.to):
+    elif not message.mail and not takes_texts(message.to):
         why = "opted_out"
     if why:
         raise TextNotRepeated(why=why)
@@ -276,6 +298,7 @@ def _next_generation(message: Message, *, not_before: datetime, now: datetime, b
         by=by,
         sender=message.sender,
         to=message.to,
+        mail=message.mail,
         language=message.language,
         kind=message.kind,
         template=message.template,

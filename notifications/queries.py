@@ -98,7 +98,7 @@ def open_for(sender_key: str, number: str) -> frozenset[doors.Door]:
 def open_for_many(sender_key: str, numbers: Collection[str]) -> dict[str, frozenset[doors.Door]]:
     """`open_for` for many numbers, by the number; one query."""
     gateways = Sender.objects.filter(key=sender_key).values_list("gateway", "region").first()
-    countries = {number: _country(number) for number in numbers}
+    countries = {number: country_of(number) for number in numbers}
     of_country = {
         country: frozenset(
             door
@@ -110,7 +110,8 @@ def open_for_many(sender_key: str, numbers: Collection[str]) -> dict[str, frozen
     return {number: of_country[country] for number, country in countries.items()}
 
 
-def _country(number: str) -> str:
+def country_of(number: str) -> str:
+    """The country of a number, "" where none has it."""
     try:
         return phone.country(number)
     except phone.NotANumber:

@@ -39,7 +39,7 @@ REASONS: Final[dict[str, _StrPromise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One text or one call: its row, when it was written, what it says, its state and reason in words.
+    """One text, mail or call (`kind`): its row, when it was written, what it says, its state and reason in words.
 
     `again_at` is when a waiting text goes, None for all else; `may_repeat` whether staff may send it once more.
     """
@@ -81,7 +81,7 @@ def _of_text(text: Message, *, newest: bool, now: datetime) -> Entry:
     ended = text.state in {MessageState.ACCEPTED, MessageState.DELIVERED, MessageState.FAILED, MessageState.EXPIRED}
     return Entry(
         text,
-        "text",
+        "mail" if text.mail else "text",
         text.to,
         text.created_at,
         text.body.replace("{link}", _("(address)")),

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput
 from lending.forms import Refusable
+from notifications import senders, words
 from pickup import notes
 from pickup.names import digits
 
@@ -385,3 +386,72 @@ class PhoneOrderForm(Refusable):
         """The known number that is told, None for the caller's first."""
         who = self.cleaned_data["who"]
         return int(who) if who in self.known else None
+
+
+class WordsForm(Refusable):
+    """A library's own words for a text; what they may be is the use case's to say."""
+
+    body = forms.CharField(
+        label=_("What we say"),
+        max_length=words.LONGEST,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 4, "spellcheck": "true", "autocomplete": "off"}),
+    )
+
+
+COUNTRIES = {"CA": _("Canada"), "JP": _("Japan"), "KR": _("South Korea"), "US": _("United States")}
+_CLOCK = {"type": "time"}
+_TEL = {"type": "tel", "autocomplete": "off"}
+
+
+class SenderForm(Refusable):
+    """Where texts come from, when, how many and at what price."""
+
+    name_ko = forms.CharField(label=_("Name in Korean"), max_length=40, widget=forms.TextInput(attrs={"lang": "ko"}))
+    name_en = forms.CharField(label=_("Name in English"), max_length=60, widget=forms.TextInput(attrs={"lang": "en"}))
+    number = forms.CharField(
+        label=_("Number that texts come from"),
+        help_text=_("One that belongs to your account at the carrier. Answers and calls come in on it."),
+        max_length=30,
+        widget=forms.TextInput(attrs=_TEL),
+    )
+    phone = forms.CharField(
+        label=_("Number people call"),
+        help_text=_("As it is printed in texts."),
+        max_length=20,
+        widget=forms.TextInput(attrs=_TEL),
+    )
+    desk = forms.CharField(
+        label=_("Telephone of the desk"),
+        help_text=_("Rings when somebody who calls wants a person. Empty: they are called back."),
+        max_length=30,
+        required=False,
+        widget=forms.TextInput(attrs=_TEL),
+    )
+    quiet_from = forms.TimeField(label=_("Quiet from"), widget=forms.TimeInput(format="%H:%M", attrs=_CLOCK))
+    quiet_until = forms.TimeField(
+        label=_("Quiet until"),
+        help_text=_("Notices wait in between. The same time twice: never quiet."),
+        widget=forms.TimeInput(format="%H:%M", attrs=_CLOCK),
+    )
+    daily_budget = forms.IntegerField(
+        label=_("Parts a day, at most"),
+        help_text=_("Beyond it only answers and codes go; the rest waits for the next day."),
+        min_value=0,
+        max_value=1_000_000,
+    )
+    part_price = forms.DecimalField(
+        label=_("Price of a part"),
+        help_text=_("What the carrier takes, to estimate what texts cost. Empty: not known."),
+        min_value=0,
+        max_digits=8,
+        decimal_places=4,
+        required=False,
+    )
+    currency = forms.CharField(label=_("Currency"), help_text=_("Three letters, such as KRW."), max_length=3)
+    countries = forms.MultipleChoiceField(
+        label=_("Texts go to numbers of"),
+        choices=[(code, COUNTRIES.get(code, code)) for code in senders.COUNTRIES],
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )

@@ -18,7 +18,7 @@ from lending import accounts, codes, consents, contacts, patrons, standings, str
 from lending import queries as lending_queries
 from lending.forms import ConsentForm, LanguageForm, NeedsForm
 from lending.pages import key_of
-from notifications import phone
+from notifications import phone, transports
 from pickup import preferences, turns
 from pickup.forms import CallerForm, EnrolForm, PatronForm, TimesForm
 from pickup.names import whole_number
@@ -116,6 +116,7 @@ def _shown(desk: Desk, who: Patron) -> dict[str, Any]:
         "child": consents.is_child(who, desk.now),
         "wait": accounts.wait_of(card_number=who.card_number, now=desk.now),
         "standing": standings.of(who, lending_queries.library_with_rules(desk.point.library_id), now=desk.now),
+        "mails": transports.mail() is not None,
         "forgivable": strikes.Forgiven.choices,
         "waiting": turns.of(list(lending_queries.reservations_of(who.pk).filter(state__in=wishes.FREE)), now=desk.now),
         "has_pin": who.account is not None and who.account.has_usable_password(),
@@ -200,6 +201,12 @@ def _forget_number(request: HttpRequest, desk: Desk, who: Patron) -> str:
     return _("The number is forgotten.")
 
 
+def _mail(request: HttpRequest, desk: Desk, who: Patron) -> str:
+    contact_id, mail = whole_number(request.POST.get("contact", "")), request.POST.get("mail", "")
+    contacts.set_mail(patron_id=who.pk, contact_id=contact_id, mail=mail, by=desk.by, now=desk.now)
+    return _("Saved.")
+
+
 def _live_with(request: HttpRequest, desk: Desk, who: Patron) -> str:
     other = patrons.by_card(request.POST.get("card_number", ""))
     _served(desk, other.pk)
@@ -249,6 +256,7 @@ ACTS: dict[str, Callable[[HttpRequest, Desk, Patron], str]] = {
     "times": _times,
     "number": _number,
     "forget-number": _forget_number,
+    "mail": _mail,
     "household": _live_with,
     "apart": _live_apart,
     "consent": _consent,

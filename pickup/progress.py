@@ -9,15 +9,17 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from notifications import outbox
 from pickup import queries
 from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, AppointmentState, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
+    from lending.models import Contact
     from pickup.waits import Waiting
 
 Todo = Literal["drive_up", "wait", "confirm", "choose", "come", "come_later", "packing", "done", "over"]
-Told = Literal["text", "call", "nobody"]
+Told = Literal["text", "mail", "call", "nobody"]
 
 STEPS = (OrderState.PICKING, OrderState.READY, OrderState.HANDED_OVER)
 SOON = timedelta(hours=1)
@@ -120,7 +122,7 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
                 appointment=appointment,
                 visit=visit,
                 ahead=ahead[visit.pk] if visit is not None else 0,
-                told="nobody" if contact is None else "text" if contact.may_text else "call",
+                told=_told(contact),
                 today=_day(now, order.library.zone),
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
             )
@@ -131,6 +133,15 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
 def of_one(order: Order, *, now: datetime) -> Progress:
     """The progress of one order."""
     return of([order], now=now)[0]
+
+
+def _told(contact: Contact | None) -> Told:
+    """How somebody is told."""
+    if contact is None:
+        return "nobody"
+    if contact.may_text:
+        return "text"
+    return "mail" if outbox.takes_mails(contact.mail) else "call"
 
 
 def _lines(order: Order) -> list[OrderLine]:

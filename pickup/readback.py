@@ -12,7 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from notifications import phone
+from notifications import outbox, phone
 from pickup import queries
 from pickup.states import OPEN_ORDER, OrderState
 
@@ -111,6 +111,8 @@ def _told(contact: Contact | None, *, own: bool) -> str:
     if own:
         if is_texted(contact):
             return _("The text goes to your phone that ends in %(ends)s.") % facts
+        if outbox.takes_mails(contact.mail):
+            return _("We mail to the address that you gave us.")
         return _("We call you on the phone that ends in %(ends)s.") % facts
     if is_texted(contact):
         return _("The text goes to %(name)s, to the phone that ends in %(ends)s.") % facts

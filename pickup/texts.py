@@ -35,9 +35,15 @@ UNDO = timedelta(minutes=10)
 WEEKDAYS = {"ko": "월화수목금토일", "en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]}
 TAILS = {
     "": ("", ""),
-    ".reply": (" 답장 1=예 2=다른 시간 3=취소", " Reply 1=yes 2=other time 3=cancel"),
+    ".reply": (" 답장 1=예 2=변경 3=취소", " Reply 1=yes 2=other time 3=cancel"),
     ".link": (" {link}", " {link}"),
-    ".reply_link": (" 답장 1=예 2=다른 시간 3=취소 {link}", " Reply 1=yes 2=other time 3=cancel {link}"),
+    ".reply_link": (" 답장 1=예 2=변경 3=취소 {link}", " Reply 1=yes 2=other time 3=cancel {link}"),
+}
+# Where an answer arrives a question does too; without the number to call the Korean text stays a short one.
+_SHORTER = {
+    "offer": "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}.",
+    "moved": "[{library}] 준비가 늦어 {when}로 변경, 번호 {number}.",
+    "closing": "[{library}] 휴관으로 {when}로 변경, 번호 {number}.",
 }
 
 _ASKING = {
@@ -60,7 +66,7 @@ _SAYING = {
         "[{library}] Your time falls away, we are closed. Kept until {until}, order {number}. Tel {phone}",
     ),
     "closing_packing": (
-        "[{library}] 휴관으로 시간 취소. 새 시간을 알려 드립니다. 번호 {number}. 문의 {phone}",
+        "[{library}] 휴관으로 시간 취소. 새 시간을 곧 알립니다. 번호 {number}. 문의 {phone}",
         "[{library}] Your time falls away, we are closed. We tell you a new one. Order {number}. Tel {phone}",
     ),
     "ready": (
@@ -92,7 +98,7 @@ _SAYING = {
         "[{library}] A book is not on its shelf; we keep looking. Order {number}. Tel {phone}",
     ),
     "late": (
-        "[{library}] 준비가 늦어지고 있습니다. 준비되면 알려 드립니다. 번호 {number}. 문의 {phone}",
+        "[{library}] 준비가 늦어집니다. 준비되면 알려 드립니다. 번호 {number}. 문의 {phone}",
         "[{library}] Sorry, we need longer. We tell you when it is ready. Order {number}. Tel {phone}",
     ),
     "expired": (
@@ -112,7 +118,8 @@ PLACES = frozenset({"library", "count", "when", "until", "number", "phone", "due
 
 for _name, (_ko, _en) in _ASKING.items():
     for _variant, (_tail_ko, _tail_en) in TAILS.items():
-        wording.register(key=f"{_name}{_variant}", places=PLACES, ko=_ko + _tail_ko, en=_en + _tail_en)
+        _plain = _SHORTER[_name] if "reply" in _variant else _ko
+        wording.register(key=f"{_name}{_variant}", places=PLACES, ko=_plain + _tail_ko, en=_en + _tail_en)
 for _name, (_ko, _en) in _SAYING.items():
     wording.register(key=_name, places=PLACES, ko=_ko, en=_en)
 
@@ -189,7 +196,20 @@ _ANSWERING = {
 ANSWER_PLACES = PLACES | {"options", "ahead", "at"}
 
 for _name, (_ko, _en) in _ANSWERING.items():
-    wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en)
+    wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en, kind="answer")
+
+_LONGEST = {
+    "when": ("11/25(수) 16:00", "Wed 25 Nov 16:00"),
+    "until": ("11/28(토)", "Sat 28 Nov"),
+    "number": ("47-21+2", "47-21+2"),
+    "options": ("5=11/25 16:00 6=11/26 16:15 7=11/27 16:30", "5=25 Nov 16:00 6=26 Nov 16:15 7=27 Nov 16:30"),
+    "ahead": ("12", "12"),
+    "at": ("14:02", "14:02"),
+    wording.LINK: ("/o/4f9c2b7d1e8a6053/", "/o/4f9c2b7d1e8a6053/"),
+}
+for _place, (_ko, _en) in _LONGEST.items():
+    wording.example(_place, ko=_ko, en=_en)
+wording.example("options", ko="5=47-21 6=47-22", en="5=47-21 6=47-22", key="answer_which")
 
 
 def moment(at: datetime, zone: ZoneInfo, language: str) -> str:
@@ -486,6 +506,7 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
         not_after=letter.not_after if letter.not_after is None or letter.not_after > now else None,
         call_until=max((order.keep_until for order in letter.orders if order.keep_until), default=None),
         may_text=contact.may_text and not letter.by_phone,
+        mail="" if letter.by_phone else contact.mail,
         may_call=contact.may_call,
         practice=head.library.training,
     )

@@ -159,6 +159,7 @@ class Contact(models.Model):
     patron = models.ForeignKey(Patron, null=True, blank=True, on_delete=models.CASCADE, related_name="contacts")
     name = models.CharField(max_length=80, help_text=_("of the person, if not the patron"), blank=True)
     number = models.CharField(max_length=16)
+    mail = models.EmailField(blank=True, help_text=_("mails go there where the number takes no texts"))
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
     may_text = models.BooleanField(default=True)
     may_call = models.BooleanField(default=True)
@@ -171,6 +172,7 @@ class Contact(models.Model):
         constraints: ClassVar = [
             models.CheckConstraint(condition=Q(number__regex=E164), name="lending_contact_number_e164"),
             models.UniqueConstraint(fields=["patron", "number", "name"], name="lending_contact_listed_once"),
+            models.CheckConstraint(condition=Q(mail="") | Q(own=True), name="lending_contact_mail_is_the_patrons"),
         ]
         indexes: ClassVar = [models.Index(fields=["number"], name="lending_contact_by_number")]
 

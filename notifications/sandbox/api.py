@@ -1,6 +1,7 @@
-"""Twilio's message resource as HTTP: create, fetch, list, in Twilio's own shapes.
+"""Twilio's message resource as HTTP: create, fetch, list, in Twilio's own shapes; the account and its numbers to read.
 
-After https://www.twilio.com/docs/messaging/api/message-resource
+After https://www.twilio.com/docs/messaging/api/message-resource, https://www.twilio.com/docs/iam/api/account and
+https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource
 """
 
 from __future__ import annotations
@@ -11,17 +12,18 @@ from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from email.utils import format_datetime
 from functools import wraps
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 from urllib.parse import urlencode
 
 from django.conf import settings
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponseBase, JsonResponse
 from django.utils.crypto import constant_time_compare
 from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 
 from core import clock
+from notifications.models import Sender
 from notifications.sandbox import carrier
 from notifications.sandbox.carrier import Refused
 from notifications.sandbox.models import Text
@@ -30,6 +32,7 @@ VERSION: Final = "/2010-04-01"
 MOST: Final = 1000
 
 View = Callable[..., JsonResponse]
+Row = TypeVar("Row", bound=Model)
 
 
 def for_account(view: View) -> Callable[..., HttpResponseBase]:
@@ -69,7 +72,7 @@ def messages(request: HttpRequest) -> JsonResponse:
         )
         return JsonResponse(_shape(text), status=201)
     if request.method == "GET":
-        return _page(request, _narrowed(request))
+        return _page(request, _narrowed(request), "messages", _shape)
     raise Refused(405, 20004, "Method not allowed")
 
 
@@ -80,6 +83,55 @@ def message(request: HttpRequest, sid: str) -> JsonResponse:
     if text is None or request.method != "GET":
         raise Refused(404, 20404, f"The requested resource {request.path} was not found")
     return JsonResponse(_shape(text))
+
+
+@for_account
+def account(request: HttpRequest) -> JsonResponse:
+    """The one account there is."""
+    if request.method != "GET":
+        raise Refused(405, 20004, "Method not allowed")
+    uri = f"{VERSION}/Accounts/{settings.TWILIO_ACCOUNT_SID}"
+    return JsonResponse(
+        {
+            "sid": settings.TWILIO_ACCOUNT_SID,
+            "owner_account_sid": settings.TWILIO_ACCOUNT_SID,
+            "friendly_name": "sandbox",
+            "status": "active",
+            "type": "Full",
+            "uri": f"{uri}.json",
+            "subresource_uris": {
+                "messages": f"{uri}/Messages.json",
+                "incoming_phone_numbers": f"{uri}/IncomingPhoneNumbers.json",
+            },
+        }
+    )
+
+
+@for_account
+def numbers(request: HttpRequest) -> JsonResponse:
+    """The numbers that texts can be sent from, with the addresses that carrier.py calls."""
+    if request.method != "GET":
+        raise Refused(405, 20004, "Method not allowed")
+    rows = Sender.objects.order_by("id")
+    if wanted := request.GET.get("PhoneNumber"):
+        rows = rows.filter(number__contains=wanted)
+    return _page(request, rows, "incoming_phone_numbers", _number_shape)
+
+
+def _number_shape(sender: Sender) -> dict[str, Any]:
+    sid = f"PN{sender.pk:032x}"
+    return {
+        "account_sid": settings.TWILIO_ACCOUNT_SID,
+        "sid": sid,
+        "phone_number": sender.number,
+        "friendly_name": sender.key,
+        "capabilities": {"voice": True, "sms": True, "mms": False, "fax": False},
+        "sms_url": carrier.hook("twilio-messages"),
+        "sms_method": "POST",
+        "voice_url": carrier.hook("twilio-calls"),
+        "voice_method": "POST",
+        "uri": f"{VERSION}/Accounts/{settings.TWILIO_ACCOUNT_SID}/IncomingPhoneNumbers/{sid}.json",
+    }
 
 
 def _known(request: HttpRequest) -> bool:
@@ -124,7 +176,7 @@ def _moment(value: str) -> datetime:
     return datetime.combine(day, time(), tzinfo=UTC)
 
 
-def _page(request: HttpRequest, rows: QuerySet[Text]) -> JsonResponse:
+def _page(request: HttpRequest, rows: QuerySet[Row], name: str, shape: Callable[[Row], dict[str, Any]]) -> JsonResponse:
     try:
         size = min(max(int(request.GET.get("PageSize", "50")), 1), MOST)
         page = min(max(int(request.GET.get("Page", "0")), 0), 10_000)
@@ -139,7 +191,7 @@ def _page(request: HttpRequest, rows: QuerySet[Text]) -> JsonResponse:
 
     return JsonResponse(
         {
-            "messages": [_shape(text) for text in shown],
+            name: [shape(row) for row in shown],
             "page": page,
             "page_size": size,
             "start": page * size,

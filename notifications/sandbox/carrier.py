@@ -53,6 +53,11 @@ class Refused(Exception):
         self.message = message
 
 
+def hook(name: str) -> str:
+    """The address that is called when somebody texts or rings one of our numbers."""
+    return settings.PUBLIC_BASE_URL + reverse(name)
+
+
 @transaction.atomic
 def take(
     *, sent_to: str, sent_from: str, body: str, status_callback: str, now: datetime, at_once: bool = False
@@ -155,7 +160,7 @@ def bring(*, sent_from: str, sent_to: str, body: str, now: datetime) -> Text:
         "ApiVersion": "2010-04-01",
         **({"OptOutType": kind} if kind else {}),
     }
-    address = settings.PUBLIC_BASE_URL + reverse("twilio-messages")
+    address = hook("twilio-messages")
     Posting.objects.create(text=text, address=address, fields=fields, due_at=now)
     return text
 
@@ -250,7 +255,7 @@ def ring(*, sent_from: str, sent_to: str, sid: str = "", path: str = "", keys: s
     nothing sensible was answered.
     """
     sid = sid or f"CA{secrets.token_hex(16)}"
-    address = settings.PUBLIC_BASE_URL + (path or reverse("twilio-calls"))
+    address = settings.PUBLIC_BASE_URL + path if path else hook("twilio-calls")
     fields = {
         "CallSid": sid,
         "AccountSid": settings.TWILIO_ACCOUNT_SID,

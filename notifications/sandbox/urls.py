@@ -7,6 +7,8 @@ from django.urls import path
 from notifications.sandbox import api, phones
 
 urlpatterns = [
+    path("2010-04-01/Accounts/<str:account>.json", api.account, name="sandbox-account"),
+    path("2010-04-01/Accounts/<str:account>/IncomingPhoneNumbers.json", api.numbers, name="sandbox-numbers"),
     path("2010-04-01/Accounts/<str:account>/Messages.json", api.messages, name="sandbox-messages"),
     path("2010-04-01/Accounts/<str:account>/Messages/<str:sid>.json", api.message, name="sandbox-message"),
     path("sandbox/phones/", phones.phones, name="sandbox-phones"),

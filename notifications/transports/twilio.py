@@ -13,6 +13,7 @@ import functools
 import os
 import threading
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any, Final
@@ -92,6 +93,27 @@ class OneHost(TwilioHttpClient):  # type: ignore[misc] # twilio's module is type
         return found
 
 
+@dataclass(frozen=True, slots=True)
+class Account:
+    """Our account at Twilio; `status` is active, suspended or closed, `kind` Trial or Full."""
+
+    status: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True)
+class OwnNumber:
+    """A number of the account, what it can do, and which addresses Twilio calls when somebody texts or rings."""
+
+    number: str
+    texts: bool
+    messages_to: str
+    messages_by: str
+    calls: bool
+    calls_to: str
+    calls_by: str
+
+
 class Twilio:
     """The transport of settings.TWILIO_*; an API key is preferred, the auth token is for webhook signatures."""
 
@@ -166,6 +188,28 @@ class Twilio:
             for one in found
             if one.direction == "inbound" and (one.date_sent or one.date_created) >= since
         ]
+
+    def account(self) -> Account:
+        """Our account; CarrierError when it is refused or Twilio cannot be reached."""
+        found = self._ask(lambda client: client.api.accounts(settings.TWILIO_ACCOUNT_SID).fetch())
+        return Account(str(found.status or ""), str(found.type or ""))
+
+    def own_number(self, number: str) -> OwnNumber | None:
+        """A number of ours as the account has it, None when it has none such."""
+        found = self._ask(lambda client: client.incoming_phone_numbers.list(phone_number=number, limit=20))
+        for one in found:
+            if one.phone_number == number:
+                can = one.capabilities or {}
+                return OwnNumber(
+                    number,
+                    texts=bool(can.get("sms")),
+                    messages_to=one.sms_url or "",
+                    messages_by=one.sms_method or "",
+                    calls=bool(can.get("voice")),
+                    calls_to=one.voice_url or "",
+                    calls_by=one.voice_method or "",
+                )
+        return None
 
     def _ask(self, request: Any) -> Any:
         """Make one request, and say in our own words what went wrong and whether anything may have been sent."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -62,6 +63,12 @@ def seconds(count: int) -> str:
         return _("%(n)s s") % {"n": count}
     minutes, rest = divmod(count, 60)
     return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
+
+
+@register.filter
+def plain(amount: Decimal) -> str:
+    """An amount without needless noughts: `0.0083`, `20`."""
+    return f"{amount:f}".rstrip("0").rstrip(".") if "." in f"{amount:f}" else f"{amount:f}"
 
 
 @register.filter

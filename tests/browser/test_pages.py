@@ -212,6 +212,9 @@ PAGES: dict[str, list[Address]] = {
     "manager": [
         "/staff/?point=1",
         "/staff/days/?point=1",
+        "/staff/texts/?point=1",
+        "/staff/texts/offer/ko/?point=1",
+        "/staff/sender/?point=1",
         "/staff/settings/looks/?point=1",
         "/staff/rules/",
         first_programme,

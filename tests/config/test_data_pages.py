@@ -135,10 +135,17 @@ def test_the_privacy_page_is_made_from_what_is_in_force(client: Client, settings
     settings.SANDBOX, settings.RETENTION_DAYS, settings.PROCESSORS = False, 14, ["Host AG, Zürich"]
     settings.TRANSPORTS = {"text": "notifications.transports.twilio.Twilio"}
     page = client.get("/privacy/", headers={"Accept-Language": "en"}).content.decode()
+    assert "mail server" not in page
     for said in ("Twilio Inc., United States", "abroad", "for 14 days after the end", "Host AG", "02-100-7788", "365"):
         assert said in page
-    settings.TRANSPORTS = {"text": "notifications.transports.console.Console"}
-    assert "Twilio" not in client.get("/privacy/").content.decode()
+    settings.TRANSPORTS = {
+        "text": "notifications.transports.console.Console",
+        "mail": "notifications.transports.email.Email",
+    }
+    settings.EMAIL_HOST = "mail.library.example.org"
+    page = client.get("/privacy/", headers={"Accept-Language": "en"}).content.decode()
+    assert "Twilio" not in page
+    assert "The mail server mail.library.example.org" in page
 
 
 def test_only_patrons_take_data_along(client: Client) -> None:

@@ -44,7 +44,7 @@ from lending.models import (
     Token,
     Transfer,
 )
-from notifications.models import Call, InboundMessage, Message, OptOut, Sender
+from notifications.models import Call, InboundMessage, Message, OptOut, OwnWords, Sender
 from pickup.models import (
     Appointment,
     Lane,
@@ -81,6 +81,7 @@ def rows(db: None) -> SimpleNamespace:
     known.sender = sender = Sender.objects.create(
         key="s", number="+12125550100", phone="02", quiet_from=time(21), quiet_until=time(8)
     )
+    known.own_words = OwnWords.objects.create(sender=sender, key="t", language="ko", body="b", at=NOW)
     known.message = Message.begin(
         **at,
         sender=sender,

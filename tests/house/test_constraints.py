@@ -24,6 +24,10 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # notifications
     "notifications_sender_number_e164": ("sender", "change", {"number": "02-2204-6440"}),
     "notifications_sender_desk_rings": ("sender", "change", {"desk": "02-2204-6440"}),
+    "notifications_sender_pays_or_not": ("sender", "change", {"part_price": -1}),
+    "notifications_own_words_once": ("own_words", "again", {}),
+    "notifications_own_words_language": ("own_words", "change", {"language": "vi"}),
+    "notifications_own_words_say_something": ("own_words", "change", {"body": ""}),
     "notifications_message_state_known": ("message", "change", {"state": "lost"}),
     "notifications_message_said_once": ("message", "again", {"provider_id": "SM2"}),
     "notifications_provider_id_on_one_message": ("message", "again", {"dedup_key": "other"}),
@@ -64,6 +68,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lending_need_known": ("patron", "change", {"needs": ["a chat"]}),
     "lending_contact_number_e164": ("contact", "change", {"number": "010-0000-0001"}),
     "lending_contact_listed_once": ("contact", "again", {}),
+    "lending_contact_mail_is_the_patrons": ("contact", "change", {"own": False, "mail": "reader@example.org"}),
     "lending_wait_follows_guess": ("guess", "change", {"wait_until": NOW}),
     "lending_code_for_a_number_names_it": ("one_time_code", "change", {"purpose": "number"}),
     "lending_code_tried_five_times_at_most": ("one_time_code", "change", {"tries": 6}),

@@ -16,12 +16,12 @@ GOOD = {**SETTINGS, "DATABASE_URL": "postgres://a:b@127.0.0.1:1/c", "REDIS_URL":
 READ = re.compile(r'environment\.\w+\(\s*"([A-Z_]+)"')
 
 
-def start(tmp_path, **changes: str | None) -> subprocess.CompletedProcess[str]:
+def start(tmp_path, *, show: str = "", **changes: str | None) -> subprocess.CompletedProcess[str]:
     """Read the settings in a process of its own, where var/run.env of this checkout is out of sight."""
     environment = {"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **GOOD, **changes}
     code = (
         "from config import environment; environment.read_file = lambda path: None\n"
-        "import config.settings as s; print(s.DATABASES['default']['OPTIONS']['options'])"
+        "import config.settings as s; print(s.DATABASES['default']['OPTIONS']['options'])\n" + show
     )
     known = {name: value for name, value in environment.items() if value is not None}
     command = [sys.executable, "-c", code]
@@ -69,6 +69,9 @@ def test_a_missing_value_is_named(tmp_path, name, value):
         ("PROXIES", "x"),
         ("LIVE_PREFIX", "two words"),
         ("TEXT_TRANSPORT", "console"),
+        ("MAIL_URL", "mail.example.org"),
+        ("MAIL_URL", "http://mail.example.org"),
+        ("MAIL_URL", "smtp://reader:password@host:port"),
         ("TWILIO_ACCOUNT_SID", "SK0123"),
         ("TWILIO_API_KEY", "key"),
         ("TWILIO_API_BASE_URL", "api.twilio.com"),
@@ -96,6 +99,15 @@ def test_the_example_explains_every_variable():
     assert explained == read
     for block in re.split(r"\n\n", example):
         assert not re.search(r"^[A-Z_]+=", block, re.MULTILINE) or block.startswith("#"), block
+
+
+def test_mails_need_an_address_to_come_from_and_take_the_port_of_their_kind(tmp_path):
+    server = {"MAIL_URL": "smtp+tls://reader:p%40ss@mail.example.org"}
+    assert "MAIL_FROM is missing" in start(tmp_path, **server).stderr
+    told = "EMAIL_HOST", "EMAIL_PORT", "EMAIL_HOST_PASSWORD", "EMAIL_USE_TLS", "EMAIL_TIMEOUT"
+    show = f"print([getattr(s, name) for name in {told}])"
+    started = start(tmp_path, show=show, **server, MAIL_FROM="library@example.org", MESSAGE_HTTP_SECONDS="7")
+    assert "['mail.example.org', 587, 'p@ss', True, 7]" in started.stdout, started.stderr
 
 
 def test_no_other_module_of_ours_reads_the_environment():
