@@ -6,15 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from core.once import once
-from core.refusal import Refusal
+from core.refusal import NotFound, Refusal
 from lending import call_numbers, copies
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
-from pickup import bags, orders, queries, sessions
+from pickup import bags, fetching, orders, queries, sessions, streams
 from pickup.errors import NotInOrder, OrderNotFound
 from pickup.forms import ScanForm
 from pickup.models import Order
@@ -31,6 +33,7 @@ NO_TIME = "none"  # of the filter: what no session waits for
 @require_safe
 def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     """What to fetch, in shelf order, and where each copy is; all of it, or what one session needs (`?for=`)."""
+    version = streams.version_of(streams.topics(library_id=desk.point.library_id))  # first: newer rows only look again
     lines = list(queries.to_fetch(desk.point.library_id))
     where = queries.where_are(line.copy for line in lines)
     zone = desk.point.library.zone
@@ -39,7 +42,12 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         promise = queries.live_appointment(line.order)
         session = sessions.of(promise.slot, zone) if promise is not None else None
         rows.append({"line": line, "bag": where.get(line.copy_id, ""), "session": session})
-    wanted = request.GET.get("for", "")
+    wanted, mine = request.GET.get("for", ""), request.GET.get("mine") == "1"
+    since = desk.now - fetching.LASTS
+    for row in rows:
+        line = row["line"]
+        row["fetcher"] = line.fetcher if line.fetcher_since is not None and line.fetcher_since > since else None
+        row["mine"] = row["fetcher"] is not None and line.fetcher_id == desk.by.id
     choices = [
         {"session": one, "count": sum(row["session"] is not None and row["session"].key == one.key for row in rows)}
         for one in sessions.in_order(row["session"] for row in rows if row["session"] is not None)
@@ -50,7 +58,15 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         shown = [row for row in rows if row["session"] is not None and row["session"].key == chosen.key]
     else:
         shown = [row for row in rows if row["session"] is None] if wanted == NO_TIME else rows
+    in_hand = sum(row["mine"] for row in rows)
+    if mine and in_hand:
+        shown = [row for row in rows if row["mine"]]
     context = {
+        "mine": mine and bool(in_hand),
+        "in_hand": in_hand,
+        "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None for row in shown)),
+        "live_at": reverse("live-now", args=[desk.point.library_id]),
+        "version": version,
         "rooms": _by_room(shown),
         "shown": len(shown),
         "total": len(rows),
@@ -59,7 +75,26 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         "chosen": chosen,
         "wanted": wanted if chosen is not None or wanted == NO_TIME else "",
     }
-    return show_desk(request, desk, "pickup/staff/pull_list.html", context)
+    part = "X-Part" in request.headers
+    return show_desk(request, desk, f"pickup/staff/{'_pull' if part else 'pull_list'}.html", context)
+
+
+@at_desk
+@require_POST
+def share(request: HttpRequest, desk: Desk, what: str) -> HttpResponse:
+    """Take the next books of the list to fetch them, or leave mine to others. `what` is take or let-go."""
+    library_id = desk.point.library_id
+    with once(desk.by, request, key=key_of(request)) as answer:
+        if what == "take":
+            taken = fetching.take(library_id=library_id, by=desk.by, now=desk.now)
+            said = ngettext("%(n)s book is yours to fetch.", "%(n)s books are yours to fetch.", taken) % {"n": taken}
+        elif what == "let-go":
+            fetching.let_go(library_id=library_id, by=desk.by, now=desk.now)
+            said = _("Left to the others.")
+        else:
+            raise NotFound
+        messages.success(request, said)
+        return answer.redirect(desk.to("pull-list", **({"mine": 1} if what == "take" else {})))
 
 
 def _room(copy: Copy) -> str:

@@ -95,7 +95,7 @@ def to_fetch(library_id: int) -> QuerySet[OrderLine]:
     """The pull list of a library in shelf order: lines whose copy has to be fetched, with order and appointment."""
     return (
         OrderLine.objects.filter(state=LineState.TO_PICK, order__library_id=library_id)
-        .select_related("copy__title", "order__point", "order__appointment__slot")
+        .select_related("copy__title", "order__point", "order__appointment__slot", "fetcher")
         .order_by("copy__shelf_key", "copy__barcode")
     )
 

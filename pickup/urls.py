@@ -103,6 +103,7 @@ pages: list[URLPattern | URLResolver] = [
     path("live/now/<int:library_id>/", streams.stream_now, name="live-now"),
     path("staff/", today_pages.home, name="staff"),
     path("staff/pull-list/", packing_pages.pull_list, name="pull-list"),
+    path("staff/pull-list/<slug:what>/", packing_pages.share, name="share-pull-list"),
     path("staff/lines/<int:line_id>/not-on-shelf/", packing_pages.not_on_shelf, name="not-on-shelf"),
     path("staff/packing/", packing_pages.packing, name="packing"),
     path("staff/orders/<int:order_id>/ready/", packing_pages.ready, name="ready"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
+from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -105,6 +106,15 @@ class OrderLine(Moving):
     copy = models.ForeignKey(Copy, on_delete=models.PROTECT, related_name="lines")
     late = models.BooleanField(default=False, help_text=_("joined after the bag was ready"))
     reason = models.CharField(max_length=40, blank=True, help_text=_("why it was not given"))
+    fetcher = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        null=True,
+        blank=True,
+        on_delete=models.SET_NULL,
+        related_name="+",
+        help_text=_("who fetches it from the shelf"),
+    )
+    fetcher_since = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints: ClassVar = [
