@@ -5,7 +5,7 @@ Rows are locked in the order of the house: orders by id, then the appointment; p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -311,6 +311,14 @@ def lock_together(order_id: int) -> None:
     promise = Order.objects.filter(pk=order_id, appointment__state__in=PROMISED).values("appointment_id")
     same = Q(pk=order_id) | Q(appointment_id__in=promise, state__in=OPEN_ORDER)
     list(Order.objects.select_for_update(no_key=True).filter(same).order_by("pk").values_list("pk", flat=True))
+
+
+def lock_many(appointment_ids: Collection[int]) -> None:
+    """Lock the open orders of promises and then the promises, by id, for whoever goes on to lock their slots."""
+    bags = Order.objects.select_for_update(no_key=True).filter(appointment__in=appointment_ids, state__in=OPEN_ORDER)
+    list(bags.order_by("pk").values_list("pk", flat=True))
+    promises = Appointment.objects.select_for_update(no_key=True).filter(pk__in=appointment_ids)
+    list(promises.order_by("pk").values_list("pk", flat=True))
 
 
 def _locked(order_id: int) -> Order:

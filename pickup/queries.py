@@ -8,7 +8,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, IntegerField, Prefetch, Q, QuerySet
+from django.db.models import (
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+)
 from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, ExtractIsoWeekDay, ExtractMinute, Floor
 
 from core.actor import RULE, Actor
@@ -334,6 +345,12 @@ def live_appointment(order: Order) -> Appointment | None:
     """The promise still ahead of an order."""
     appointment = order.appointment
     return appointment if appointment is not None and appointment.state in PROMISED else None
+
+
+def to_come(**narrow: Any) -> QuerySet[Appointment]:
+    """The promises still ahead of parties that are not here yet: those that may be given another time."""
+    here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
+    return Appointment.objects.filter(~Exists(here), state__in=PROMISED, **narrow)
 
 
 def is_here(order: Order) -> bool:
