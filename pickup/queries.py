@@ -554,24 +554,30 @@ def window_rules_of(point_ids: Collection[int]) -> dict[int, list[windows.Window
     leads = dict(PointRules.objects.filter(point__in=point_ids).values_list("point_id", "lead_minutes"))
     found: dict[int, list[windows.WindowRule]] = {}
     for window in Window.objects.filter(point__in=point_ids).order_by("id"):
-        rule = windows.WindowRule(
-            id=window.pk,
-            weekday=window.weekday,
-            date=window.date,
-            opens=window.opens,
-            closes=window.closes,
-            slot_minutes=window.slot_minutes,
-            capacity=window.capacity,
-            accessible=window.accessible,
-            cutoff_days=window.cutoff_days,
-            cutoff_time=window.cutoff_time,
-            lead_minutes=leads.get(window.point_id, PointRules().lead_minutes),
-            regime=window.regime,
-            session_ko=window.session_ko,
-            session_en=window.session_en,
-        )
-        found.setdefault(window.point_id, []).append(rule)
+        lead = leads.get(window.point_id, PointRules().lead_minutes)
+        found.setdefault(window.point_id, []).append(rule_of(window, lead_minutes=lead))
     return found
+
+
+def rule_of(window: Window, *, lead_minutes: int) -> windows.WindowRule:
+    """A window, which need not be saved, as a rule that can be cut into slots."""
+    return windows.WindowRule(
+        id=window.pk,
+        weekday=window.weekday,
+        nth=window.nth,
+        date=window.date,
+        opens=window.opens,
+        closes=window.closes,
+        slot_minutes=window.slot_minutes,
+        capacity=window.capacity,
+        accessible=window.accessible,
+        cutoff_days=window.cutoff_days,
+        cutoff_time=window.cutoff_time,
+        lead_minutes=lead_minutes,
+        regime=window.regime,
+        session_ko=window.session_ko,
+        session_en=window.session_en,
+    )
 
 
 def cars_gone(point_id: int, *, since: datetime) -> QuerySet[Visit]:
