@@ -121,6 +121,13 @@ def set_window(
 
 
 @transaction.atomic
+def add_windows(*, point_id: int, values: Iterable[Mapping[str, Any]], move: bool, by: Actor, now: datetime) -> Changed:
+    """Add several windows, such as one for each weekday; all of them or none. Refuses as `set_window` does."""
+    done = [set_window(point_id=point_id, window_id=None, values=one, move=move, by=by, now=now) for one in values]
+    return Changed(None, sum(one.moved for one in done), sum(one.called for one in done), sum(one.kept for one in done))
+
+
+@transaction.atomic
 def remove_window(*, point_id: int, window_id: int, move: bool, by: Actor, now: datetime) -> Changed:
     """Take a window away: its slots take nobody any more. Visits stand, or with `move` get another time.
 
@@ -202,6 +209,17 @@ def effect_of_window(
         check(window, library, now=now)
         rules.append(queries.rule_of(window, lead_minutes=queries.rules_of(point_id).lead_minutes))
     return _effect(queries.rules_of(point_id), library, rules, anew={window_id}, now=now)
+
+
+def effect_of_new(*, point_id: int, values: Iterable[Mapping[str, Any]], now: datetime) -> Effect:
+    """What adding several windows would do; nothing is changed. Refuses as the verb does."""
+    library, rules = _library(point_id), queries.rules_of(point_id)
+    cut = queries.window_rules(point_id)
+    for one in values:
+        window = Window(point_id=point_id, **one)
+        check(window, library, now=now)
+        cut.append(queries.rule_of(window, lead_minutes=rules.lead_minutes))
+    return _effect(rules, library, cut, anew={None}, now=now)
 
 
 def effect_of_rules(*, point_id: int, values: Mapping[str, Any], now: datetime) -> Effect:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
 from django.utils.dates import WEEKDAYS
@@ -128,7 +128,7 @@ class WindowForm(HoursForm):
     session_en = forms.CharField(label=LABELS["session_en"], max_length=40, required=False)
     regime = forms.ChoiceField(label=LABELS["regime"], choices=Window.Regime.choices)
 
-    DAYS = ("weekday", "nth", "date")
+    DAYS: ClassVar = ("weekday", "nth", "date")
     HOURS = ("opens", "closes", "slot_minutes", "capacity", "accessible")
     ORDERED = ("cutoff_time", "cutoff_days")
     MORE = ("session_ko", "session_en", "regime")
@@ -144,7 +144,7 @@ class WindowForm(HoursForm):
         told = super().clean() or {}
         if self.errors:
             return told
-        if told["weekday"] is None:
+        if told[self.DAYS[0]] in (None, []):
             told["nth"] = None
             if told["date"] is None:
                 self.add_error("date", _("Please choose the date."))
@@ -160,6 +160,27 @@ class WindowForm(HoursForm):
         return told
 
 
+class NewWindowsForm(WindowForm):
+    """The same window on several weekdays, or on one date."""
+
+    weekday = None  # type: ignore[assignment]  # Django's way to leave a field out
+    weekdays = forms.TypedMultipleChoiceField(
+        label=_("Weekdays"),
+        choices=list(WEEKDAYS.items()),
+        coerce=int,
+        required=False,
+        widget=forms.CheckboxSelectMultiple,
+    )
+    DAYS = ("weekdays", "nth", "date")
+
+    @property
+    def each(self) -> list[dict[str, Any]]:
+        """What was typed, a window at a time, as the columns have it."""
+        rest = self.values
+        weekdays = rest.pop("weekdays")
+        return [{**rest, "weekday": weekday} for weekday in weekdays or [None]]
+
+
 class PointRulesForm(HoursForm):
     """How a point promises, waits and keeps."""
 
@@ -171,6 +192,11 @@ class PointRulesForm(HoursForm):
     horizon_days = number("horizon_days", least=1, most=hours.LONGEST["horizon_days"])
     grace_minutes = number("grace_minutes", least=0, most=hours.LONGEST["grace_minutes"])
     keep_days = number("keep_days", least=0, most=hours.LONGEST["keep_days"], help_text=_("0: until that evening."))
+
+    def groups(self) -> list[list[forms.BoundField]]:
+        """What is chosen, then what is counted: the sentences need more room than the numbers."""
+        chosen = ["promise", "silence"]
+        return [[self[name] for name in chosen], [self[name] for name in self.fields if name not in chosen]]
 
 
 def differences(was: dict[str, Any], became: dict[str, Any]) -> list[tuple[str, str, str]]:
@@ -197,8 +223,4 @@ def called(values: dict[str, Any]) -> str:
 
 def initial(window: Window) -> dict[str, Any]:
     """What the form shows of a window."""
-    return cast("dict[str, Any]", {**hours.values_of(window), "weekday": _choice(window.weekday), "nth": window.nth})
-
-
-def _choice(weekday: int | None) -> int | str:
-    return ONE_DATE if weekday is None else weekday
+    return {**hours.values_of(window), "weekday": ONE_DATE if window.weekday is None else window.weekday}

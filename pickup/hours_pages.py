@@ -18,9 +18,8 @@ from lending import auth, members
 from lending import queries as lending_queries
 from lending.pages import key_of
 from pickup import hours, hours_forms, queries
-from pickup.hours_forms import PointRulesForm, WindowForm
+from pickup.hours_forms import NewWindowsForm, PointRulesForm, WindowForm
 from pickup.models import Window
-from pickup.names import whole_number
 from pickup.staff_pages import Desk, at_desk, became, show_desk
 
 if TYPE_CHECKING:
@@ -76,19 +75,44 @@ def times(request: HttpRequest, desk: Desk) -> HttpResponse:
 
 @at_desk
 @require_http_methods(["GET", "HEAD", "POST"])
-def window(request: HttpRequest, desk: Desk, window_id: int | None = None) -> HttpResponse:
+def new(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """New windows, one for each weekday that is ticked: a form, then what they would mean, then keep or move."""
+    _manager(desk)
+    step = request.POST.get("step", "look")
+    if step not in {"look", "keep", "move"}:
+        raise BadInput(field="step")
+    form = NewWindowsForm(request.POST if request.method == "POST" else None, initial=NEW)
+    effect = None
+    if request.method == "POST" and form.is_valid():
+        try:
+            if step == "look":
+                effect = hours.effect_of_new(point_id=desk.point.pk, values=form.each, now=desk.now)
+            else:
+                with once(desk.by, request, key=key_of(request)) as answer:
+                    done = hours.add_windows(
+                        point_id=desk.point.pk, values=form.each, move=step == "move", by=desk.by, now=desk.now
+                    )
+                    messages.success(request, " ".join([_("Saved. The times follow."), *_became(done)]))
+                    return answer.redirect(desk.to("times"))
+        except Refusal as refusal:
+            form.refuse(refusal)
+    becomes = [hours_forms.called(one) for one in form.each] if effect else []
+    context = {"form": form, "effect": effect, "becomes": becomes}
+    return show_desk(request, desk, "pickup/staff/hours_window.html", context, status=form.status)
+
+
+@at_desk
+@require_http_methods(["GET", "HEAD", "POST"])
+def window(request: HttpRequest, desk: Desk, window_id: int) -> HttpResponse:
     """One window: a form, then what the change would mean, then keep or move; removing it goes the same way."""
     _manager(desk)
-    one = hours.window_at(desk.point.pk, window_id) if window_id is not None else None
+    one = hours.window_at(desk.point.pk, window_id)
     step = request.POST.get("step", "look")
-    if request.method == "POST" and step not in {"look", "keep", "move", "look-remove", "remove", "move-remove"}:
+    if step not in {"look", "keep", "move", "look-remove", "remove", "move-remove"}:
         raise BadInput(field="step")
-    going = "remove" in step and one is not None
+    going = "remove" in step
     given = request.POST if request.method == "POST" and not going else None
-    weekday = whole_number(request.GET.get("weekday", "0"))
-    form = WindowForm(
-        given, initial=hours_forms.initial(one) if one else {**NEW, "weekday": weekday if weekday in WEEKDAYS else 0}
-    )
+    form = WindowForm(given, initial=hours_forms.initial(one))
     about: dict[str, Any] = {"point_id": desk.point.pk, "window_id": window_id, "now": desk.now}
     effect = None
     if request.method == "POST" and (going or form.is_valid()):
@@ -102,26 +126,26 @@ def window(request: HttpRequest, desk: Desk, window_id: int | None = None) -> Ht
             if going:
                 raise
             form.refuse(refusal)
+    called, looked = hours_forms.called(hours.values_of(one)), effect is not None and not going
+    becomes = hours_forms.called(form.values) if looked else called
     context = {
         "one": one,
         "form": form,
         "going": going,
         "effect": effect,
-        "called": hours_forms.called(hours.values_of(one)) if one else "",
-        "differences": hours_forms.differences(hours.values_of(one), form.values) if one and effect and given else [],
-        "becomes": hours_forms.called(form.values) if effect and given else "",
+        "called": called,
+        "differences": hours_forms.differences(hours.values_of(one), form.values) if looked else [],
+        "becomes": [becomes] if becomes != called else [],
     }
     return show_desk(request, desk, "pickup/staff/hours_window.html", context, status=form.status)
 
 
 def _act(
-    request: HttpRequest, desk: Desk, window_id: int | None, values: dict[str, object] | None, *, move: bool
+    request: HttpRequest, desk: Desk, window_id: int, values: dict[str, Any] | None, *, move: bool
 ) -> HttpResponse:
     with once(desk.by, request, key=key_of(request)) as answer:
         if values is None:
-            done = hours.remove_window(
-                point_id=desk.point.pk, window_id=window_id or 0, move=move, by=desk.by, now=desk.now
-            )
+            done = hours.remove_window(point_id=desk.point.pk, window_id=window_id, move=move, by=desk.by, now=desk.now)
             said = _("These times are gone.")
         else:
             done = hours.set_window(

@@ -457,10 +457,13 @@ def test_fewer_places_are_looked_at_and_then_saved_on_the_page(point, window, bo
 
 def test_times_are_added_and_removed_on_the_page(point, boss):
     new = f"/staff/times/new/?point={point.pk}"
-    assert boss.get(f"{new}&weekday=4").context["form"].initial["weekday"] == 4
-    friday = {"weekday": "4", "opens": "10:00", "closes": "11:00"}
-    assert "Friday 10:00–11:00" in boss.post(new, typed("look", **friday)).content.decode()
-    boss.post(new, typed("keep", **friday))
+    assert boss.get(new).status_code == 200
+    end_of_week = {"weekdays": ["3", "4"], "opens": "10:00", "closes": "11:00"}
+    shown = boss.post(new, typed("look", **end_of_week))
+    assert "Friday 10:00–11:00" in shown.content.decode()
+    assert shown.context["effect"].new == 16
+    boss.post(new, typed("keep", **end_of_week))
+    assert Window.objects.get(point=point, weekday=3).opens == time(10)
     made = Window.objects.get(point=point, weekday=4)
     page = f"/staff/times/{made.pk}/?point={point.pk}"
     assert "When these times go" in boss.post(page, {"step": "look-remove"}).content.decode()
@@ -473,19 +476,22 @@ def test_times_are_added_and_removed_on_the_page(point, boss):
 @pytest.mark.parametrize(
     ("values", "said"),
     [
-        ({"weekday": "", "date": ""}, "Please choose the date."),
+        ({"weekdays": []}, "Please choose the date."),
+        ({"weekdays": ["7"]}, "7"),
         ({"closes": "16:00"}, "This is not later than the beginning."),
         ({"slot_minutes": "90"}, "This is longer than the whole."),
         ({"accessible": "4"}, "This is more than all places."),
         ({"opens": "15:30", "closes": "16:30"}, "This lies across the times 16:00–17:00"),
-        ({"weekday": "", "date": "2020-01-01"}, "Please look at this again."),
+        ({"weekdays": ["2", "1"]}, "This lies across the times 16:00–17:00"),
+        ({"weekdays": [], "date": "2020-01-01"}, "Please look at this again."),
     ],
 )
 @pytest.mark.parametrize("step", ["look", "keep"])
 def test_nonsense_is_shown_beside_it(point, boss, values, said, step):
-    shown = boss.post(f"/staff/times/new/?point={point.pk}", typed(step, **values))
+    shown = boss.post(f"/staff/times/new/?point={point.pk}", typed(step, **{"weekdays": ["1"], **values}))
     assert shown.status_code == 400
     assert said in shown.content.decode()
+    assert Window.objects.filter(point=point).count() == 1
 
 
 def test_rules_are_looked_at_and_then_saved_on_the_page(point, boss):
