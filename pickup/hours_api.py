@@ -208,6 +208,17 @@ class RemoveWindow(Edge):
             return answer(_done(hours.remove_window(**about, move=given.get("move", False), by=by)))
 
 
+class MoveStanding(Edge):
+    @told("move_standing", ChangedRow, keyed=True)
+    def post(self, request: Request, point_id: int) -> HttpResponseBase:
+        """Give the visits that stand beyond the hours or places another time, and tell them."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            read(Nothing, request)
+            _managed(by, point_id)
+            return answer(_done(hours.move_standing(point_id=point_id, by=by, now=now)))
+
+
 class Rules(Edge):
     @told("get_point_rules", RulesRow)
     def get(self, request: Request, point_id: int) -> Response:

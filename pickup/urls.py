@@ -58,6 +58,7 @@ api: list[URLPattern | URLResolver] = [
         hours_api.RemoveWindow.as_view(),
         name="api-window-remove",
     ),
+    path("pickup-points/<int:point_id>/move-standing", hours_api.MoveStanding.as_view(), name="api-move-standing"),
     path("pickup-points/<int:point_id>/rules", hours_api.Rules.as_view(), name="api-rules"),
     path("preference", edges.Preferred.as_view(), name="api-preference"),
     path("slots", edges.Slots.as_view(), name="api-slots"),

@@ -526,8 +526,10 @@ def test_programs_read_and_set_windows_and_rules(point, window):
     seen = boss.post(f"{path}/{window.pk}", {"capacity": 1, "preview": True})
     assert len(seen["effect"]["visits"]) == 1
     assert seen["effect"]["visits"][0]["starts_at"].startswith(slot.starts_at.astimezone(rows.SEOUL).date().isoformat())
-    done = boss.post(f"{path}/{window.pk}", {"capacity": 1, "move": True})
-    assert (done["window"]["capacity"], done["moved"], done["kept"]) == (1, 1, 0)
+    done = boss.post(f"{path}/{window.pk}", {"capacity": 1})
+    assert (done["window"]["capacity"], done["moved"], done["kept"]) == (1, 0, 1)
+    assert len(boss.get(path)["standing"]) == 1
+    assert boss.post(f"pickup-points/{point.pk}/move-standing")["moved"] == 1
     added = boss.post(
         path, {"weekday": 5, "nth": 2, "opens": "10:00", "closes": "11:00", "slot_minutes": 15, "capacity": 2}
     )
