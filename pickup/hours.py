@@ -196,19 +196,15 @@ def effect_of_window(
 
     Refuses as the verbs do.
     """
-    library = _library(point_id)
-    rules = queries.window_rules(point_id)
-    if window_id is not None:
-        window = window_at(point_id, window_id)
-        rules = [rule for rule in rules if rule.id != window_id]
-    else:
-        window = Window(point_id=point_id)
+    library, rules = _library(point_id), queries.rules_of(point_id)
+    cut = [rule for rule in queries.window_rules(point_id) if rule.id != window_id]
+    window = window_at(point_id, window_id) if window_id is not None else Window(point_id=point_id)
     if values is not None:
         for name, value in values.items():
             setattr(window, name, value)
         check(window, library, now=now)
-        rules.append(queries.rule_of(window, lead_minutes=queries.rules_of(point_id).lead_minutes))
-    return _effect(queries.rules_of(point_id), library, rules, anew={window_id}, now=now)
+        cut.append(queries.rule_of(window, lead_minutes=rules.lead_minutes))
+    return _effect(rules, library, cut, anew={window_id}, now=now)
 
 
 def effect_of_new(*, point_id: int, values: Iterable[Mapping[str, Any]], now: datetime) -> Effect:
