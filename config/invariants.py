@@ -211,7 +211,8 @@ LAWS = (
         """
         SELECT wanted AS missing, NULL::bigint AS access FROM (VALUES
             ('core_journal_append_only'), ('core_access_unchanged'), ('core_access_kept'),
-            ('lending_programmechange_append_only'), ('lending_surgechange_append_only')) AS w(wanted)
+            ('lending_programmechange_append_only'), ('lending_surgechange_append_only'),
+            ('pickup_pointchange_append_only')) AS w(wanted)
         WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgname = wanted AND t.tgenabled IN ('O', 'A'))
         UNION ALL
         SELECT 'kept too short', id FROM core_access WHERE keep_until < at + interval '364 days'

@@ -19,6 +19,7 @@ from django.db import models, transaction
 from core.actor import Actor
 from lending import programmes
 from lending.models import Allowance, Library, PickupPoint, Programme
+from pickup import fitting
 from pickup.models import PointRules, Window
 
 FOLDER = Path(__file__).parent / "programmes"
@@ -86,7 +87,8 @@ def read(path: Path) -> Plan:
 def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime) -> Loaded:
     """Write the programme, and let these libraries and their pickup places follow it. Refuses with BadFile.
 
-    A rule that the file leaves out gets its default. Windows are replaced; slots with people in them stay.
+    A rule that the file leaves out gets its default. Windows are replaced and slots follow: who has a time keeps it,
+    and what the new windows do not have takes nobody new.
     """
     programme, _made = Programme.objects.get_or_create(key=plan.key, defaults=plan.names)
     wanted = {**_defaults(Programme), **plan.names, **plan.lending}
@@ -114,16 +116,19 @@ def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime) -> L
             told = plan.pickup.get(point.layout, plan.pickup.get("any"))
             if told is not None:
                 loaded.points += 1
-                loaded.windows += _follow(point, told)
+                loaded.windows += _follow(point, told, now=now)
+        fitting.follow(library, now=now)
     return loaded
 
 
-def _follow(point: PickupPoint, told: dict[str, Any]) -> int:
+def _follow(point: PickupPoint, told: dict[str, Any], *, now: datetime) -> int:
     columns = {name: value for name, value in told.items() if name != "windows"}
     rules = PointRules.objects.filter(point=point).first() or PointRules(point=point)
     kept = {"point", "bag_places", "shut_until", "service_seconds"}
     _write(rules, {**_defaults(PointRules), **columns}, keep=kept - set(columns))
-    Window.objects.filter(point=point).delete()
+    old = Window.objects.filter(point=point)
+    fitting.release(list(old.values_list("pk", flat=True)), now=now)
+    old.delete()
     made = 0
     for window in told.get("windows", []):
         for weekday in window.get("weekdays", [None]):

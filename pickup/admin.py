@@ -1,4 +1,4 @@
-"""What a manager sets up: rules of points, windows, lanes. States are moved by the verbs, never here."""
+"""What is set up once: rules of points, lanes; windows have a page of their own. States are moved by the verbs."""
 
 from __future__ import annotations
 
@@ -7,18 +7,16 @@ from typing import ClassVar
 from django.contrib import admin
 from django.http import HttpRequest
 
-from pickup.models import Lane, PointRules, Slot, Window
+from pickup import hours
+from pickup.models import Lane, PointRules, Slot
 
 
 @admin.register(PointRules)
 class PointRulesAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """What is set at /staff/times/, with its history, is only shown here."""
+
     list_display = ("point", "promise", "by_appointment", "silence", "keep_days")
-
-
-@admin.register(Window)
-class WindowAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("point", "weekday", "date", "opens", "closes", "slot_minutes", "capacity", "cutoff_time", "regime")
-    list_filter = ("point", "weekday")
+    readonly_fields = hours.RULES
 
 
 @admin.register(Lane)

@@ -5,7 +5,7 @@ Rows are locked in the order of the house: orders by id, then the appointment; p
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -253,7 +253,9 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
 
 
 @transaction.atomic
-def move_away(*, appointment_id: int, kept_until: datetime, by: Actor, now: datetime) -> Appointment | None:
+def move_away(
+    *, appointment_id: int, kept_until: datetime, by: Actor, now: datetime, template: str = "closing"
+) -> Appointment | None:
     """Give a party the next free time, since theirs falls away, and tell it before the old one; no fault of theirs.
 
     Never an earlier one: they may not be able to come by then. Where no time is free the promise ends, staff call, and
@@ -263,13 +265,13 @@ def move_away(*, appointment_id: int, kept_until: datetime, by: Actor, now: date
     if old.state not in PROMISED:
         return None
     after = max(old.slot.starts_at, now + timedelta(minutes=queries.rules_of(old.point_id).lead_minutes))
-    new = _next_free(old, orders, after=after, template="closing", until=old.slot.starts_at, by=by, now=now)
+    new = _next_free(old, orders, after=after, template=template, until=old.slot.starts_at, by=by, now=now)
     if new is None:
         bags = queries.orders(pk__in=[order.pk for order in orders])
         bags.filter(state=OrderState.READY, keep_until__lt=kept_until).update(keep_until=kept_until)
         for order in bags.order_by("pk"):
-            template = "closing_kept" if order.keep_until is not None else "closing_packing"
-            texts.about_order(template, order, now=now, by_phone=True)
+            ended = f"{template}_kept" if order.keep_until is not None else f"{template}_packing"
+            texts.about_order(ended, order, now=now, by_phone=True)
     return new
 
 
@@ -311,6 +313,14 @@ def lock_together(order_id: int) -> None:
     promise = Order.objects.filter(pk=order_id, appointment__state__in=PROMISED).values("appointment_id")
     same = Q(pk=order_id) | Q(appointment_id__in=promise, state__in=OPEN_ORDER)
     list(Order.objects.select_for_update(no_key=True).filter(same).order_by("pk").values_list("pk", flat=True))
+
+
+def lock_many(appointment_ids: Collection[int]) -> None:
+    """Lock the open orders of promises and then the promises, by id, for whoever goes on to lock their slots."""
+    bags = Order.objects.select_for_update(no_key=True).filter(appointment__in=appointment_ids, state__in=OPEN_ORDER)
+    list(bags.order_by("pk").values_list("pk", flat=True))
+    promises = Appointment.objects.select_for_update(no_key=True).filter(pk__in=appointment_ids)
+    list(promises.order_by("pk").values_list("pk", flat=True))
 
 
 def _locked(order_id: int) -> Order:

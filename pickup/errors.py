@@ -179,6 +179,18 @@ class PlaceTaken(Refusal):
     sentence = _("Another bag stands at %(place)s. Please choose another place.")
 
 
+class WindowNotFound(NotFound):
+    code = "unknown_window"
+    sentence = _("We could not find these pickup times. Please look at the list again.")
+
+
+class WindowsOverlap(BadInput):
+    """`window` is the id of the one that lies across, `opens` and `closes` its hours."""
+
+    code = "windows_overlap"
+    sentence = _("This lies across the times %(opens)s–%(closes)s of the same day. Please change those, or these.")
+
+
 class RehearsalNotFound(NotFound):
     code = "unknown_rehearsal"
     sentence = _("We could not find this rehearsal. Please look at the page again.")

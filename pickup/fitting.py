@@ -1,4 +1,4 @@
-"""Slots that stand already, made to follow the hours: when the switch is turned, when a day is closed or opened.
+"""Slots that stand already, made to follow the hours: when the switch is turned, a day closed, a window changed.
 
 Whoever has a time keeps it here: a slot that the hours do not have any more takes nobody new, and what becomes of the
 visits promised in it is their caller's to say.
@@ -6,10 +6,14 @@ visits promised in it is their caller's to say.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Container, Iterable, Mapping
+from copy import copy
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
+
+from django.db.models import Q
 
 from core import live
 from lending import queries as lending_queries
@@ -17,27 +21,60 @@ from pickup import queries, slots, windows
 from pickup.models import Slot
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
+
     from lending.calendar import Calendar
     from lending.models import Library
 
 FITTED = [
-    "open", "outside", "window", "capacity", "capacity_wanted", "accessible", "orders_until", "session_ko",
-    "session_en", "ends_at",
+    "open", "outside", "window", "capacity", "capacity_wanted", "accessible", "accessible_wanted", "orders_until",
+    "session_ko", "session_en", "ends_at",
 ]  # fmt: skip
 """The columns of a slot that follow the hours."""
+
+_VALUES = [field.attname for field in Slot._meta.concrete_fields if field.name in FITTED]
+
+NOWHERE: frozenset[int | None] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """A slot that stands, and the same slot as the hours have it; neither is saved."""
+
+    was: Slot
+    becomes: Slot
+
+    @property
+    def differs(self) -> bool:
+        return any(getattr(self.was, name) != getattr(self.becomes, name) for name in _VALUES)
 
 
 def follow(library: Library, *, now: datetime) -> None:
     """Make the slots that the hours of a library have now, fit those that stand, and tell the pages that show them."""
     point_ids = list(queries.points(library_id=library.pk).order_by("pk").values_list("pk", flat=True))
+    follow_at(library, point_ids, now=now)
+
+
+def follow_at(
+    library: Library, point_ids: Collection[int], *, now: datetime, anew: Container[int | None] = NOWHERE
+) -> list[Slot]:
+    """`follow` for some points of a library; see `fit` for `anew`, and for what is given back."""
     slots.make(point_ids=point_ids, now=now)
-    fit(library, point_ids, now=now)
+    changed = fit(library, point_ids, anew=anew, now=now)
     live.publish({f"point:{pk}" for pk in point_ids}, now=now)
+    return changed
+
+
+def release(window_ids: Collection[int], *, now: datetime) -> None:
+    """Close the slots to come of windows that are about to go; `fit` opens those again that other windows have."""
+    going = Slot.objects.filter(window__in=window_ids, starts_at__gt=now, open=True)
+    list(going.select_for_update(no_key=True).order_by("pk").values_list("pk", flat=True))
+    going.update(open=False, outside=True)
 
 
 def plans(
     starts: Iterable[tuple[int, datetime]],
-    cut: dict[int, list[windows.WindowRule]],
+    cut: Mapping[int, list[windows.WindowRule]],
     library: Library,
     calendar: Calendar,
     *,
@@ -53,34 +90,69 @@ def plans(
     }
 
 
-def fit(library: Library, point_ids: Collection[int], *, now: datetime) -> None:
+def fit(
+    library: Library, point_ids: Collection[int], *, now: datetime, anew: Container[int | None] = NOWHERE
+) -> list[Slot]:
     """Close what lies outside the hours, open again what lies inside, and give a slot the room of its new window.
 
+    A slot that stays with its window keeps its room, which may be its own, unless the window is named in `anew`. Room
+    never falls below what is promised; what is wanted is noted, and comes when places are given back.
     The slots are locked, for as short as may be, before anything is decided: whoever takes a place in one has either
-    taken it, and it is counted, or finds it closed.
+    taken it, and it is counted, or finds it closed or full. Gives back the slots that became other.
     """
-    ahead = Slot.objects.filter(point__in=point_ids, starts_at__gt=now, window__isnull=False).order_by("pk")
-    calendar, cut = lending_queries.calendar_of(library), queries.window_rules_of(point_ids)
+    looked = _fits(_ahead(point_ids, now), library, queries.window_rules_of(point_ids), anew=anew, lock=True)
+    changed = [one.becomes for one in looked if one.differs]
+    Slot.objects.bulk_update(changed, FITTED)
+    return changed
+
+
+def look(
+    library: Library,
+    point_id: int,
+    cut: list[windows.WindowRule],
+    *,
+    now: datetime,
+    anew: Container[int | None] = NOWHERE,
+) -> list[Fit]:
+    """What `fit` would do to the slots of a point if these were its windows; nothing is locked or saved."""
+    return _fits(_ahead([point_id], now), library, {point_id: cut}, anew=anew, lock=False)
+
+
+def _ahead(point_ids: Collection[int], now: datetime) -> QuerySet[Slot]:
+    """What was made by hand belongs to no hours; what lies outside may belong to a window that is gone."""
+    made = Q(window__isnull=False) | Q(outside=True)
+    return Slot.objects.filter(made, point__in=point_ids, starts_at__gt=now).order_by("pk")
+
+
+def _fits(
+    ahead: QuerySet[Slot],
+    library: Library,
+    cut: Mapping[int, list[windows.WindowRule]],
+    *,
+    anew: Container[int | None],
+    lock: bool,
+) -> list[Fit]:
+    calendar = lending_queries.calendar_of(library)
     planned = plans(ahead.values_list("point_id", "starts_at"), cut, library, calendar, on=library.surge)
-    standing = list(ahead.select_for_update(no_key=True))
-    for slot in standing:
-        _decide(slot, planned.get((slot.point_id, slot.starts_at)))
-    Slot.objects.bulk_update(standing, FITTED)
+    standing = list(ahead.select_for_update(no_key=True) if lock else ahead)
+    return [Fit(slot, _decided(slot, planned.get((slot.point_id, slot.starts_at)), anew=anew)) for slot in standing]
 
 
-def _decide(slot: Slot, plan: windows.SlotPlan | None) -> None:
+def _decided(slot: Slot, plan: windows.SlotPlan | None, *, anew: Container[int | None]) -> Slot:
+    slot = copy(slot)
     if plan is None:
         slot.outside = slot.outside or slot.open  # what staff have closed stays theirs
         slot.open = False
-        return
+        return slot
     slot.open = slot.open or slot.outside
     slot.outside = False
-    if slot.window_id == plan.window:
-        return  # staff may have given this very slot other room
-    slot.window_id = plan.window
-    slot.capacity, slot.capacity_wanted = max(plan.capacity, slot.booked), plan.capacity
-    slot.accessible = max(plan.accessible, slot.booked_accessible)
     slot.orders_until = plan.orders_until
     slot.session_ko, slot.session_en = plan.session_ko, plan.session_en
     if not slot.booked:
         slot.ends_at = plan.ends_at
+    if slot.window_id == plan.window and plan.window not in anew:
+        return slot  # staff may have given this very slot other room
+    slot.window_id = plan.window
+    slot.capacity, slot.capacity_wanted = max(plan.capacity, slot.booked), plan.capacity
+    slot.accessible, slot.accessible_wanted = max(plan.accessible, slot.booked_accessible), plan.accessible
+    return slot

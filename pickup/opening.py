@@ -16,10 +16,11 @@ from django.db import transaction
 from core.actor import Actor
 from lending import opening as lending_opening
 from lending import queries as lending_queries
+from lending import surge as lending_surge
 from lending.calendar import NeverOpen
 from pickup import appointments, fitting, queries
 from pickup.models import Appointment, Order
-from pickup.states import OPEN_ORDER, PROMISED
+from pickup.states import PROMISED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -72,7 +73,12 @@ def days(*, library: Library, first: date, last: date) -> list[Day]:
 
 def visits(*, library: Library, day: date, now: datetime) -> list[Visit]:
     """The visits that are still to come on a local day, in the order of their times."""
-    found = list(_promised(library, day, now=now).select_related("slot", "point").order_by("slot__starts_at", "pk"))
+    return with_bags(_promised(library, day, now=now))
+
+
+def with_bags(promises: QuerySet[Appointment]) -> list[Visit]:
+    """Promised visits in the order of their times, with their bags; two queries."""
+    found = list(promises.select_related("slot", "point").order_by("slot__starts_at", "pk"))
     bags: dict[int, list[Order]] = {}
     for order in queries.orders(appointment__in=[one.pk for one in found]).order_by("number"):
         bags.setdefault(order.appointment_id or 0, []).append(order)
@@ -134,17 +140,13 @@ def forget(*, library_id: int, day: date, by: Actor, now: datetime) -> Closed:
 
 
 def _lock_visits(library_id: int, day: date, *, now: datetime) -> None:
-    """Lock orders and promises of a day before any slot is, as everywhere: fitting locks slots."""
-    library = lending_queries.library_with_rules(library_id)
-    keys = list(_promised(library, day, now=now).values_list("pk", flat=True))
-    bags = Order.objects.select_for_update(no_key=True).filter(appointment__in=keys, state__in=OPEN_ORDER)
-    list(bags.order_by("pk").values_list("pk", flat=True))
-    promises = Appointment.objects.select_for_update(no_key=True).filter(pk__in=keys)
-    list(promises.order_by("pk").values_list("pk", flat=True))
+    """Lock the library, then orders and promises of a day before any slot is, as everywhere: fitting locks slots."""
+    library = lending_surge.lock(library_id)
+    appointments.lock_many(_promised(library, day, now=now).values_list("pk", flat=True))
 
 
 def _move_all(library: Library, day: date, *, by: Actor, now: datetime) -> Closed:
-    keep = _end_of_next_open_day(library, day)
+    keep = end_of_next_open_day(library, day)
     keys = list(_promised(library, day, now=now).order_by("slot__starts_at", "pk").values_list("pk", flat=True))
     moved = [appointments.move_away(appointment_id=pk, kept_until=keep, by=by, now=now) for pk in keys]
     new = sum(one is not None for one in moved)
@@ -155,12 +157,11 @@ def _promised(library: Library, day: date, *, now: datetime) -> QuerySet[Appoint
     zone = ZoneInfo(library.zone)
     first = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
     end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
-    rows = Appointment.objects.filter(point__library=library, state__in=PROMISED)
-    return rows.filter(slot__starts_at__gte=max(first, now), slot__starts_at__lt=end)
+    return queries.to_come(point__library=library, slot__starts_at__gte=max(first, now), slot__starts_at__lt=end)
 
 
-def _end_of_next_open_day(library: Library, day: date) -> datetime:
-    """Until when bags of a closed day are kept at least: the end of the first open day after it."""
+def end_of_next_open_day(library: Library, day: date) -> datetime:
+    """Until when bags whose time on a day falls away are kept at least: the end of the first open day after it."""
     try:
         following = lending_queries.calendar_of(library).next_open(day + timedelta(days=1))
     except NeverOpen:

@@ -8,7 +8,6 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from core.once import once
@@ -20,8 +19,7 @@ from lending.forms import WeekForm
 from lending.pages import key_of
 from pickup import opening
 from pickup.forms import DayForm
-from pickup.opening import Closed
-from pickup.staff_pages import Desk, at_desk, show_desk
+from pickup.staff_pages import Desk, at_desk, became, show_desk
 
 WEEKS = 6
 
@@ -71,27 +69,17 @@ def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> Htt
         day, reason = form.cleaned_data["day"], form.cleaned_data["reason"]
         if step == "close":
             done = opening.close(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
-            messages.success(request, " ".join([_("The day is closed."), *_became(done)]))
+            messages.success(request, " ".join([_("The day is closed."), *became(done.moved, done.called)]))
         elif step == "open":
             opening.open_up(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
             messages.success(request, _("The day is open; its times can be had."))
         elif step == "forget":
             done = opening.forget(library_id=library_id, day=day, by=desk.by, now=desk.now)
-            messages.success(request, " ".join([_("The rule decides about this day again."), *_became(done)]))
+            said = [_("The rule decides about this day again."), *became(done.moved, done.called)]
+            messages.success(request, " ".join(said))
         else:
             raise BadInput(field="step")
         return answer.redirect(desk.to("days"))
-
-
-def _became(done: Closed) -> list[str]:
-    parts = []
-    if done.moved:
-        said = ngettext("%(n)s visit has a new time.", "%(n)s visits have a new time.", done.moved)
-        parts.append(said % {"n": done.moved})
-    if done.called:
-        said = ngettext("%(n)s is on the call list.", "%(n)s are on the call list.", done.called)
-        parts.append(said % {"n": done.called})
-    return parts
 
 
 def _chosen(request: HttpRequest, today: date) -> date | None:

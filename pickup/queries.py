@@ -8,7 +8,18 @@ from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, DurationField, ExpressionWrapper, F, IntegerField, Prefetch, Q, QuerySet
+from django.db.models import (
+    Count,
+    DurationField,
+    Exists,
+    ExpressionWrapper,
+    F,
+    IntegerField,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+)
 from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, ExtractIsoWeekDay, ExtractMinute, Floor
 
 from core.actor import RULE, Actor
@@ -342,6 +353,12 @@ def live_appointment(order: Order) -> Appointment | None:
     return appointment if appointment is not None and appointment.state in PROMISED else None
 
 
+def to_come(**narrow: Any) -> QuerySet[Appointment]:
+    """The promises still ahead of parties that are not here yet: those that may be given another time."""
+    here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
+    return Appointment.objects.filter(~Exists(here), state__in=PROMISED, **narrow)
+
+
 def is_here(order: Order) -> bool:
     """Whether somebody has come for this order and not left yet."""
     return order.visit_id is not None and Visit.objects.filter(pk=order.visit_id, state__in=HERE).exists()
@@ -543,24 +560,30 @@ def window_rules_of(point_ids: Collection[int]) -> dict[int, list[windows.Window
     leads = dict(PointRules.objects.filter(point__in=point_ids).values_list("point_id", "lead_minutes"))
     found: dict[int, list[windows.WindowRule]] = {}
     for window in Window.objects.filter(point__in=point_ids).order_by("id"):
-        rule = windows.WindowRule(
-            id=window.pk,
-            weekday=window.weekday,
-            date=window.date,
-            opens=window.opens,
-            closes=window.closes,
-            slot_minutes=window.slot_minutes,
-            capacity=window.capacity,
-            accessible=window.accessible,
-            cutoff_days=window.cutoff_days,
-            cutoff_time=window.cutoff_time,
-            lead_minutes=leads.get(window.point_id, PointRules().lead_minutes),
-            regime=window.regime,
-            session_ko=window.session_ko,
-            session_en=window.session_en,
-        )
-        found.setdefault(window.point_id, []).append(rule)
+        lead = leads.get(window.point_id, PointRules().lead_minutes)
+        found.setdefault(window.point_id, []).append(rule_of(window, lead_minutes=lead))
     return found
+
+
+def rule_of(window: Window, *, lead_minutes: int) -> windows.WindowRule:
+    """A window, which need not be saved, as a rule that can be cut into slots."""
+    return windows.WindowRule(
+        id=window.pk,
+        weekday=window.weekday,
+        nth=window.nth,
+        date=window.date,
+        opens=window.opens,
+        closes=window.closes,
+        slot_minutes=window.slot_minutes,
+        capacity=window.capacity,
+        accessible=window.accessible,
+        cutoff_days=window.cutoff_days,
+        cutoff_time=window.cutoff_time,
+        lead_minutes=lead_minutes,
+        regime=window.regime,
+        session_ko=window.session_ko,
+        session_en=window.session_en,
+    )
 
 
 def cars_gone(point_id: int, *, since: datetime) -> QuerySet[Visit]:

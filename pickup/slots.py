@@ -6,9 +6,10 @@ many people want at the same moment.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.db import connection
@@ -21,6 +22,9 @@ from pickup import windows
 from pickup.errors import NoSuchSlot, SlotUnavailable
 from pickup.models import PointRules, Slot
 from pickup.queries import slot_facts, window_rules
+
+if TYPE_CHECKING:
+    from lending.models import Library
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,16 +78,7 @@ def make(*, now: datetime, point_ids: Collection[int] | None = None) -> int:
 
 def _make_at(rule: PointRules, *, now: datetime) -> int:
     library = lending_surge.lock(rule.point.library_id)  # so that nobody turns the switch between looking and making
-    calendar = lending_queries.calendar_of(library)
-    zone = ZoneInfo(library.zone)
-    today = now.astimezone(zone).date()
-    cut = window_rules(rule.point_id)
-    plans = [
-        plan
-        for ahead in range(rule.horizon_days + 1)
-        for plan in windows.plan(cut, today + timedelta(days=ahead), zone, calendar.is_open, surge=library.surge)
-        if plan.starts_at > now
-    ]
+    plans = ahead(rule, window_rules(rule.point_id), library, now=now)
     standing = set(Slot.objects.filter(point_id=rule.point_id, starts_at__gt=now).values_list("starts_at", flat=True))
     new = [plan for plan in plans if plan.starts_at not in standing]
     Slot.objects.bulk_create(
@@ -105,6 +100,20 @@ def _make_at(rule: PointRules, *, now: datetime) -> int:
         ignore_conflicts=True,
     )
     return len(new)
+
+
+def ahead(
+    rule: PointRules, cut: Iterable[windows.WindowRule], library: Library, *, now: datetime
+) -> list[windows.SlotPlan]:
+    """The slots into which these windows are cut from now up to the point's horizon."""
+    calendar, zone = lending_queries.calendar_of(library), ZoneInfo(library.zone)
+    today, cut = now.astimezone(zone).date(), list(cut)
+    return [
+        plan
+        for days_ahead in range(rule.horizon_days + 1)
+        for plan in windows.plan(cut, today + timedelta(days=days_ahead), zone, calendar.is_open, surge=library.surge)
+        if plan.starts_at > now
+    ]
 
 
 def take(*, slot_id: int, accessible: bool) -> int:
@@ -161,10 +170,19 @@ def take_many(wanted: Mapping[int, Wanted]) -> dict[int, int]:
 
 
 def give_back(*, slot_id: int, accessible: bool) -> None:
-    """Count one party out again."""
-    Slot.objects.filter(pk=slot_id).update(
-        booked=F("booked") - 1, booked_accessible=F("booked_accessible") - int(accessible)
-    )
+    """Count one party out again. Where fewer places are wanted than were booked, the place is not there any more."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            UPDATE pickup_slot SET booked = booked - 1, booked_accessible = booked_accessible - %(wide)s,
+                accessible = LEAST(accessible,
+                    GREATEST(COALESCE(accessible_wanted, accessible), booked_accessible - %(wide)s)),
+                capacity = LEAST(capacity, GREATEST(
+                    capacity_wanted, booked - 1, CASE WHEN accessible_wanted IS NULL THEN accessible ELSE 0 END))
+            WHERE id = %(slot)s
+            """,
+            {"slot": slot_id, "wide": int(accessible)},
+        )
 
 
 def free(

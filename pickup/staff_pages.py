@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
+from django.utils.translation import ngettext
 
 from core import clock
 from core.actor import Actor
@@ -126,6 +127,16 @@ def of_library(request: HttpRequest, name: str, library: Library, **more: int) -
     point = number_in(request, "point")
     kept = {"point": point} if point else {}
     return f"{reverse(name)}?{urlencode({**kept, 'library': library.pk, **more})}"
+
+
+def became(moved: int, called: int) -> list[str]:
+    """What became of visits whose time fell away, in sentences; nothing of none."""
+    parts = []
+    if moved:
+        parts.append(ngettext("%(n)s visit has a new time.", "%(n)s visits have a new time.", moved) % {"n": moved})
+    if called:
+        parts.append(ngettext("%(n)s is on the call list.", "%(n)s are on the call list.", called) % {"n": called})
+    return parts
 
 
 def undo_return_here(desk: Desk, return_id: int) -> None:

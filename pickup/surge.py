@@ -102,7 +102,7 @@ def _hours(cut: Iterable[windows.WindowRule], *, today: date, zone: ZoneInfo, ca
     holding = {windows.Regime.BOTH, windows.Regime.SURGE if surge else windows.Regime.NORMAL}
     by_day: dict[int, list[str]] = {}
     for rule in sorted(cut, key=lambda rule: rule.opens):
-        if rule.regime in holding and rule.weekday is not None:
+        if rule.regime in holding and rule.weekday is not None and rule.nth is None:
             by_day.setdefault(rule.weekday, []).append(f"{rule.opens:%H:%M}–{rule.closes:%H:%M}")
     week = [
         plan

@@ -44,6 +44,7 @@ _SHORTER = {
     "offer": "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}.",
     "moved": "[{library}] 준비가 늦어 {when}로 변경, 번호 {number}.",
     "closing": "[{library}] 휴관으로 {when}로 변경, 번호 {number}.",
+    "hours": "[{library}] 운영 변경, {when}로 변경, 번호 {number}.",
 }
 
 _ASKING = {
@@ -59,8 +60,20 @@ _ASKING = {
         "[{library}] 휴관으로 {when}로 옮겼습니다. 번호 {number}. 문의 {phone}",
         "[{library}] We are closed that day. New time {when}, order {number}. Tel {phone}",
     ),
+    "hours": (
+        "[{library}] 운영 변경, {when}로 옮깁니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Our pickup hours change. New time {when}, order {number}. Tel {phone}",
+    ),
 }
 _SAYING = {
+    "hours_kept": (
+        "[{library}] 운영 변경, 시간 취소. {until}까지 보관, 번호 {number}. 문의 {phone}",
+        "[{library}] Our hours change, your time falls away. Kept until {until}, order {number}. Tel {phone}",
+    ),
+    "hours_packing": (
+        "[{library}] 운영 변경, 시간 취소. 새 시간을 알립니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Our hours change, your time falls away. We tell you a new one. Order {number}. Tel {phone}",
+    ),
     "closing_kept": (
         "[{library}] 휴관으로 시간 취소. {until}까지 보관, 번호 {number}. 문의 {phone}",
         "[{library}] Your time falls away, we are closed. Kept until {until}, order {number}. Tel {phone}",

@@ -40,6 +40,8 @@ class Regime(StrEnum):
 class WindowRule:
     """When a point hands over, on every such weekday (Monday is 0) or on one date; exactly one of the two is set.
 
+    `nth`: only on the nth such weekday of each month, 1 to 5.
+
     `opens` and `closes` are local, and `closes` at 00:00 is the end of the day. `capacity` counts parties a slot,
     `accessible` the places among them for people who leave the car.
     Orders are taken until the earlier of two moments: `cutoff_time` (local) on the day that lies `cutoff_days` open
@@ -53,6 +55,7 @@ class WindowRule:
     slot_minutes: int
     capacity: int
     weekday: int | None = None
+    nth: int | None = None
     date: Date | None = None
     accessible: int = 0
     cutoff_days: int = 0
@@ -68,6 +71,8 @@ class WindowRule:
             raise ValueError("a window holds on a weekday or on a date")
         if self.weekday is not None and not 0 <= self.weekday <= 6:
             raise ValueError("weekdays are 0 (Monday) to 6")
+        if self.nth is not None and (self.weekday is None or not 1 <= self.nth <= 5):
+            raise ValueError("a month has up to five of a weekday")
         if self.slot_minutes < 1 or self.capacity < 0 or not 0 <= self.accessible <= self.capacity:
             raise ValueError("a slot has minutes and places")
         if self.cutoff_days < 0 or self.lead_minutes < 0:
@@ -77,7 +82,21 @@ class WindowRule:
 
     def holds_on(self, day: Date) -> bool:
         """Whether the rule speaks of that day."""
-        return self.date == day if self.date is not None else self.weekday == day.weekday()
+        if self.date is not None:
+            return self.date == day
+        return self.weekday == day.weekday() and self.nth in {None, (day.day - 1) // 7 + 1}
+
+    @property
+    def rank(self) -> int:
+        """How special it is: of the rules that hold on a day only the most special speak."""
+        return 2 if self.date is not None else int(self.nth is not None)
+
+    def clashes(self, other: WindowRule) -> bool:
+        """Whether both would hold at the same time of the same days, so that their slots lie across each other."""
+        same_days = (self.date, self.weekday, self.nth) == (other.date, other.weekday, other.nth)
+        together = Regime.BOTH in {self.regime, other.regime} or self.regime == other.regime
+        mine, theirs = _span(self), _span(other)
+        return same_days and together and mine[0] < theirs[1] and theirs[0] < mine[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,17 +160,22 @@ def plan(
     """The slots of a point on one local day, by start, each start once.
 
     Rules of the other regime are dropped first (`surge`: the building is closed, lending goes on). If a rule for this
-    very date remains, the weekday's rules are silent. Where two rules start a slot at the same moment, the one with
-    the lower id stands.
+    very date remains, the weekday's rules are silent; so are they where one for the nth such weekday remains. Where two
+    rules start a slot at the same moment, the one with the lower id stands.
     """
     regimes = {Regime.BOTH, Regime.SURGE if surge else Regime.NORMAL}
     holding = [rule for rule in rules if rule.regime in regimes and rule.holds_on(day)]
-    dated = [rule for rule in holding if rule.date is not None]
+    rank = max((rule.rank for rule in holding), default=0)
+    special = [rule for rule in holding if rule.rank == rank]
     slots: dict[datetime, SlotPlan] = {}
-    for rule in sorted(dated or holding, key=lambda rule: rule.id or 0):
+    for rule in sorted(special, key=lambda rule: rule.id or 0):
         for slot in slots_on(rule, day, zone, is_open):
             slots.setdefault(slot.starts_at, slot)
     return [slots[start] for start in sorted(slots)]
+
+
+def _span(rule: WindowRule) -> tuple[int, int]:
+    return _minute(rule.opens), _minute(rule.closes, end=True)
 
 
 def _minute(at: time, *, end: bool = False) -> int:

@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("pickup", "0008_when_and_why"),
+        ("pickup", "0009_hours"),
     ]
 
     operations = [

@@ -3,7 +3,7 @@
 from pickup.models.bags import Link, Note, Order, OrderLine, Question
 from pickup.models.lanes import Lane, Visit
 from pickup.models.rehearsals import Rehearsal, RehearsalCar
-from pickup.models.times import Appointment, PointRules, Preference, Slot, Window
+from pickup.models.times import Appointment, PointChange, PointRules, Preference, Slot, Window
 
 __all__ = [
     "Appointment",
@@ -12,6 +12,7 @@ __all__ = [
     "Note",
     "Order",
     "OrderLine",
+    "PointChange",
     "PointRules",
     "Preference",
     "Question",

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
+from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
@@ -76,7 +77,10 @@ class PointRules(models.Model):
 
 
 class Window(models.Model):
-    """When a point hands over: on a weekday or on one date, cut into slots. A date's windows replace the weekday's."""
+    """When a point hands over, cut into slots: on a weekday, on the nth such weekday of each month, or on one date.
+
+    The nth weekday's windows replace the weekday's, and a date's replace both.
+    """
 
     class Regime(models.TextChoices):
         NORMAL = "normal", _("normal days")
@@ -85,6 +89,9 @@ class Window(models.Model):
 
     point = models.ForeignKey(PickupPoint, on_delete=models.CASCADE, related_name="windows")
     weekday = models.PositiveSmallIntegerField(null=True, blank=True, help_text=_("Monday is 0"))
+    nth = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("only the nth such weekday of a month: 1 to 5")
+    )
     date = models.DateField(null=True, blank=True)
     opens = models.TimeField()
     closes = models.TimeField()
@@ -104,6 +111,10 @@ class Window(models.Model):
                 name="pickup_window_on_weekday_or_date",
             ),
             models.CheckConstraint(condition=Q(weekday__isnull=True) | Q(weekday__lte=6), name="pickup_window_weekday"),
+            models.CheckConstraint(
+                condition=Q(nth__isnull=True) | Q(weekday__isnull=False, nth__gte=1, nth__lte=5),
+                name="pickup_window_nth_weekday",
+            ),
             models.CheckConstraint(condition=Q(closes__gt=F("opens")), name="pickup_window_opens_before_it_closes"),
             models.CheckConstraint(
                 condition=Q(slot_minutes__gte=5, capacity__gte=1, accessible__lte=F("capacity")),
@@ -118,6 +129,27 @@ class Window(models.Model):
         return f"window {self.pk}"
 
 
+class PointChange(models.Model):
+    """One change of a point's windows or rules: what it was, what it became, by whom. A trigger refuses to change it.
+
+    `window` is the id of the window, which may be gone; None for the rules. Empty `was`: new; empty `became`: removed.
+    """
+
+    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="changes")
+    at = models.DateTimeField()
+    principal = models.CharField(max_length=40)
+    channel = models.CharField(max_length=10)
+    window = models.BigIntegerField(null=True, blank=True)
+    was = models.JSONField(encoder=DjangoJSONEncoder)
+    became = models.JSONField(encoder=DjangoJSONEncoder)
+
+    class Meta:
+        ordering: ClassVar = ["-id"]
+
+    def __str__(self) -> str:
+        return f"change {self.pk} of {self.point_id}"
+
+
 class Slot(models.Model):
     """A stretch of time at a point with room for so many appointments. `booked` is a counter under a law."""
 
@@ -130,6 +162,9 @@ class Slot(models.Model):
     capacity_wanted = models.PositiveSmallIntegerField(help_text=_("what it shall come down to"))
     booked = models.PositiveSmallIntegerField(default=0)
     accessible = models.PositiveSmallIntegerField(default=0)
+    accessible_wanted = models.PositiveSmallIntegerField(
+        null=True, blank=True, help_text=_("what the accessible places shall come down to; empty: they stay")
+    )
     booked_accessible = models.PositiveSmallIntegerField(default=0)
     open = models.BooleanField(default=True)
     outside = models.BooleanField(

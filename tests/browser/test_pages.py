@@ -90,6 +90,11 @@ def first_programme(page: Page) -> str:
     return page.locator("main a[href*='/staff/rules/']").first.get_attribute("href") or ""
 
 
+def first_window(page: Page) -> str:
+    page.goto("/staff/times/?point=1")
+    return page.locator("table.hours a").first.get_attribute("href") or ""
+
+
 def first_wish(page: Page) -> str:
     page.goto("/my/")
     found = page.locator("a[href*='/my/reservations/']")
@@ -215,6 +220,10 @@ PAGES: dict[str, list[Address]] = {
         "/staff/texts/?point=1",
         "/staff/texts/offer/ko/?point=1",
         "/staff/sender/?point=1",
+        "/staff/times/?point=1",
+        "/staff/times/new/?point=1",
+        "/staff/times/rules/?point=1",
+        first_window,
         "/staff/settings/looks/?point=1",
         "/staff/rules/",
         first_programme,

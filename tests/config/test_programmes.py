@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -15,7 +15,7 @@ from lending.reservations import Item
 from lending.states import StrikeKind
 from pickup import errors as pickup_errors
 from pickup import lane, orders, slots
-from pickup.models import PointRules, Window
+from pickup.models import PointRules, Slot, Window
 from tests import rows
 from tests.pickup import steps
 
@@ -277,6 +277,23 @@ def test_each_file_can_be_loaded_twice_and_the_second_time_changes_no_rule(name)
     assert ProgrammeChange.objects.count() == changes
     assert Window.objects.filter(point=point).count() == windows
     assert plan.key == name
+
+
+def test_other_windows_take_nobody_at_the_old_times_and_leave_who_has_one():
+    point = follow("seongdong-2020")
+    slots.make(now=rows.NOW)
+    old = Slot.objects.filter(point=point, orders_until__gt=rows.NOW).earliest("starts_at")
+    asked = ask(rows.patron(point.library), point, now=rows.NOW, slot=old)
+    assert asked.order is not None
+    plan = programme_files.read(programme_files.FOLDER / "seongdong-2020.toml")
+    for rules in plan.pickup.values():
+        rules["windows"] = [
+            {"weekdays": [*range(7)], "opens": time(20), "closes": time(21), "slot_minutes": 15, "capacity": 2}
+        ]
+    programme_files.load(plan, library_codes=[point.library.code], by=rows.RULE, now=rows.NOW)
+    ahead = Slot.objects.filter(point=point, starts_at__gt=rows.NOW, open=True)
+    assert {one.starts_at.astimezone(rows.SEOUL).hour for one in ahead} == {20}
+    assert steps.again(asked.order).appointment.slot_id == old.pk
 
 
 def test_no_programme_is_named_in_any_code():

@@ -64,6 +64,7 @@ def house(db) -> dict[str, Any]:
         "anyone": api.anyone(),
         "patron": mine,
         "staff": api.librarian(point.library),
+        "manager": api.signed_in(rows.staff(point.library, role="manager")),
         "device": api.device(point.library),
     }
     ids = {
@@ -76,6 +77,7 @@ def house(db) -> dict[str, Any]:
         "loan_id": 1,
         "appointment_id": 1,
         "posting_id": 1,
+        "window_id": rows.window(point).pk,
         "copy_id": order.lines.get().copy_id,
         "device_id": 1,
         "contact_id": who.contacts.get().pk,
@@ -93,6 +95,11 @@ def house(db) -> dict[str, Any]:
         "lane": lane.pk,
         "count": 1,
         "purpose": "collect",
+        "weekday": 3,
+        "opens": "16:00",
+        "closes": "17:00",
+        "slot_minutes": 15,
+        "capacity": 3,
     }
     return {"people": people, "ids": ids, "good": good}
 

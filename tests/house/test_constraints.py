@@ -127,6 +127,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pickup_point_rules_possible": ("rules", "change", {"offers": 0}),
     "pickup_window_on_weekday_or_date": ("window", "change", {"date": date(2026, 11, 24)}),
     "pickup_window_weekday": ("window", "change", {"weekday": 7}),
+    "pickup_window_nth_weekday": ("window", "change", {"nth": 6}),
     "pickup_window_opens_before_it_closes": ("window", "change", {"closes": time(9)}),
     "pickup_window_has_places": ("window", "change", {"capacity": 0}),
     "pickup_window_regime_known": ("window", "change", {"regime": "holiday"}),

@@ -19,12 +19,14 @@ from django.db.models import F
 from config import invariants
 from core.refusal import Refusal
 from lending import allocation, copies, loans, reminders, wishes
+from lending import queries as lending_queries
 from lending.models import Contact, Copy, Loan, Patron, PickupPoint, Reservation
 from lending.reservations import Item
 from notifications import inbound
 from notifications.models import Call, InboundMessage, Message, Sender
-from pickup import appointments, arrivals, handovers, lane, offers, orders, queries, returns, slots
-from pickup.models import Appointment, Order, OrderLine, Slot, Visit
+from pickup import appointments, arrivals, handovers, lane, offers, opening, orders, queries, returns, slots
+from pickup import hours as pickup_hours
+from pickup.models import Appointment, Order, OrderLine, Slot, Visit, Window
 from pickup.states import HERE, OPEN_ORDER, PROMISED, OrderState
 from tests import rows
 from tests.pickup.steps import DESK
@@ -231,6 +233,26 @@ class Walk:
         copy = self.one(Copy.objects.filter(state__in=["missing", "damaged"]).order_by("pk"))
         copies.found(barcode=copy.barcode, library_id=copy.library_id, by=DESK, now=self.clock)
 
+    # Managers
+
+    def change_times(self) -> None:
+        window = self.one(Window.objects.order_by("pk"))
+        values = {"capacity": self.dice.randint(1, 3), "closes": self.one([time(13), time(15)])}
+        pickup_hours.set_window(
+            point_id=window.point_id,
+            window_id=window.pk,
+            values=values,
+            move=self.dice.random() < 0.5,
+            by=DESK,
+            now=self.clock,
+        )
+
+    def close_or_open_day(self) -> None:
+        house = self.points[0].library
+        day = lending_queries.today(house, self.clock) + timedelta(days=self.dice.randint(0, 2))
+        about: dict[str, Any] = {"library_id": house.pk, "day": day, "by": DESK, "now": self.clock}
+        self.one([partial(opening.close, reason=""), opening.forget])(**about)
+
     # The clock
 
     def sweep(self) -> None:
@@ -262,7 +284,7 @@ class Walk:
         (ask, 12), (change_mind, 2), (cancel, 2), (choose_time, 3), (answer, 4), (text, 10), (change_time, 4),
         (arrive, 10), (pack, 4), (pack_all, 14), (not_on_shelf, 2), (mark_ready, 3), (call, 10), (hand_over, 12),
         (serve, 2), (put_back_or_leave, 3), (undo, 4), (take_back, 8), (undo_return, 3), (lend_at_desk, 2), (unpack, 4),
-        (renew, 1), (find, 2), (sweep, 6), (a_while, 14), (hours, 3),
+        (renew, 1), (find, 2), (sweep, 6), (a_while, 14), (hours, 3), (change_times, 2), (close_or_open_day, 1),
     )  # fmt: skip
 
     def step(self) -> None:

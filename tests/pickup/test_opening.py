@@ -16,7 +16,7 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending.models import Library, SpecialDay
 from notifications.models import Call, Message
-from pickup import appointments, opening, slots
+from pickup import appointments, arrivals, opening, slots
 from pickup.models import Appointment, Order, Slot
 from tests import api, rows
 from tests.pickup import steps
@@ -152,6 +152,17 @@ def test_whoever_is_late_in_the_day_is_served_and_the_rest_moves(point):
     assert done.moved == 5
     kept = [one for one in made if steps.again(one).appointment_id == one.appointment_id]
     assert len(kept) == 3
+
+
+def test_whoever_is_here_already_keeps_the_time_and_is_told_nothing(point):
+    early, other = booked(point, TOMORROW, 2)
+    arrivals.arrive(point_id=point.pk, order_id=early.pk, by=BOSS, now=rows.NOW)
+    Message.objects.all().delete()
+    promised = steps.again(early).appointment_id
+    assert [one.orders[0].pk for one in opening.visits(library=point.library, day=TOMORROW, now=rows.NOW)] == [other.pk]
+    assert close(point) == opening.Closed(moved=1, called=0)
+    assert steps.again(early).appointment_id == promised
+    assert {text.about for text in Message.objects.all()} == {f"appointment:{steps.again(other).appointment_id}"}
 
 
 @pytest.mark.parametrize(

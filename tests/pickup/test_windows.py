@@ -100,6 +100,19 @@ def test_a_date_replaces_the_weekday():
     assert starts(plan(rules, TUESDAY + timedelta(days=7), SEOUL, ALWAYS)) == ["10:00", "11:00"]
 
 
+def test_an_nth_weekday_replaces_the_week_once_a_month():
+    rules = [rule("10:00", "12:00", id=1), rule("14:00", "15:00", nth=2, id=2)]
+    tuesdays = [date(2020, 3, day) for day in (3, 10, 17, 24, 31)]
+    assert [starts(plan(rules, day, SEOUL, ALWAYS))[0] for day in tuesdays] == [
+        *("10:00", "14:00", "10:00", "10:00", "10:00")
+    ]
+    assert [day.day for day in tuesdays if rule(nth=5).holds_on(day)] == [31]
+    assert not rule(nth=5).holds_on(date(2020, 2, 25))
+    for wrong in ({"nth": 6}, {"nth": 0}, {"nth": 1, "weekday": None, "date": TUESDAY}):
+        with pytest.raises(ValueError, match="month"):
+            rule(**wrong)
+
+
 def test_surge_changes_the_windows():
     rules = [
         rule("10:00", "11:00", regime="normal"),

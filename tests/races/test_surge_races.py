@@ -41,14 +41,14 @@ def take_while_it_is_turned(monkeypatch):
     slots.make(now=NOW)
     slot = Slot.objects.filter(point=point).earliest("starts_at")
     assert slots.take(slot_id=slot.pk, accessible=False)
-    read, decide = threading.Event(), fitting._decide
+    read, decide = threading.Event(), fitting._decided
 
-    def slowly_decided(slot, plan):
+    def slowly_decided(slot, plan, *, anew):
         read.set()
         time.sleep(PAUSE)
-        decide(slot, plan)
+        return decide(slot, plan, anew=anew)
 
-    monkeypatch.setattr(fitting, "_decide", slowly_decided)
+    monkeypatch.setattr(fitting, "_decided", slowly_decided)
 
     def act(index):
         if index == 0:
