@@ -26,7 +26,7 @@ from core import live
 log = structlog.get_logger()
 
 LOOK_EVERY = 2.0  # seconds between two looks into PostgreSQL
-TOGETHER = 0.05  # seconds in which several doorbells count as one
+TOGETHER = 0.05  # seconds after a look in which several doorbells count as one
 BREATH = 15.0  # seconds after which a silent stream sends a comment, so that proxies keep it and dead ones are found
 STALE_AFTER = 3  # looks that fail in a row before watchers are told that they see old news
 STALE = "stale"
@@ -51,7 +51,7 @@ class Hub:
         self.watchers[queue] = tuple(sorted(topics))
         if not self._tasks or any(task.done() for task in self._tasks):
             self._stop()
-            self._tasks = [asyncio.create_task(self._look()), asyncio.create_task(self._listen())]
+            self._tasks = [asyncio.create_task(does()) for does in (self._look, self._listen, self._breathe)]
         self._tell([queue])
         self._wake.set()
         try:
@@ -87,7 +87,6 @@ class Hub:
         while True:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), LOOK_EVERY)
-                await asyncio.sleep(TOGETHER)
             self._wake.clear()
             try:
                 found = await asyncio.to_thread(_versions, self._watched())
@@ -104,6 +103,15 @@ class Hub:
             news = {topic for topic, version in found.items() if topic in watched and self._known.get(topic) != version}
             self._known |= {topic: found[topic] for topic in news}
             self._tell([queue for queue, topics in self.watchers.items() if not news.isdisjoint(topics)])
+            await asyncio.sleep(TOGETHER)
+
+    async def _breathe(self) -> None:
+        """Let silent streams say something. One clock for all: a deadline for each cost more than the event itself."""
+        while True:
+            await asyncio.sleep(BREATH)
+            for queue in self.watchers:
+                if queue.empty():
+                    queue.put_nowait("")
 
     async def _listen(self) -> None:
         """Hear the doorbells of all points; without Redis try again every two seconds."""
@@ -140,15 +148,12 @@ def hub() -> Hub:
 async def versions(topics: Iterable[str]) -> AsyncGenerator[str, None]:
     """The version of some topics, joined: the first at once, then each new one; `stale` while they cannot be read.
 
-    Yields "" after fifteen silent seconds. Ends when the process is told to stop.
+    Yields "" at least every fifteen silent seconds. Ends when the process is told to stop.
     """
     here = hub()
     with here.watching(topics) as queue:
         while not here.ended:
-            try:
-                version = await asyncio.wait_for(queue.get(), BREATH)
-            except TimeoutError:
-                version = ""
+            version = await queue.get()
             if version == END:
                 return
             yield version

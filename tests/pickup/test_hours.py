@@ -124,7 +124,7 @@ def test_moved_are_those_promised_last_and_they_are_told(point, window):
     assert (slot.capacity, slot.booked) == (1, 1)
     told = Message.objects.filter(template="hours")
     assert {text.about for text in told} == {f"appointment:{steps.again(one).appointment_id}" for one in made[1:]}
-    assert all("운영 시간이 바뀌어" in text.body for text in told)
+    assert all("운영 변경" in text.body for text in told)
     assert broken() == []
 
 
@@ -205,7 +205,7 @@ def test_without_another_time_the_bag_is_kept_and_staff_call(point, window):
     (order,) = booked(point, 1)
     done = remove(window, move=True)
     assert (done.moved, done.called) == (0, 1)
-    assert "운영 시간이 바뀌어" in Call.objects.get().say
+    assert "운영 변경" in Call.objects.get().say
     order = steps.again(order)
     assert (order.state, order.appointment) == ("ready", None)
     assert broken() == []

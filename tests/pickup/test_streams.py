@@ -197,7 +197,7 @@ def test_one_subscription_serves_all_and_ends_with_the_last(point, now):
         await second.aclose()
         return during, len(hub._tasks), hub.watchers
 
-    assert loop.run(watched()) == (2, 0, {})
+    assert loop.run(watched()) == (3, 0, {})
 
 
 def test_a_silent_stream_breathes(point, now, monkeypatch):
