@@ -145,11 +145,16 @@ def of_the_text() -> list[Check]:
     ]
 
 
-def of_django(database: Servers) -> list[Check]:
-    """What Django itself finds, and a migrated database for the tests."""
+def of_django(database: Servers, *, sample: bool) -> list[Check]:
+    """What Django itself finds, and a migrated database for the tests; with the sample library for browsers."""
+
+    def made() -> tuple[bool, str]:
+        well, words = servers.migrate(database)
+        return servers.seed(database) if well and sample else (well, words)
+
     deploy = ["check", "--deploy", "--fail-level", "WARNING"]
     return [
-        Check("database", lambda: servers.migrate(database)),
+        Check("database", made),
         command("migrations", PYTHON, "manage.py", "makemigrations", "--check", "--dry-run"),
         command("deployment", PYTHON, "manage.py", *deploy, **LIKE_PRODUCTION),
         command("translations", PYTHON, "manage.py", "compile_catalogues", "-v", "0"),
@@ -201,7 +206,7 @@ def main(action: str, arguments: list[str]) -> int:
     started = servers.start()
     try:
         text = of_the_text() if action in {"check", "test"} else []
-        checks.together([*of_django(started), *text])
+        checks.together([*of_django(started, sample=action != "check"), *text])
         chosen = {"check": UNIT, "test": "not long", "test-debian": "not long", "test-long": ""}[action]
         inner = "1" if action == "check" and not arguments else ""  # the rules alone: what needs no database
         run_tests(checks, chosen, arguments, INNER=inner)

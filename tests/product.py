@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, TypeVar
 import psutil
 import pytest
 
-from config.embedded.host import free_port, server_identity
+from config.embedded.host import LOOPBACK, free_port, server_identity
 from config.embedded.product import Product, embedded_environment
 from config.embedded.servers import Postgres, Redis, Servers
+from tests.servers import SETTINGS, sample_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -117,23 +118,33 @@ class Running:
 
 @contextmanager
 def running(
-    *, sample: bool = True, durable: bool = False, programs: tuple[str, ...] = ("web", "worker", "beat")
+    *,
+    sample: bool = True,
+    shared: bool = False,
+    durable: bool = False,
+    programs: tuple[str, ...] = ("web", "worker", "beat"),
 ) -> Iterator[Running]:
-    """A product of one's own: private PostgreSQL and Redis, its own ports; everything is gone afterwards."""
+    """A product of one's own: private PostgreSQL and Redis, its own ports; everything is gone afterwards.
+
+    `shared` takes a copy of the sample library that was seeded for all, in the tests' own PostgreSQL, if there is one.
+    """
+    port = free_port()
+    copy = sample_copy(f"http://{LOOPBACK}:{port}") if shared else ""
     state = Path(tempfile.mkdtemp(prefix="lending-product-"))
     state.chmod(0o711)
-    servers = Servers(state, state / "log", durable=durable)
+    servers = Servers(state, state / "log", durable=durable, database_url=copy)
     product = None
     try:
         servers.start(identity=server_identity())
         settings = embedded_environment(
-            port=free_port(), database_url=servers.database_url, redis_url=servers.redis_url, kept={}
+            port=port, database_url=servers.database_url, redis_url=servers.redis_url, kept=SETTINGS if copy else {}
         )
         settings["LIVE_PREFIX"] = f"product-{secrets.token_hex(4)}"
         product = Product(int(settings["PUBLIC_BASE_URL"].rpartition(":")[2]), settings, state / "log", state)
-        product.manage("migrate", "--no-input", "-v", "0")
+        if not copy:
+            product.manage("migrate", "--no-input", "-v", "0")
         product.manage("compile_catalogues", "-v", "0")
-        if sample:
+        if sample and not copy:
             product.manage("seed_sample")
         for name in ("web", "worker", "beat"):
             made = product.program(name)
@@ -155,7 +166,7 @@ def running(
 @pytest.fixture(scope="session")
 def product() -> Iterator[Running]:
     """The whole service with the sample library, started once for this test process."""
-    with running() as made:
+    with running(shared=True) as made:
         yield made
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import ipaddress
 import os
+import secrets
 import subprocess
 import sys
 import tempfile
@@ -38,7 +39,7 @@ SETTINGS = {
     "TWILIO_API_BASE_URL": "http://127.0.0.1:9",  # the discard port: a test that sends starts its own stand-in
 }
 REDIS_DATABASES = 16
-MIGRATED = "migrated"
+MIGRATED, SAMPLE = "migrated", "sample"
 
 
 @pytest.hookimpl(wrapper=True)
@@ -97,6 +98,43 @@ def migrate(servers: Servers) -> tuple[bool, str]:
     if done.returncode == 0:
         os.environ["TESTS_COPY"] = MIGRATED
     return done.returncode == 0, done.stdout + done.stderr
+
+
+def seed(servers: Servers) -> tuple[bool, str]:
+    """Fill one more database with the sample library, of which each running product takes a copy; as `migrate` says."""
+    if servers.postgres is None:
+        return True, ""
+    address = servers.postgres.create(SAMPLE, template=MIGRATED)
+    done = subprocess.run(
+        [sys.executable, "manage.py", "seed_sample"],
+        cwd=ROOT,
+        check=False,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DATABASE_URL": address},
+    )
+    if done.returncode == 0:
+        os.environ["TESTS_SAMPLE"] = SAMPLE
+    return done.returncode == 0, done.stdout + done.stderr
+
+
+def sample_copy(base_url: str) -> str:
+    """A database of one's own with the sample library, whose texts lead to this address; "" where none was seeded."""
+    import psycopg
+
+    if "TESTS_SAMPLE" not in os.environ:
+        return ""
+    parts = urlsplit(os.environ["DATABASE_URL"])
+    name = f"product_{secrets.token_hex(6)}"
+    with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{SAMPLE}"'.encode())
+    address = urlunsplit(parts._replace(path=f"/{name}"))
+    with psycopg.connect(address) as connection:
+        for table in ("sandbox_text", "notifications_message"):
+            connection.execute(
+                f"UPDATE {table} SET body = replace(body, %s, %s)".encode(), [SETTINGS["PUBLIC_BASE_URL"], base_url]
+            )
+    return address
 
 
 def _part(number: int) -> None:
