@@ -43,7 +43,7 @@ class Round:
 def run() -> list[Ratio]:
     """Guarded and naive rounds in turn, on the same database; the naive ones without the law."""
     with running(sample=False, programs=("web",)) as town:
-        people = _crowd(town)
+        people = crowd(town, SLOTS, PLACES, FOR_EACH)
         naive = _naive_web(town)
         guarded: list[Round] = []
         without: list[Round] = []
@@ -51,7 +51,7 @@ def run() -> list[Ratio]:
             guarded.append(_rush(town, town.base_url, people))
             _laws(town, kept=False)
             without.append(_rush(town, naive, people))
-            _clean(town)
+            clean(town)
             _laws(town, kept=True)
     return [
         Ratio("oversold places", "", _each(guarded, "oversold"), "limit", must=0, better="less"),
@@ -66,10 +66,11 @@ def _each(rounds: list[Round], figure: str) -> tuple[float, ...]:
     return tuple(float(getattr(one, figure)) for one in rounds)
 
 
-def _crowd(town: Running) -> list[dict[str, Any]]:
+def crowd(town: Running, slots: int, places: int, for_each: int) -> list[dict[str, Any]]:
+    """Slots, and for each so many people with an order who want it; see bench/crowd.py."""
     environment = {**os.environ, **town.environment, "STATEMENT_TIMEOUT_MS": "0"}
     done = subprocess.run(
-        [sys.executable, "-m", "bench.crowd", *map(str, (SLOTS, PLACES, FOR_EACH))],
+        [sys.executable, "-m", "bench.crowd", *map(str, (slots, places, for_each))],
         cwd=ROOT,
         env=environment,
         check=True,
@@ -96,7 +97,7 @@ def _naive_web(town: Running) -> str:
 
 
 def _rush(town: Running, address: str, people: list[dict[str, Any]]) -> Round:
-    _clean(town)
+    clean(town)
     crowd = random.sample(people, len(people))
     began = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as clients:
@@ -125,7 +126,8 @@ def _ask(address: str, one: dict[str, Any]) -> str:
     return "taken" if answer.ok else str(answer.json().get("code"))
 
 
-def _clean(town: Running) -> None:
+def clean(town: Running) -> None:
+    """Everybody has an order, and nobody a time."""
     with psycopg.connect(town.environment["DATABASE_URL"]) as connection:
         connection.execute("UPDATE pickup_order SET appointment_id = NULL")
         connection.execute("DELETE FROM pickup_appointment")
