@@ -30,7 +30,7 @@ from lending.edge import (
     within,
 )
 from lending.serializers import Nothing, Paged, read, read_query
-from pickup import appointments, orders, preferences, queries, turns, waits
+from pickup import appointments, gathering, orders, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
@@ -49,6 +49,7 @@ from pickup.serializers import (
     SlotChoice,
     SlotQuery,
     SlotRow,
+    WholeInput,
     of_orders,
 )
 
@@ -165,6 +166,7 @@ class Orders(Edge):
                 slot_id=given["slot"],
                 collector_id=_collector(given["collector"], patron_id, by=by, now=now),
                 plate=given["plate"],
+                whole=given["whole"],
                 by=by,
                 now=now,
             )
@@ -201,6 +203,18 @@ class PackOrder(Edge):
             order_at_work(by, order_id)
             orders.pack(order_id=order_id, barcode=given["barcode"], by=by, now=now)
             return answer(order_row(order_id, by, purpose="api pack", now=now))
+
+
+class WholeOrder(Edge):
+    @told("wait_for_all", OrderRow, takes=WholeInput, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """Let the bag wait until all of its books are together, or go as it is."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(WholeInput, request)
+            order_within(by, order_id)
+            gathering.choose(order_id=order_id, whole=given["whole"], now=now)
+            return answer(order_row(order_id, by, purpose="api order", now=now))
 
 
 class ReadyOrder(Edge):

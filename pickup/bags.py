@@ -29,7 +29,10 @@ class Problem(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bag:
-    """An open order with its books. `session` and `appointment` are those promised; `kept_to` its last minute (UTC)."""
+    """An open order with its books; its people wait for `waits_for` more before they want it.
+
+    `session` and `appointment` are those promised; `kept_to` its last minute (UTC).
+    """
 
     order: Order
     inside: list[OrderLine]
@@ -38,6 +41,7 @@ class Bag:
     appointment: Appointment | None
     session: Session | None
     problems: list[Problem]
+    waits_for: int = 0
 
     @property
     def lines(self) -> list[OrderLine]:
@@ -52,7 +56,7 @@ class Bag:
     @property
     def complete(self) -> bool:
         """Whether it only has to be said to be ready."""
-        return self.order.state == OrderState.PICKING and bool(self.inside) and not self.left
+        return self.order.state == OrderState.PICKING and bool(self.inside) and not (self.left or self.waits_for)
 
     @property
     def late_lines(self) -> bool:
@@ -66,19 +70,27 @@ class Bag:
 
 
 def of(orders: Iterable[Order], *, now: datetime) -> list[Bag]:
-    """The bags of orders that were read with `queries.bags`; no query more, however many they are."""
-    return [one(order, now=now) for order in orders]
+    """The bags of orders that were read with `queries.bags`; the same few queries, however many they are."""
+    asked = list(orders)
+    waiting = [order for order in asked if order.whole_until is not None and order.whole_until > now]
+    more = queries.more_to_come(waiting) if waiting else {}
+    return [_bag(order, more.get(order.pk, 0), now=now) for order in asked]
 
 
 def one(order: Order, *, now: datetime) -> Bag:
     """The bag of one order."""
+    return of([order], now=now)[0]
+
+
+def _bag(order: Order, waits_for: int, *, now: datetime) -> Bag:
     lines = list(order.lines.all())
     inside = [line for line in lines if line.state in {LineState.PACKED, LineState.GIVEN}]
     left = [line for line in lines if line.state == LineState.TO_PICK]
     promise = queries.live_appointment(order)
     session = sessions.of(promise.slot, order.library.zone) if promise is not None else None
     lost = sum(line.state == LineState.MISSING for line in lines)
-    return Bag(order, inside, left, lost, promise, session, list(_problems(order, left, lost, session, now=now)))
+    problems = list(_problems(order, left, lost, session, now=now))
+    return Bag(order, inside, left, lost, promise, session, problems, waits_for)
 
 
 def is_blocked(order: Order, *, now: datetime) -> bool:

@@ -82,6 +82,18 @@ class ClosedNow(Refusal):
     sentence = _("It is closed now.")
 
 
+class NothingToWaitFor(Refusal):
+    code = "nothing_to_wait_for"
+    sentence = _("The bag is packed already, or no book is still to come for it.")
+
+
+class WaitsForAll(Refusal):
+    """`count` books are still to come; the bag waits for them until `until` (UTC), unless somebody says otherwise."""
+
+    code = "waits_for_all"
+    sentence = _("Its people wait until all books are together. %(count)s are still to come.")
+
+
 class StillToPack(Refusal):
     """`barcodes` are the copies that nobody has packed or reported missing."""
 

@@ -64,6 +64,7 @@ class AskForm(Refusable):
         help_text=_("If you like: we find your car sooner."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
+    whole = forms.BooleanField(label=_("Wait until all books are together"), required=False)
     who = forms.ChoiceField(choices=[("me", _("I come myself")), (ANYBODY_ELSE, _("Somebody else comes"))])
     name = forms.CharField(label=_("Name"), max_length=80, required=False)
     number = forms.CharField(

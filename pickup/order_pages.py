@@ -24,13 +24,13 @@ from core.refusal import NotFound, Refusal
 from lending import auth
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show, signed_in
-from pickup import appointments, arrivals, links, notes, orders, progress, queries, slots, waits
+from pickup import appointments, arrivals, gathering, links, notes, orders, progress, queries, slots, waits
 from pickup.errors import LinkOver, NoAppointment, OrderNotFound
 from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
 from pickup.states import OrderState
 
-DEEDS = ("confirm", "cancel", "here", "note")
+DEEDS = ("confirm", "cancel", "here", "note", "whole", "part")
 LOOKS = ("time", "wait")
 
 
@@ -173,6 +173,12 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
             elif act == "cancel":
                 orders.cancel(order_id=order.pk, by=by, now=now)
                 messages.success(request, _("The order is given back. You do not need to do anything else."))
+            elif act in {"whole", "part"}:
+                gathering.choose(order_id=order.pk, whole=act == "whole", now=now)
+                messages.success(
+                    request,
+                    _("We wait until all books are together.") if act == "whole" else _("You get what is there first."),
+                )
             elif act == "here":
                 place = {**here.cleaned_data, "plate": here.cleaned_data["plate"] or order.plate}
                 arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now, **place)

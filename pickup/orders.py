@@ -17,7 +17,7 @@ from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations, strikes
 from lending import queries as lending_queries
 from lending.states import ReservationState, StrikeKind
-from pickup import appointments, links, places, plates, queries, slots, texts
+from pickup import appointments, gathering, links, places, plates, queries, slots, texts
 from pickup.errors import (
     AlreadyHandedOver,
     AlreadyPacked,
@@ -64,13 +64,14 @@ def request(
     collector_id: int | None = None,
     plate: str = "",
     not_before: datetime | None = None,
+    whole: bool = False,
 ) -> Requested:
     """Ask for books to be collected at a point, at a time if the point promises one while ordering.
 
     All or nothing: a refused title, quota or slot refuses the whole asking. With no copy allocated no time is taken
     and `why` is `waiting`; the books join a bag when they come free. `plate` is of the car that will come, as somebody
     typed it (`invalid` if it cannot be one); a plate said before stands until another is said. A time that nobody
-    chose is the first free one, from `not_before` on.
+    chose is the first free one, from `not_before` on. With `whole` the bag waits until all of the books are together.
     """
     car = plates.plate(plate)
     rules = queries.rules_of(point_id)
@@ -85,6 +86,8 @@ def request(
     order = bags[0]
     if car and car != order.plate:
         Order.objects.filter(pk=order.pk).update(plate=car)
+    if whole and queries.more_to_come([order]):
+        gathering.set_whole(order, whole=True, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
     elif rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER and order.appointment_id is None:
@@ -294,6 +297,7 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
             raise StillToPack(barcodes=", ".join(left), count=len(left))
         if not order.lines.filter(state=LineState.PACKED).exists():
             raise NothingInBag()
+        gathering.refuse_early(order, now=now)
         _refuse_blocked(order, now=now)
     planned = order.place  # another bag may stand there by now
     order.move(OrderState.READY, at=now, by=by, ready_at=now, keep_until=keep_until(order, now=now), place="")

@@ -16,7 +16,7 @@ from core.refusal import NotFound, Refusal
 from lending import call_numbers, copies
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
-from pickup import bags, fetching, orders, queries, sessions, streams
+from pickup import bags, fetching, gathering, orders, queries, sessions, streams
 from pickup.errors import NotInOrder, OrderNotFound
 from pickup.forms import ScanForm
 from pickup.models import Order
@@ -197,6 +197,16 @@ def ready(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
     """The bag is packed and on the pickup shelf."""
     with once(desk.by, request, key=key_of(request)) as answer:
         order = orders.mark_ready(order_id=order_here(desk, order_id).pk, by=desk.by, now=desk.now)
+        return answer.redirect(desk.to("packing", bag=order.pk))
+
+
+@at_desk
+@require_POST
+def go_ahead(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
+    """The bag waits for all of its books no longer: somebody said so, or it has taken too long."""
+    with once(desk.by, request, key=key_of(request)) as answer:
+        order = order_here(desk, order_id)
+        gathering.choose(order_id=order.pk, whole=False, now=desk.now)
         return answer.redirect(desk.to("packing", bag=order.pk))
 
 

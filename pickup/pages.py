@@ -153,6 +153,7 @@ def asking(
                     slot_id=form.cleaned_data["slot"],
                     collector_id=_collector(form, patron.pk, by=by, now=now),
                     plate=form.cleaned_data["plate"],
+                    whole=form.cleaned_data["whole"],
                     by=by,
                     now=now,
                 )

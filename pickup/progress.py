@@ -34,6 +34,7 @@ class Progress:
     whether the offered time suits. `choose`: choose a time. `come`: the bag is ready and it is time, or no time is
     needed. `come_later`: ready, at the promised time. `packing`: nothing, the library packs. `done`: handed over.
     `over`: cancelled or expired.
+    `to_come` books that were asked for together with these are still waited for.
     `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
     """
 
@@ -47,6 +48,12 @@ class Progress:
     today: date
     todo: Todo
     minutes: int | None = None
+    to_come: int = 0
+
+    @property
+    def whole(self) -> bool:
+        """Whether the bag waits until all of its books are together."""
+        return bool(self.to_come) and self.order.whole_until is not None
 
     @property
     def count(self) -> int:
@@ -107,6 +114,7 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
     contacts = queries.collectors_of(rows)
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
+    to_come = queries.more_to_come(rows)
     found = []
     for order in rows:
         appointment = queries.live_appointment(order)
@@ -125,6 +133,7 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
                 told=_told(contact),
                 today=_day(now, order.library.zone),
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
+                to_come=to_come.get(order.pk, 0),
             )
         )
     return found

@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import (
@@ -26,6 +27,7 @@ from core.actor import RULE, Actor
 from core.among import Among
 from core.models import Journal
 from lending.models import Contact, Copy, Household, Library, Loan, Patron, PickupPoint, Posting, Reservation
+from lending.states import ReservationState
 from notifications.models import Message
 from pickup import scheduling, windows
 from pickup.errors import PointNotFound
@@ -159,6 +161,27 @@ def collectors_of(orders: Iterable[Order]) -> dict[int, Contact]:
 def collector_of(order: Order) -> Contact | None:
     """Who is told about one order and may collect it; see `collectors_of`."""
     return collectors_of([order]).get(order.pk)
+
+
+def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
+    """How many books were asked for together with those of a bag and are still waited for, by the order's id.
+
+    Bags of which nothing is to come are left out. Two queries, however many bags.
+    """
+    asked = [order.pk for order in orders if order.state == OrderState.PICKING]
+    if not asked:
+        return {}
+    lines = OrderLine.objects.filter(order__in=asked).order_by().values_list("order_id", "reservation__request")
+    bags: dict[int, set[UUID]] = {}
+    for pk, asking in lines.distinct():
+        bags.setdefault(pk, set()).add(asking)
+    waiting = Counter(
+        Reservation.objects.filter(request__in=set().union(*bags.values()), state=ReservationState.WAITING).values_list(
+            "request", flat=True
+        )
+    )
+    found = {pk: sum(waiting[asking] for asking in of_bag) for pk, of_bag in bags.items()}
+    return {pk: count for pk, count in found.items() if count}
 
 
 def collected_by(contact_id: int) -> QuerySet[Order]:

@@ -120,7 +120,14 @@ class OrderInput(Strict):
     slot = Id(required=False, allow_null=True, default=None)
     collector = CollectorInput(required=False, allow_null=True, default=None)
     plate = Words(required=False, allow_blank=True, default="", max_length=20, help_text="of the car that will come")
+    whole = serializers.BooleanField(
+        required=False, default=False, help_text="the bag waits until all of the books are together, a week at most"
+    )
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
+
+
+class WholeInput(Strict):
+    whole = serializers.BooleanField(help_text="wait until all of the books are together")
 
 
 class OrderQuery(Paged):
@@ -271,6 +278,7 @@ class OrderRow(Local):
     ready_at = serializers.DateTimeField(allow_null=True)
     handed_over_at = serializers.DateTimeField(allow_null=True)
     keep_until = serializers.DateTimeField(allow_null=True)
+    whole_until = serializers.DateTimeField(allow_null=True, help_text="until then it waits for all of its books")
     why = serializers.CharField(help_text="why nobody was told, or why it ended")
     lines = LineRow(many=True)
     appointment = AppointmentRow(allow_null=True)

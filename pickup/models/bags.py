@@ -46,6 +46,9 @@ class Order(Moving):
     keep_until = models.DateTimeField(null=True, blank=True, help_text=_("then a ready bag is unpacked"))
     place = models.CharField(max_length=12, blank=True, help_text=_("where the bag stands on the pickup shelf"))
     plate = models.CharField(max_length=20, blank=True, help_text=_("of the car that comes, if it was told"))
+    whole_until = models.DateTimeField(
+        null=True, blank=True, help_text=_("until then the bag waits until all of its books are together")
+    )
     why = models.CharField(max_length=40, blank=True, help_text=_("why nobody was told, or why it ended"))
 
     class Meta:
