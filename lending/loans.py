@@ -169,7 +169,8 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
 
 @transaction.atomic
 def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
-    """The book was not taken back after all; who was given it meanwhile waits again, in the old place.
+    """The book was not taken back after all; who was given it meanwhile waits again, in the old place, and the pause
+    for its being late is lifted.
 
     Refuses with `already_promised` when it is in a bag already, with `copy_on_loan` when it was lent again, with
     `copy_not_here` when it is not where a return has put it, and with `not_in_this_state` what was not returned, whose
@@ -193,6 +194,7 @@ def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(CopyState.LOAN, at=now, by=by, rests_until=None)
+    strikes.undo_came_back(loan=loan, by=by, now=now)
     loan.move(LoanState.OUT, at=now, by=by, returned_at=None, return_told_at=None)
     return loan
 

@@ -58,6 +58,28 @@ def came_back(*, loan: Loan, library: Library, by_day: date) -> Pause | None:
     )
 
 
+def undo_came_back(*, loan: Loan, by: Actor, now: datetime) -> Pause | None:
+    """The return of a loan is to be undone: lift the pause that it led to; None where it led to none that holds.
+
+    A pause does not say for which book it is, so of several that are alike any one is lifted.
+    """
+    if loan.returned_at is None or loan.patron_id is None:
+        return None
+    day = queries.today(loan.library, loan.returned_at)
+    alike = Pause.objects.filter(
+        patron_id=loan.patron_id,
+        programme_id=loan.programme_id,
+        since=day,
+        days_overdue=rules.overdue_days(loan.due_on, day),
+        lifted_at=None,
+    )
+    pause = alike.select_for_update(skip_locked=True).order_by("pk").first()
+    if pause is not None:
+        pause.lifted_at, pause.lifted_by, pause.lifted_why = now, by.principal, Forgiven.OURS
+        pause.save(update_fields=["lifted_at", "lifted_by", "lifted_why"])
+    return pause
+
+
 def forgive(*, patron_id: int, programme_id: int, by: Actor, now: datetime, why: str = "") -> int:
     """Staff take back what was held against a patron and end the pauses; gives back how many rows that were.
 

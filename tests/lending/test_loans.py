@@ -12,7 +12,7 @@ from core.actor import RULE
 from core.models import Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import copies, loans, reservations, wishes
+from lending import copies, loans, quota, reservations, wishes
 from lending.errors import (
     AlreadyPromised,
     AlreadyReserved,
@@ -24,7 +24,7 @@ from lending.errors import (
     NotRenewable,
     UnknownBarcode,
 )
-from lending.models import Copy, Library, Loan, Patron, PickupPoint, Reservation, SpecialDay, Title
+from lending.models import Copy, Library, Loan, Patron, Pause, PickupPoint, Reservation, SpecialDay, Title
 from lending.states import CopyState, LoanState, ReservationState
 from tests import rows
 
@@ -287,6 +287,26 @@ def test_an_undone_return_sends_the_next_in_line_back_to_their_place(
     assert (waiting.state, waiting.copy) == (ReservationState.WAITING, None)
     with pytest.raises(MoveRefused):
         loans.undo_return(loan_id=loan.pk, by=RULE, now=LATER)
+
+
+def test_an_undone_return_lifts_the_pause_for_its_being_late_and_no_other() -> None:
+    library = rows.library(programme=rows.programme(overdue_pause=2))
+    reader, late, later = rows.patron(library), timedelta(days=17), timedelta(days=18)
+    lent = [lend(rows.copy(rows.title(), library), reader, library) for _ in range(3)]
+    for loan, when in zip(lent, (late, late, later), strict=True):  # due on 8 December: 3, 3 and 4 days late
+        give_back(loan.copy, library, now=NOW + when)
+    loans.undo_return(loan_id=lent[0].pk, by=RULE, now=NOW + later)
+    pauses = list(Pause.objects.filter(patron=reader, lifted_at=None).order_by("pk"))
+    assert [(one.days_overdue, one.until) for one in pauses] == [
+        (3, rows.day("2026-12-17")),
+        (4, rows.day("2026-12-20")),
+    ]
+    loans.undo_return(loan_id=lent[2].pk, by=RULE, now=NOW + later)
+    lifted = Pause.objects.get(patron=reader, days_overdue=4)
+    assert (lifted.lifted_at, lifted.lifted_by, lifted.lifted_why) == (NOW + later, RULE.principal, "ours")
+    assert quota.standing(patron=reader, library=library, today=rows.day("2026-12-12")).paused == quota.Pausing(
+        "overdue", 3, rows.day("2026-12-17")
+    )
 
 
 def test_a_return_is_not_undone_when_the_next_has_it_in_a_bag(
