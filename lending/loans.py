@@ -150,7 +150,8 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     Title.objects.select_for_update(no_key=True).get(pk=found.title_id)
     holder = _lock_holder(found.pk, None)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=found.pk)
-    loan = Loan.objects.select_for_update(no_key=True).filter(copy=copy, state=LoanState.OUT).first()
+    lent = Loan.objects.select_for_update(no_key=True, of=("self",)).filter(copy=copy, state=LoanState.OUT)
+    loan = lent.select_related("programme", "library__programme", "library__surge_programme").first()
     if loan is None and library.circulation == Library.Circulation.BESIDE:
         raise KeptElsewhere(library=library.code)
     if loan is None:
@@ -160,7 +161,7 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     if holder is not None and holder.state == ReservationState.BAGGED:
         raise InAnOrder(field="barcode", reservation=holder.pk)
     loan.move(LoanState.RETURNED, at=now, by=by, returned_at=max(now, loan.lent_at))
-    strikes.came_back(loan=loan, library=library, by_day=queries.today(library, now))
+    strikes.came_back(loan=loan, now=loan.returned_at or now)
     rest = timedelta(hours=library.rules.rest_hours)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library, rests_until=now + rest if rest else None)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)

@@ -289,6 +289,40 @@ def test_an_undone_return_sends_the_next_in_line_back_to_their_place(
         loans.undo_return(loan_id=loan.pk, by=RULE, now=LATER)
 
 
+@pytest.mark.parametrize(
+    ("lent_by", "surge_by", "back_at", "pauses"),
+    [(0, None, 5, []), (5, None, 0, [15]), (2, None, 5, [6]), (2, 4, 5, [12])],
+)
+def test_a_late_book_is_counted_by_the_rules_of_who_lent_it_wherever_it_comes_back(
+    lent_by: int, surge_by: int | None, back_at: int, pauses: list[int]
+) -> None:
+    lender = rows.library(programme=rows.programme(overdue_pause=lent_by))
+    other = rows.library(programme=rows.programme(overdue_pause=back_at), zone="America/New_York")
+    reader = rows.patron(lender)
+    copy = rows.copy(rows.title(), lender)
+    loan = lend(copy, reader, lender)
+    if surge_by is not None:
+        surge = rows.programme(overdue_pause=surge_by)
+        Library.objects.filter(pk=lender.pk).update(surge_programme=surge, surge=True)
+    give_back(copy, other, now=NOW + timedelta(days=17))  # 10:00 on the 11th where it was lent, the 10th where it is
+    made = Pause.objects.filter(patron=reader)
+    assert [(one.programme, one.since, (one.until - one.since).days) for one in made] == [
+        (lender.programme, rows.day("2026-12-11"), length) for length in pauses
+    ]
+    loans.undo_return(loan_id=loan.pk, by=RULE, now=NOW + timedelta(days=17))
+    assert not Pause.objects.filter(patron=reader, lifted_at=None).exists()
+
+
+def test_a_loan_keeps_its_terms_when_its_library_moves_to_another_programme() -> None:
+    library = rows.library(programme=rows.programme(overdue_pause=2))
+    reader, copy = rows.patron(library), rows.copy(rows.title(), library)
+    lent_by = lend(copy, reader, library).programme
+    Library.objects.filter(pk=library.pk).update(programme=rows.programme(overdue_pause=0))
+    give_back(copy, library, now=NOW + timedelta(days=17))
+    (pause,) = Pause.objects.filter(patron=reader)
+    assert (pause.programme, pause.until) == (lent_by, rows.day("2026-12-17"))
+
+
 def test_an_undone_return_lifts_the_pause_for_its_being_late_and_no_other() -> None:
     library = rows.library(programme=rows.programme(overdue_pause=2))
     reader, late, later = rows.patron(library), timedelta(days=17), timedelta(days=18)
