@@ -243,7 +243,7 @@ def undo_check_out(*, loan_id: int, by: Actor, now: datetime) -> Loan:
 
 @transaction.atomic
 def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
-    """Lend on for another loan period, counted from the present due date.
+    """Lend on for another loan period, counted from the present due date, by the rules of the library that lent it.
 
     Refuses with `not_renewable` (`in_bag` before the hand-over, `overdue`, `used_up`, or `wanted` when somebody of the
     programme waits for the title), with `not_in_this_state` what is not on loan, and with `loans_kept_elsewhere` where
@@ -253,7 +253,7 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
     Title.objects.select_for_update(no_key=True).get(pk=found.copy.title_id)
     loan = (
         Loan.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("copy__title", "library__programme", "library__surge_programme", "programme", "patron")
+        .select_related("copy__title", "library__programme", "library__surge_programme", "patron")
         .get(pk=loan_id)
     )
     if loan.state != LoanState.OUT or loan.patron is None:
@@ -265,8 +265,9 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         raise NotRenewable(why="in_bag", count=0, due_on=due)
     if loan.due_on < today:
         raise NotRenewable(why="overdue", count=(today - loan.due_on).days, due_on=due)
-    if loan.renewals >= loan.programme.renewals:
-        raise NotRenewable(why="used_up", count=loan.programme.renewals, due_on=due)
+    ruling = loan.library.rules
+    if loan.renewals >= ruling.renewals:
+        raise NotRenewable(why="used_up", count=ruling.renewals, due_on=due)
     wanted = Reservation.objects.filter(
         title_id=loan.copy.title_id,
         volume=loan.copy.volume,
@@ -277,7 +278,6 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
     if waiting:
         raise NotRenewable(why="wanted", count=waiting, due_on=due)
     calendar = queries.calendar_of(loan.library)
-    ruling = loan.library.rules
     limits = quota.limits_of(loan.patron, loan.library, today=today)
     loan.due_on = calendar.due_date(
         loan.due_on, limits.loan_days, first_day_counts=False, skip_closed=ruling.open_days_only

@@ -429,6 +429,23 @@ def test_a_renewal_counts_from_the_due_date(copy: Copy, patron: Patron, library:
     )
 
 
+def test_while_the_building_is_closed_its_rules_say_how_often_a_loan_is_renewed() -> None:
+    library = rows.library(
+        programme=rows.programme(renewals=0), surge_programme=rows.programme(renewals=3, loan_days=7), surge=True
+    )
+    loan = lend(rows.copy(rows.title(), library), rows.patron(library), library)
+    for times, due in enumerate(("2026-12-08", "2026-12-15", "2026-12-22"), start=1):
+        renewed = loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
+        assert (renewed.renewals, renewed.due_on) == (times, rows.day(due))
+    with pytest.raises(NotRenewable) as caught:
+        loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
+    assert caught.value.facts == {"why": "used_up", "count": 3, "due_on": "2026-12-22"}
+    Library.objects.filter(pk=library.pk).update(surge=False)
+    other = lend(rows.copy(rows.title(), library), rows.patron(library), library)
+    with pytest.raises(NotRenewable):
+        loans.renew(loan_id=other.pk, by=RULE, now=LATER)
+
+
 def test_what_somebody_waits_for_is_not_renewed(
     copy: Copy, patron: Patron, library: Library, title: Title, point: PickupPoint
 ) -> None:
