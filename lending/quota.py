@@ -30,7 +30,7 @@ from lending.errors import (
     TooManyReserved,
 )
 from lending.models import Copy, Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
-from lending.states import OPEN, ReservationState
+from lending.states import IN_LINE, OPEN, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -227,7 +227,8 @@ def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library) -> N
     """Refuse with `queue_full` who would wait behind more people than the rules allow.
 
     `waiting` are the reservations of this request that got no copy, by their index in it; they are written already, and
-    a refusal undoes them. The caller has locked their titles, so that two who come together do not both slip in.
+    a refusal undoes them. Who pauses counts: the place is kept. The caller has locked their titles, so that two who
+    come together do not both slip in.
     """
     ruling = library.rules
     if not waiting or (ruling.waiting_per_copy is None and ruling.waiting_most is None):
@@ -237,7 +238,7 @@ def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library) -> N
         title__in=titles, library__programme=library.programme_id
     )
     copies: Counter[tuple[int, str]] = Counter(held.values_list("title_id", "volume"))
-    queue = Reservation.objects.filter(title__in=titles, programme=library.programme_id, state=ReservationState.WAITING)
+    queue = Reservation.objects.filter(title__in=titles, programme=library.programme_id, state__in=IN_LINE)
     counts = queue.order_by().values_list("title_id", "volume").annotate(n=Count("pk"))
     lengths = {(title_id, volume): n for title_id, volume, n in counts}
     for index, row in waiting.items():
