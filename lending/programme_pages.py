@@ -72,40 +72,43 @@ def rules(request: HttpRequest, programme_id: int) -> HttpResponse:
     manager = _manages(by, programme)
     form = RulesForm(request.POST if request.method == "POST" else None, instance=programme)
     differences: list[Difference] = []
-    effect = None
+    effect, last = None, programmes.last_change(programme.pk)
+    status = 0
     if request.method == "POST":
         if not manager:
             raise Forbidden
         if form.is_valid():
-            values = form.values
+            values, seen = form.values, form.cleaned_data["seen"] or 0
             programme.refresh_from_db()  # the form has written its values into the row
-            if request.POST.get("step") == "save":
-                try:
+            try:
+                if request.POST.get("step") == "save":
                     with once(by, request, key=key_of(request)) as answer:
-                        changed = programmes.change(programme_id=programme.pk, values=values, by=by, now=now)
+                        changed = programmes.change(programme_id=programme.pk, values=values, seen=seen, by=by, now=now)
                         messages.success(
                             request, _("The rules are changed.") if changed else _("These were the rules already.")
                         )
                         return answer.redirect(request.get_full_path())
-                except Refusal as refusal:
-                    form.refuse(refusal)
-            else:
+                programmes.refuse_unseen(programme.pk, seen)
                 effect = programmes.effect(programme=programme, values=values, now=now)
                 differences = list(_differences(programme, values, effect, form))
                 if not differences:
                     messages.info(request, _("These were the rules already."))
                     return redirect(request.get_full_path())
+            except Refusal as refusal:
+                form.refuse(refusal)
+                status = refusal.status
     context = {
         "programme": programme,
         "form": form,
         "manager": manager,
         "differences": differences,
         "effect": effect,
+        "last": last,
         "changes": [
             (change, list(_told(change.was, change.became, form))) for change in programme.changes.all()[:CHANGES_SHOWN]
         ],
     }
-    return show(request, "lending/staff/programme.html", context, status=form.status)
+    return show(request, "lending/staff/programme.html", context, status=status or form.status)
 
 
 def _differences(

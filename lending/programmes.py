@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Max, Min
+from django.utils.translation import gettext_lazy as _
 
-from core.refusal import BadInput
+from core.refusal import BadInput, Refusal
 from lending import queries, rules
 from lending.models import Library, Programme, ProgrammeChange, Reservation
 from lending.states import ReservationState
@@ -32,6 +33,16 @@ class NoSuchRule(BadInput):
     code = "no_such_rule"
 
 
+class RulesChanged(Refusal):
+    """Somebody changed the rules after the asker had seen them. Facts: change, the id of the last one."""
+
+    code = "rules_changed"
+    sentence = _(
+        "Somebody has changed these rules meanwhile; nothing of yours is saved. What you typed is still here: please "
+        "look at the last change below, and then at what yours would change."
+    )
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
     """The orders of the last four weeks, and how many of them each changed rule would have refused."""
@@ -45,13 +56,32 @@ def values_of(programme: Programme) -> dict[str, Any]:
     return {name: getattr(programme, name) for name in RULES}
 
 
+def last_change(programme_id: int) -> int:
+    """The id of the last change of a programme's rules; 0 if they were never changed."""
+    last = ProgrammeChange.objects.filter(programme=programme_id).order_by("-pk").values_list("pk", flat=True)
+    return last.first() or 0
+
+
+def refuse_unseen(programme_id: int, seen: int) -> None:
+    """Refuse with `rules_changed` whoever has not seen the last change."""
+    last = last_change(programme_id)
+    if last != seen:
+        raise RulesChanged(change=last)
+
+
 @transaction.atomic
-def change(*, programme_id: int, values: Mapping[str, Any], by: Actor, now: datetime) -> ProgrammeChange | None:
+def change(
+    *, programme_id: int, values: Mapping[str, Any], by: Actor, now: datetime, seen: int | None = None
+) -> ProgrammeChange | None:
     """Give a programme other rules or names; None if they are these already. Refuses with `no_such_rule`.
 
-    What was ordered before keeps its terms: loans their due dates, those in line their place.
+    Whoever sends all the rules says as `seen` which change was the last one then, and is refused with `rules_changed`
+    if there was another one since, which would be lost. What was ordered before keeps its terms: loans their due
+    dates, those in line their place.
     """
     programme = Programme.objects.select_for_update(no_key=True).get(pk=programme_id)
+    if seen is not None:
+        refuse_unseen(programme_id, seen)
     unknown = set(values) - {*RULES, *NAMES}
     if unknown:
         raise NoSuchRule(field=min(unknown), rule=min(unknown), why="unknown")

@@ -32,12 +32,12 @@ def manager(client, point):
 
 
 def typed(programme, **changes):
-    """What the form sends: every rule, some of them changed."""
+    """What the form sends: every rule, some of them changed, and the last change that its page has shown."""
     values = {**model_to_dict(programme, RulesForm.Meta.fields), **changes}
     plain = {name: "" if value is None else value for name, value in values.items() if value is not False}
     for name in ("volumes_excluded", "remind_before", "remind_after"):
         plain[name] = ",".join(str(one) for one in values[name])
-    return {**plain, "key": "k1"}
+    return {"seen": programmes.last_change(programme.pk), "key": "k1", **plain}
 
 
 def page(client, programme, **changes):
@@ -123,6 +123,44 @@ def test_sent_twice_it_is_one_change(manager, point):
     address, sent = reverse("programme", args=[programme.pk]), typed(programme, volumes=4, step="save")
     assert [manager.post(address, sent).status_code for _ in range(2)] == [303, 303]
     assert ProgrammeChange.objects.count() == 1
+
+
+def test_what_a_colleague_changed_meanwhile_is_not_lost(manager, point):
+    programme = point.library.programme
+    opened = typed(programme, volumes=4, key="k2")
+    page(manager, programme, loan_days=28, step="save")
+    address = reverse("programme", args=[programme.pk])
+    for step in ("look", "save"):
+        told = manager.post(address, {**opened, "step": step}, headers={"accept-language": "en"})
+        assert (told.status_code, told.context["differences"]) == (409, [])
+        assert "Somebody has changed these rules meanwhile" in told.content.decode()
+        assert told.context["form"]["volumes"].value() == "4"  # what was typed stays
+        assert f'name="seen" value="{programmes.last_change(programme.pk)}"' in told.content.decode()
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days, ProgrammeChange.objects.count()) == (5, 28, 1)
+    sent = {**opened, "seen": told.context["last"]}
+    looked = manager.post(address, {**sent, "step": "look"})
+    assert len(looked.context["differences"]) == 2  # also that the colleague's rule would go back
+    assert f'name="seen" value="{sent["seen"]}"' in looked.content.decode()
+    assert manager.post(address, {**sent, "loan_days": 28, "step": "save", "key": "k3"}).status_code == 303
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days) == (4, 28)
+
+
+@pytest.mark.parametrize("seen", ["", "-1", "x", str(10**30)])
+def test_a_form_that_does_not_say_what_it_has_seen_saves_nothing_over_a_change(manager, point, seen):
+    programme = point.library.programme
+    page(manager, programme, loan_days=28, step="save")
+    assert page(manager, programme, volumes=4, seen=seen, key="k2", step="save").status_code in {400, 409}
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days) == (5, 28)
+
+
+def test_rules_are_changed_only_where_it_is_noted(admin_client, point):
+    address = f"/admin/lending/programme/{point.library.programme_id}/change/"
+    assert admin_client.get(address).status_code == 200
+    assert admin_client.post(address, typed(point.library.programme, volumes=1)).status_code == 403
+    assert admin_client.get("/admin/lending/programme/add/").status_code == 200
 
 
 def test_what_looks_like_an_order_of_a_week_ago_counts_in_its_own_week(point):
