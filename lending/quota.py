@@ -30,7 +30,7 @@ from lending.errors import (
     TooManyReserved,
 )
 from lending.models import Copy, Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
-from lending.states import IN_LINE, OPEN, ReservationState
+from lending.states import IN_LINE, OPEN, LoanState, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,12 +103,12 @@ def standing(*, patron: Patron, library: Library, today: date) -> Standing:
             return None
         return rules.in_week(allowed, days(of, library, today), asked=1, today=today, rolling=rolling)
 
-    reserved, home = _at_once(of, library)
+    reserved, due = _at_once(of, library)
     return Standing(
         volumes=weekly(limits.volumes, _volume_days),
         orders=weekly(ruling.orders_per_week, _order_days),
         reserved=rules.Counted(ruling.reserved_at_once, reserved) if ruling.reserved_at_once else None,
-        at_once=rules.Counted(limits.at_once, reserved + home.count(), _first_due(home)) if limits.at_once else None,
+        at_once=rules.at_once(limits.at_once, reserved, due, asked=1, today=today) if limits.at_once else None,
         per_order=ruling.volumes_per_order,
         paused=_pause(patron, library, today=today),
         blocked_until=patron.blocked_until if patron.blocked_until and patron.blocked_until >= today else None,
@@ -179,7 +179,9 @@ def refuse_beyond(*, asked: int, patron: Patron, library: Library, today: date) 
         days = _order_days(of, library, today)
         week = rules.in_week(ruling.orders_per_week, days, asked=1, today=today, rolling=rolling)
         if not week.left:
-            raise OrdersUsedUp(allowed=week.allowed, taken=week.taken, per=ruling.volumes_per, again_on=_iso(week))
+            raise OrdersUsedUp(
+                allowed=week.allowed, taken=week.taken, per=ruling.volumes_per, again_on=_iso(week.again_on)
+            )
     if limits.volumes is not None:
         days = _volume_days(of, library, today)
         week = rules.in_week(limits.volumes, days, asked=asked, today=today, rolling=rolling)
@@ -190,19 +192,17 @@ def refuse_beyond(*, asked: int, patron: Patron, library: Library, today: date) 
                 taken=week.taken,
                 asked=asked,
                 per=ruling.volumes_per,
-                again_on=_iso(week),
+                again_on=_iso(week.again_on),
             )
-    reserved, home = _at_once(of, library)
+    reserved, due = _at_once(of, library)
     if ruling.reserved_at_once is not None and reserved + asked > ruling.reserved_at_once:
         raise TooManyReserved(field="items", allowed=ruling.reserved_at_once, taken=reserved, asked=asked)
-    if limits.at_once is not None and reserved + home.count() + asked > limits.at_once:
-        raise TooManyAtOnce(
-            field="items",
-            allowed=limits.at_once,
-            taken=reserved + home.count(),
-            asked=asked,
-            again_on=_iso(rules.Counted(limits.at_once, 0, _first_due(home))),
-        )
+    if limits.at_once is not None:
+        now = rules.at_once(limits.at_once, reserved, due, asked=asked, today=today)
+        if asked > now.left:
+            raise TooManyAtOnce(
+                field="items", allowed=now.allowed, taken=now.taken, asked=asked, again_on=_iso(now.again_on)
+            )
 
 
 def refuse_full_day(library: Library, *, today: date) -> None:
@@ -223,8 +223,8 @@ def limits_days(ruling: Programme) -> bool:
     return ruling.orders_weekday is not None or ruling.orders_weekend is not None
 
 
-def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library) -> None:
-    """Refuse with `queue_full` who would wait behind more people than the rules allow.
+def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library, *, today: date) -> None:
+    """Refuse with `queue_full` who would wait behind more people than the rules allow; says when a copy is due.
 
     `waiting` are the reservations of this request that got no copy, by their index in it; they are written already, and
     a refusal undoes them. Who pauses counts: the place is kept. The caller has locked their titles, so that two who
@@ -245,11 +245,24 @@ def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library) -> N
         wish = (row.title_id, row.volume)
         most = rules.most_waiting(copies=copies[wish], per_copy=ruling.waiting_per_copy, most=ruling.waiting_most)
         if most is not None and lengths[wish] > most:
-            raise QueueFull(field=f"items.{index}", title=row.title_id, allowed=most, waiting=lengths[wish] - 1)
+            lent = Loan.objects.filter(
+                copy__title=row.title_id,
+                copy__volume=row.volume,
+                copy__library__programme=library.programme_id,
+                state=LoanState.OUT,
+            )
+            due = rules.nth_due(_due_days(lent), lengths[wish] - most, today=today)
+            raise QueueFull(
+                field=f"items.{index}",
+                title=row.title_id,
+                allowed=most,
+                waiting=lengths[wish] - 1,
+                again_on=_iso(due),
+            )
 
 
-def _iso(counted: rules.Counted) -> str | None:
-    return counted.again_on.isoformat() if counted.again_on else None
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
 
 
 def _pause(patron: Patron, library: Library, *, today: date) -> Pausing | None:
@@ -306,12 +319,13 @@ def _order_days(of: Q, library: Library, today: date) -> list[date]:
     return [day for day, _request in requests]
 
 
-def _at_once(of: Q, library: Library) -> tuple[int, QuerySet[Loan]]:
-    """How many volumes are asked for and not collected, and the loans that count beside them."""
+def _at_once(of: Q, library: Library) -> tuple[int, list[date]]:
+    """How many volumes are asked for and not collected, and the due dates of the loans that count beside them."""
     reserved = Reservation.objects.filter(of, programme=library.programme_id, state__in=OPEN).count()
     home = queries.at_home().filter(of, programme=library.programme_id)
-    return reserved, home if library.rules.with_loans else home.filter(reservation__isnull=False)
+    return reserved, _due_days(home if library.rules.with_loans else home.filter(reservation__isnull=False))
 
 
-def _first_due(home: QuerySet[Loan]) -> date | None:
-    return home.order_by("due_on").values_list("due_on", flat=True).first()
+def _due_days(lent: QuerySet[Loan]) -> list[date]:
+    """When these loans are due, the first one first."""
+    return list(lent.order_by("due_on").values_list("due_on", flat=True))

@@ -127,7 +127,7 @@ def collect_at(*, reservation_id: int, point_id: int, by: Actor, now: datetime) 
     allocation.hand_out([reservation.title_id], by=by, now=now)
     moved = queries.reservations().get(pk=reservation.pk)
     if other_rules and moved.state in IN_LINE:
-        quota.refuse_long_queue({0: moved}, library)
+        quota.refuse_long_queue({0: moved}, library, today=queries.today(library, now))
     if moved.state == ReservationState.ALLOCATED:
         nudge.ring("reservation allocated", [moved.pk])
     return moved

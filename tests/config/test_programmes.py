@@ -348,12 +348,6 @@ def test_a_dry_run_writes_nothing_and_an_unknown_library_is_answered_with_the_kn
     assert not Programme.objects.filter(key="yongsan").exists()
 
 
-def test_a_pause_names_its_reason_in_words():
-    refusal = errors.Paused(why="overdue", count=4, until="2026-12-01", again_on="2026-12-02")
-    assert "4" in str(refusal)
-    assert "2026-12-01" in str(refusal)
-
-
 def test_strikes_are_taken_back_by_staff():
     point = follow("seoul-education")
     reader = rows.patron(point.library)

@@ -455,7 +455,7 @@ def test_what_somebody_waits_for_is_not_renewed(
         loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
     assert caught.value.facts == {"why": "wanted", "count": 1, "due_on": "2026-12-08"}
     with translation.override("ko"):
-        assert str(caught.value) == "이 책을 기다리는 분이 있습니다(1명). 2026-12-08까지 반납해 주세요."
+        assert str(caught.value) == "이 책을 기다리는 분이 있습니다(1명). 2026년 12월 8일까지 반납해 주세요."
     wishes.cancel(reservation_id=waiting.pk, by=RULE, now=LATER)
     assert loans.renew(loan_id=loan.pk, by=RULE, now=LATER).renewals == 1
 

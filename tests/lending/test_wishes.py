@@ -68,7 +68,12 @@ def test_whoever_pauses_still_takes_a_place_in_a_line_that_is_limited():
     wishes.suspend(reservation_id=first.pk, until=TODAY + 7 * DAY, by=RULE, now=rows.NOW)
     with pytest.raises(QueueFull) as refused:
         wanted(copy, here)
-    assert refused.value.facts == {"title": copy.title_id, "allowed": 1, "waiting": 1}
+    assert refused.value.facts == {
+        "title": copy.title_id,
+        "allowed": 1,
+        "waiting": 1,
+        "again_on": "2026-12-08",
+    }
     wishes.resume(reservation_id=first.pk, by=RULE, now=rows.NOW)
     wishes.cancel(reservation_id=first.pk, by=RULE, now=rows.NOW)
     assert wanted(copy, here).state == "waiting"
