@@ -16,9 +16,9 @@ from core import clock
 from core.actor import Actor
 from core.once import once
 from core.refusal import Forbidden, NotFound, Refusal
-from lending import auth, programmes
+from lending import auth, members, programmes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, Programme
+from lending.models import Library, Membership, Programme, ProgrammeChange
 from lending.pages import key_of, show, signed_in
 
 if TYPE_CHECKING:
@@ -104,11 +104,18 @@ def rules(request: HttpRequest, programme_id: int) -> HttpResponse:
         "differences": differences,
         "effect": effect,
         "last": last,
-        "changes": [
-            (change, list(_told(change.was, change.became, form))) for change in programme.changes.all()[:CHANGES_SHOWN]
-        ],
+        "changes": _changes(programme, form),
     }
     return show(request, "lending/staff/programme.html", context, status=status or form.status)
+
+
+def _changes(programme: Programme, form: RulesForm) -> list[tuple[ProgrammeChange, str, list[Difference]]]:
+    """The last changes: when, by whom, which rules."""
+    found = list(programme.changes.all()[:CHANGES_SHOWN])
+    names = members.names_of(one.principal for one in found)
+    return [
+        (one, names.get(one.principal, one.principal), list(_told(one.was, one.became, form))) for one in found
+    ]
 
 
 def _differences(

@@ -11,7 +11,7 @@ from django.forms.models import model_to_dict
 from django.urls import reverse
 
 from core import clock
-from lending import programmes
+from lending import members, programmes
 from lending.forms import RulesForm
 from lending.models import Library, Membership, ProgrammeChange
 from tests import rows
@@ -71,8 +71,27 @@ def test_one_click_later_the_rules_are_others_and_the_history_tells(manager, poi
     assert change.became["volumes"] is None
     assert change.principal.startswith("staff:")
     again = manager.get(reverse("programme", args=[programme.pk]))
-    ((_row, told),) = again.context["changes"]
+    ((_row, _who, told),) = again.context["changes"]
     assert (told[0].label, told[0].was) == (RulesForm.label_of("volumes"), "5")
+
+
+def test_the_history_names_who_changed_the_rules(client, point):
+    boss = rows.staff(point.library, role=Membership.Role.MANAGER, first_name="한지우")
+    client.force_login(boss)
+    programme = point.library.programme
+    page(client, programme, volumes=4, step="save")
+    programmes.change(programme_id=programme.pk, values={"volumes": 3}, by=rows.RULE, now=clock.now())
+    told = client.get(reverse("programme", args=[programme.pk]), headers={"accept-language": "en"}).content.decode()
+    assert "한지우" in told
+    assert "the service itself" in told
+    assert f"staff:{boss.pk}" not in told
+
+
+def test_whoever_has_no_name_stays_what_the_history_keeps(point):
+    nameless, gone = rows.staff(point.library), "staff:999999999"
+    kept = [f"staff:{nameless.pk}", gone, "device:x", "staff:²", "patron"]
+    names = members.names_of(kept)
+    assert [names.get(one, one) for one in kept] == [nameless.username, gone, "device:x", "staff:²", "patron"]
 
 
 def test_history_is_never_rewritten(manager, point):
