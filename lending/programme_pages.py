@@ -29,12 +29,16 @@ CHANGES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that becomes another one, and how many of the last orders that would have refused, if it is known."""
+    """One rule that becomes another one: how many of the last orders it would have refused, or how many people are
+    further back in line, where that is worked out; `counted`: it is, or there is nothing to work out.
+    """
 
     label: str
     was: str
     becomes: str
     refused: int | None = None
+    beyond: int | None = None
+    counted: bool = True
 
 
 def _mine(by: Actor) -> QuerySet[Programme]:
@@ -113,22 +117,24 @@ def _changes(programme: Programme, form: RulesForm) -> list[tuple[ProgrammeChang
     """The last changes: when, by whom, which rules."""
     found = list(programme.changes.all()[:CHANGES_SHOWN])
     names = members.names_of(one.principal for one in found)
-    return [
-        (one, names.get(one.principal, one.principal), list(_told(one.was, one.became, form))) for one in found
-    ]
+    return [(one, names.get(one.principal, one.principal), list(_told(one.was, one.became, form))) for one in found]
 
 
 def _differences(
     programme: Programme, values: dict[str, Any], effect: programmes.Effect, form: RulesForm
 ) -> Iterator[Difference]:
-    for name, value in values.items():
-        if getattr(programme, name) != value:
-            yield Difference(
-                form.label_of(name),
-                form.shown(name, getattr(programme, name)),
-                form.shown(name, value),
-                effect.refused.get(name),
-            )
+    """The rules that become others, and after them those that stay and are counted in another way."""
+    changed = [name for name, value in values.items() if getattr(programme, name) != value]
+    for name in [*changed, *(name for name in effect.refused if name not in changed)]:
+        refused, beyond = effect.refused.get(name), effect.beyond.get(name)
+        yield Difference(
+            form.label_of(name),
+            form.shown(name, getattr(programme, name)),
+            form.shown(name, values[name]),
+            refused,
+            beyond,
+            counted=refused is not None or beyond is not None or name in {*programmes.NAMES, *programmes.BY_WHOM},
+        )
 
 
 def _told(was: dict[str, Any], became: dict[str, Any], form: RulesForm) -> Iterator[Difference]:

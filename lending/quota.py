@@ -6,12 +6,11 @@ again. A quota holds while the caller has locked whoever it counts by (see `rese
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from lending import queries, rules
 from lending.errors import (
@@ -29,8 +28,8 @@ from lending.errors import (
     TooManyInOrder,
     TooManyReserved,
 )
-from lending.models import Copy, Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
-from lending.states import IN_LINE, OPEN, LoanState, ReservationState
+from lending.models import Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
+from lending.states import OPEN, LoanState, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -233,30 +232,23 @@ def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library, *, t
     ruling = library.rules
     if not waiting or (ruling.waiting_per_copy is None and ruling.waiting_most is None):
         return
-    titles = {row.title_id for row in waiting.values()}
-    held = Copy.objects.exclude(state__in=queries.NOWHERE).filter(
-        title__in=titles, library__programme=library.programme_id
-    )
-    copies: Counter[tuple[int, str]] = Counter(held.values_list("title_id", "volume"))
-    queue = Reservation.objects.filter(title__in=titles, programme=library.programme_id, state__in=IN_LINE)
-    counts = queue.order_by().values_list("title_id", "volume").annotate(n=Count("pk"))
-    lengths = {(title_id, volume): n for title_id, volume, n in counts}
+    lines = queries.lines(library.programme_id, {row.title_id for row in waiting.values()})
     for index, row in waiting.items():
-        wish = (row.title_id, row.volume)
-        most = rules.most_waiting(copies=copies[wish], per_copy=ruling.waiting_per_copy, most=ruling.waiting_most)
-        if most is not None and lengths[wish] > most:
+        line = lines[row.title_id, row.volume]
+        most = rules.most_waiting(copies=line.copies, per_copy=ruling.waiting_per_copy, most=ruling.waiting_most)
+        if most is not None and line.people > most:
             lent = Loan.objects.filter(
                 copy__title=row.title_id,
                 copy__volume=row.volume,
                 copy__library__programme=library.programme_id,
                 state=LoanState.OUT,
             )
-            due = rules.nth_due(_due_days(lent), lengths[wish] - most, today=today)
+            due = rules.nth_due(_due_days(lent), line.people - most, today=today)
             raise QueueFull(
                 field=f"items.{index}",
                 title=row.title_id,
                 allowed=most,
-                waiting=lengths[wish] - 1,
+                waiting=line.people - 1,
                 again_on=_iso(due),
             )
 

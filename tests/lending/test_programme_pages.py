@@ -11,9 +11,10 @@ from django.forms.models import model_to_dict
 from django.urls import reverse
 
 from core import clock
-from lending import members, programmes
+from lending import members, programmes, wishes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, ProgrammeChange
+from lending.models import Library, Membership, Patron, ProgrammeChange
+from lending.reservations import Item
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -58,6 +59,53 @@ def test_a_look_changes_nothing_and_says_how_many_orders_it_would_have_refused(m
     assert shown.context["effect"].orders == 2
     programme.refresh_from_db()
     assert (programme.volumes, ProgrammeChange.objects.count()) == (5, 0)
+
+
+def test_a_look_counts_orders_of_kinds_that_would_not_be_lent(manager, point):
+    programme, now = point.library.programme, clock.now()
+    for kinds in (["video", "book"], ["book"], ["video", "video"]):
+        titles = [rows.copy(rows.title(material=kind), point.library).title for kind in kinds]
+        rows.reserve(rows.patron(point.library), *titles, at=point, now=now)
+    copy = rows.copy(at=point.library, volume="부록")
+    rows.reserve(rows.patron(point.library), Item(copy.title_id, "부록"), at=point, now=now)
+    shown = page(manager, programme, materials_excluded=["video"], volumes_excluded=["부록"], step="look")
+    assert [one.refused for one in shown.context["differences"]] == [2, 1]
+
+
+def test_a_look_counts_who_stands_further_back_in_line_today(manager, point):
+    programme, now = point.library.programme, clock.now()
+    copy = rows.copy(at=point.library)
+    waiting = [rows.reserve(rows.patron(point.library), copy.title, at=point, now=now)[0] for _ in range(5)][1:]
+    until = now.date() + timedelta(days=9)
+    wishes.suspend(reservation_id=waiting[0].pk, until=until, by=rows.RULE, now=now)
+    shown = page(manager, programme, waiting_per_copy=3, waiting_most=2, step="look")
+    assert [(one.beyond, one.counted) for one in shown.context["differences"]] == [(1, True), (2, True)]
+    told = page(manager, programme, waiting_most=4, step="look", key="k2")
+    assert [one.beyond for one in told.context["differences"]] == [0]
+
+
+def test_a_look_says_what_is_not_estimated(manager, point):
+    programme, said = point.library.programme, "is not estimated"
+    manager.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
+    assert said in page(manager, programme, loan_days=28, step="look").content.decode()
+    for counted in ({"volumes": 4}, {"waiting_most": 2}, {"name_en": "Another name"}, {"volumes_per": "patron"}):
+        assert said not in page(manager, programme, **counted, step="look").content.decode()
+
+
+def test_a_look_says_what_counting_by_somebody_else_means_for_the_limits(manager, point):
+    family = rows.household()
+    for _ in range(2):
+        titles = [rows.copy(at=point.library).title for _ in range(3)]
+        rows.reserve(rows.patron(point.library), *titles, at=point, now=clock.now())
+    Patron.objects.filter(home=point.library).update(household=family)
+    programme = point.library.programme
+    programme.volumes_per = "patron"
+    programme.save()
+    shown = page(manager, programme, volumes_per="household", step="look")
+    assert [(one.label, one.refused) for one in shown.context["differences"]] == [
+        (RulesForm.label_of("volumes_per"), None),
+        (RulesForm.label_of("volumes"), 1),
+    ]
 
 
 def test_one_click_later_the_rules_are_others_and_the_history_tells(manager, point):
