@@ -160,6 +160,7 @@ def test_with_nothing_on_the_shelf_no_time_is_asked_for(place, reader):
     assert "Reserve 1 book" in text_of(page)
 
 
+@pytest.mark.lawless("I1", why="slots are filled by hand")
 def test_the_times_of_one_day_are_shown_with_the_places_that_are_left(place, reader):
     client = browser(reader)
     noted(client, Item(rows.copy(at=place.library).title_id))
