@@ -84,8 +84,11 @@ def read(path: Path) -> Plan:
 
 
 @transaction.atomic
-def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime) -> Loaded:
+def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime, surge: bool = False) -> Loaded:
     """Write the programme, and let these libraries and their pickup places follow it. Refuses with BadFile.
+
+    With `surge` they follow its lending rules, and only while their building is closed: calendar and pickup places stay
+    as they are, for both hold on all days; a window says itself on which days it holds.
 
     A rule that the file leaves out gets its default. Windows are replaced and slots follow: who has a time keeps it,
     and what the new windows do not have takes nobody new.
@@ -107,9 +110,13 @@ def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime) -> L
         _write(allowance or Allowance(programme=programme), columns)
     loaded = Loaded(programme)
     for code in library_codes:
-        library = Library.objects.filter(code=code).first()
+        library = Library.objects.select_for_update(no_key=True).filter(code=code).first()
         if library is None:
             raise BadFile(f"there is no library {code}; the libraries are {', '.join(_codes())}")
+        if surge:
+            _write(library, {"surge_programme": programme})
+            loaded.libraries += 1
+            continue
         _write(library, {"programme": programme, **plan.calendar})
         loaded.libraries += 1
         for point in library.pickup_points.all():

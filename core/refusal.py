@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from django.utils.formats import date_format
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
+
+
+DAYS = frozenset({"until", "again_on", "due_on"})
+"""The facts that are days: ISO dates for programs, the words of the reader's language in a sentence."""
 
 
 class Refusal(Exception):
@@ -29,7 +35,16 @@ class Refusal(Exception):
         self.facts = facts
 
     def __str__(self) -> str:
-        return str(self.sentence) % self.facts
+        return str(self.sentence) % self.said
+
+    @property
+    def said(self) -> dict[str, Any]:
+        """The facts as a sentence says them."""
+        return {name: _in_words(fact) if name in DAYS and fact else fact for name, fact in self.facts.items()}
+
+
+def _in_words(day: str) -> str:
+    return date_format(date.fromisoformat(day), "DATE_FORMAT")
 
 
 class BadInput(Refusal):

@@ -84,7 +84,12 @@ class AccountAdmin(UserAdmin):  # type: ignore[type-arg]
 
 @admin.register(Programme)
 class ProgrammeAdmin(Kept):
+    """A new one is made here; its rules are changed on their page, which keeps a history."""
+
     list_display = ["key", "name_ko", "volumes", "volumes_per", "week", "loan_days", "renewals"]
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 @admin.register(Library)

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, ClassVar
+
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput, NotFound, Refusal
+
+if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
 
 
 class WrongCredentials(Refusal):
@@ -98,7 +103,24 @@ class AlreadyReserved(Refusal):
     sentence = _("You have requested this title already. You find it under “My orders”.")
 
 
-class QuotaExceeded(Refusal):
+class Later(Refusal):
+    """Not now. The sentence goes on with `again` where a day is known (the fact again_on), with `fewer` where more are
+    asked for than are ever allowed, else with `otherwise`.
+    """
+
+    again: ClassVar[StrOrPromise] = _("It will be possible again on %(again_on)s.")
+    fewer: ClassVar[StrOrPromise] = _("So many at once are never possible: please ask for fewer.")
+    otherwise: ClassVar[StrOrPromise] = fewer
+
+    def __str__(self) -> str:
+        if self.facts.get("again_on"):
+            way_on = self.again
+        else:
+            way_on = self.fewer if self.facts.get("asked", 0) > self.facts["allowed"] else self.otherwise
+        return f"{super().__str__()} {str(way_on) % self.said}"
+
+
+class QuotaExceeded(Later):
     """More volumes than the programme allows in a week. Facts: allowed, taken, asked, per, again_on (date or null)."""
 
     code = "quota_exceeded"
@@ -121,24 +143,28 @@ class OrdersUsedUp(Refusal):
     )
 
 
-class TooManyReserved(Refusal):
+class TooManyReserved(Later):
     """Facts: allowed, taken, asked."""
 
     code = "too_many_reserved"
     sentence = _(
-        "%(allowed)s volumes may be on order at the same time; %(taken)s are, and %(asked)s more were asked for. "
-        "Collect or cancel one first."
+        "%(allowed)s volumes may be on order at the same time; %(taken)s are, and %(asked)s more were asked for."
     )
+    otherwise = _("As soon as one is collected or cancelled, the next can be ordered.")
 
 
-class TooManyAtOnce(Refusal):
-    """Volumes on order and at home together. Facts: allowed, taken, asked, again_on (first due date, or null)."""
+class TooManyAtOnce(Later):
+    """Volumes on order and at home together. Facts: allowed, taken, asked, again_on: the day on which so many are due
+    that there is room, or null.
+    """
 
     code = "too_many_at_once"
     sentence = _(
         "%(allowed)s volumes may be on order or at home at the same time; %(taken)s are, and %(asked)s more were asked "
-        "for. Please bring one back first."
+        "for."
     )
+    again = _("It will be possible again on %(again_on)s, when books are due, or as soon as you bring them back.")
+    otherwise = _("As soon as enough are brought back or cancelled, the next can be ordered.")
 
 
 class DayFull(Refusal):
@@ -148,11 +174,13 @@ class DayFull(Refusal):
     sentence = _("All %(allowed)s orders of today are taken. The next can be placed on %(again_on)s.")
 
 
-class QueueFull(Refusal):
-    """Facts: title, allowed, waiting."""
+class QueueFull(Later):
+    """Facts: title, allowed, waiting, again_on: the day on which the next copy is due, or null."""
 
     code = "queue_full"
-    sentence = _("%(waiting)s people wait for this title, and no more than %(allowed)s may. Please try again later.")
+    sentence = _("%(waiting)s people wait for this title, and no more than %(allowed)s may.")
+    again = _("The next copy is due on %(again_on)s. Please try again then.")
+    otherwise = _("Please try again later.")
 
 
 class NotThroughProgramme(Refusal):
@@ -176,7 +204,7 @@ class Paused(Refusal):
     sentence = _("No orders are possible until %(until)s: %(reason)s")
 
     def __str__(self) -> str:
-        return str(self.sentence) % {**self.facts, "reason": str(REASONS[self.facts["why"]]) % self.facts}
+        return str(self.sentence) % {**self.said, "reason": str(REASONS[self.facts["why"]]) % self.said}
 
 
 REASONS = {
@@ -299,7 +327,7 @@ class NotRenewable(Refusal):
     code = "not_renewable"
 
     def __str__(self) -> str:
-        return str(NO_RENEWAL[self.facts["why"]]) % self.facts
+        return str(NO_RENEWAL[self.facts["why"]]) % self.said
 
 
 NO_RENEWAL = {

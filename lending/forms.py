@@ -376,8 +376,9 @@ class WeekForm(Refusable):
 
 
 class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
-    """The rules of a programme, in groups. An empty number is no limit."""
+    """The rules of a programme, in groups. An empty number is no limit. `seen` is the last change before this form."""
 
+    seen = forms.IntegerField(min_value=0, required=False, widget=forms.HiddenInput)
     materials_excluded = forms.MultipleChoiceField(
         choices=Material.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
@@ -395,7 +396,7 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for name, field in self.fields.items():
-            field.label = LABELS[name]
+            field.label = LABELS.get(name, "")
             field.help_text = ""
             if isinstance(field, forms.IntegerField):
                 field.widget.attrs["inputmode"] = "numeric"

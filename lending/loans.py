@@ -150,7 +150,8 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     Title.objects.select_for_update(no_key=True).get(pk=found.title_id)
     holder = _lock_holder(found.pk, None)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=found.pk)
-    loan = Loan.objects.select_for_update(no_key=True).filter(copy=copy, state=LoanState.OUT).first()
+    lent = Loan.objects.select_for_update(no_key=True, of=("self",)).filter(copy=copy, state=LoanState.OUT)
+    loan = lent.select_related("programme", "library__programme", "library__surge_programme").first()
     if loan is None and library.circulation == Library.Circulation.BESIDE:
         raise KeptElsewhere(library=library.code)
     if loan is None:
@@ -160,7 +161,7 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     if holder is not None and holder.state == ReservationState.BAGGED:
         raise InAnOrder(field="barcode", reservation=holder.pk)
     loan.move(LoanState.RETURNED, at=now, by=by, returned_at=max(now, loan.lent_at))
-    strikes.came_back(loan=loan, library=library, by_day=queries.today(library, now))
+    strikes.came_back(loan=loan, now=loan.returned_at or now)
     rest = timedelta(hours=library.rules.rest_hours)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library, rests_until=now + rest if rest else None)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
@@ -169,7 +170,8 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
 
 @transaction.atomic
 def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
-    """The book was not taken back after all; who was given it meanwhile waits again, in the old place.
+    """The book was not taken back after all; who was given it meanwhile waits again, in the old place, and the pause
+    for its being late is lifted.
 
     Refuses with `already_promised` when it is in a bag already, with `copy_on_loan` when it was lent again, with
     `copy_not_here` when it is not where a return has put it, and with `not_in_this_state` what was not returned, whose
@@ -193,6 +195,7 @@ def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(CopyState.LOAN, at=now, by=by, rests_until=None)
+    strikes.undo_came_back(loan=loan, by=by, now=now)
     loan.move(LoanState.OUT, at=now, by=by, returned_at=None, return_told_at=None)
     return loan
 
@@ -240,7 +243,7 @@ def undo_check_out(*, loan_id: int, by: Actor, now: datetime) -> Loan:
 
 @transaction.atomic
 def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
-    """Lend on for another loan period, counted from the present due date.
+    """Lend on for another loan period, counted from the present due date, by the rules of the library that lent it.
 
     Refuses with `not_renewable` (`in_bag` before the hand-over, `overdue`, `used_up`, or `wanted` when somebody of the
     programme waits for the title), with `not_in_this_state` what is not on loan, and with `loans_kept_elsewhere` where
@@ -250,7 +253,7 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
     Title.objects.select_for_update(no_key=True).get(pk=found.copy.title_id)
     loan = (
         Loan.objects.select_for_update(no_key=True, of=("self",))
-        .select_related("copy__title", "library__programme", "library__surge_programme", "programme", "patron")
+        .select_related("copy__title", "library__programme", "library__surge_programme", "patron")
         .get(pk=loan_id)
     )
     if loan.state != LoanState.OUT or loan.patron is None:
@@ -262,8 +265,9 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         raise NotRenewable(why="in_bag", count=0, due_on=due)
     if loan.due_on < today:
         raise NotRenewable(why="overdue", count=(today - loan.due_on).days, due_on=due)
-    if loan.renewals >= loan.programme.renewals:
-        raise NotRenewable(why="used_up", count=loan.programme.renewals, due_on=due)
+    ruling = loan.library.rules
+    if loan.renewals >= ruling.renewals:
+        raise NotRenewable(why="used_up", count=ruling.renewals, due_on=due)
     wanted = Reservation.objects.filter(
         title_id=loan.copy.title_id,
         volume=loan.copy.volume,
@@ -274,7 +278,6 @@ def renew(*, loan_id: int, by: Actor, now: datetime) -> Loan:
     if waiting:
         raise NotRenewable(why="wanted", count=waiting, due_on=due)
     calendar = queries.calendar_of(loan.library)
-    ruling = loan.library.rules
     limits = quota.limits_of(loan.patron, loan.library, today=today)
     loan.due_on = calendar.due_date(
         loan.due_on, limits.loan_days, first_day_counts=False, skip_closed=ruling.open_days_only

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import unicodedata
+from collections.abc import Iterable
 
 from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput, NotFound, Refusal
-from lending.models import Account, Library, Membership, Patron
+from lending.models import Account, Library, Membership, Patron, Token
 
 Role = Membership.Role
 
@@ -40,6 +42,25 @@ def of(library_id: int) -> list[Membership]:
     """Who works in the library, managers first."""
     rows = Membership.objects.filter(library=library_id).select_related("account__second_factor")
     return sorted(rows, key=lambda one: (one.role != Role.MANAGER, one.account.first_name, one.account.username))
+
+
+def names_of(principals: Iterable[str]) -> dict[str, str]:
+    """What colleagues call those who acted, by what the histories keep of them (`staff:3`, `device:7`, `rule`).
+
+    Who has no name any more stays what is kept. Two queries at most, however many are asked about.
+    """
+    ids: dict[str, set[int]] = {"staff": set(), "device": set()}
+    for principal in set(principals):
+        kind, _colon, row = principal.partition(":")
+        if kind in ids and row.isdecimal():
+            ids[kind].add(int(row))
+    accounts = Account.objects.filter(pk__in=ids["staff"])
+    devices = Token.objects.filter(pk__in=ids["device"])
+    return {
+        "rule": gettext("the service itself"),
+        **{f"staff:{account.pk}": account.first_name or account.username for account in accounts},
+        **{f"device:{token.pk}": token.device for token in devices if token.device},
+    }
 
 
 @transaction.atomic

@@ -16,9 +16,9 @@ from core import clock
 from core.actor import Actor
 from core.once import once
 from core.refusal import Forbidden, NotFound, Refusal
-from lending import auth, programmes
+from lending import auth, members, programmes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, Programme
+from lending.models import Library, Membership, Programme, ProgrammeChange
 from lending.pages import key_of, show, signed_in
 
 if TYPE_CHECKING:
@@ -29,12 +29,16 @@ CHANGES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that becomes another one, and how many of the last orders that would have refused, if it is known."""
+    """One rule that becomes another one: how many of the last orders it would have refused, or how many people are
+    further back in line, where that is worked out; `counted`: it is, or there is nothing to work out.
+    """
 
     label: str
     was: str
     becomes: str
     refused: int | None = None
+    beyond: int | None = None
+    counted: bool = True
 
 
 def _mine(by: Actor) -> QuerySet[Programme]:
@@ -72,53 +76,65 @@ def rules(request: HttpRequest, programme_id: int) -> HttpResponse:
     manager = _manages(by, programme)
     form = RulesForm(request.POST if request.method == "POST" else None, instance=programme)
     differences: list[Difference] = []
-    effect = None
+    effect, last = None, programmes.last_change(programme.pk)
+    status = 0
     if request.method == "POST":
         if not manager:
             raise Forbidden
         if form.is_valid():
-            values = form.values
+            values, seen = form.values, form.cleaned_data["seen"] or 0
             programme.refresh_from_db()  # the form has written its values into the row
-            if request.POST.get("step") == "save":
-                try:
+            try:
+                if request.POST.get("step") == "save":
                     with once(by, request, key=key_of(request)) as answer:
-                        changed = programmes.change(programme_id=programme.pk, values=values, by=by, now=now)
+                        changed = programmes.change(programme_id=programme.pk, values=values, seen=seen, by=by, now=now)
                         messages.success(
                             request, _("The rules are changed.") if changed else _("These were the rules already.")
                         )
                         return answer.redirect(request.get_full_path())
-                except Refusal as refusal:
-                    form.refuse(refusal)
-            else:
+                programmes.refuse_unseen(programme.pk, seen)
                 effect = programmes.effect(programme=programme, values=values, now=now)
                 differences = list(_differences(programme, values, effect, form))
                 if not differences:
                     messages.info(request, _("These were the rules already."))
                     return redirect(request.get_full_path())
+            except Refusal as refusal:
+                form.refuse(refusal)
+                status = refusal.status
     context = {
         "programme": programme,
         "form": form,
         "manager": manager,
         "differences": differences,
         "effect": effect,
-        "changes": [
-            (change, list(_told(change.was, change.became, form))) for change in programme.changes.all()[:CHANGES_SHOWN]
-        ],
+        "last": last,
+        "changes": _changes(programme, form),
     }
-    return show(request, "lending/staff/programme.html", context, status=form.status)
+    return show(request, "lending/staff/programme.html", context, status=status or form.status)
+
+
+def _changes(programme: Programme, form: RulesForm) -> list[tuple[ProgrammeChange, str, list[Difference]]]:
+    """The last changes: when, by whom, which rules."""
+    found = list(programme.changes.all()[:CHANGES_SHOWN])
+    names = members.names_of(one.principal for one in found)
+    return [(one, names.get(one.principal, one.principal), list(_told(one.was, one.became, form))) for one in found]
 
 
 def _differences(
     programme: Programme, values: dict[str, Any], effect: programmes.Effect, form: RulesForm
 ) -> Iterator[Difference]:
-    for name, value in values.items():
-        if getattr(programme, name) != value:
-            yield Difference(
-                form.label_of(name),
-                form.shown(name, getattr(programme, name)),
-                form.shown(name, value),
-                effect.refused.get(name),
-            )
+    """The rules that become others, and after them those that stay and are counted in another way."""
+    changed = [name for name, value in values.items() if getattr(programme, name) != value]
+    for name in [*changed, *(name for name in effect.refused if name not in changed)]:
+        refused, beyond = effect.refused.get(name), effect.beyond.get(name)
+        yield Difference(
+            form.label_of(name),
+            form.shown(name, getattr(programme, name)),
+            form.shown(name, values[name]),
+            refused,
+            beyond,
+            counted=refused is not None or beyond is not None or name in {*programmes.NAMES, *programmes.BY_WHOM},
+        )
 
 
 def _told(was: dict[str, Any], became: dict[str, Any], form: RulesForm) -> Iterator[Difference]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import Count, Max, Min
+from django.utils.translation import gettext_lazy as _
 
-from core.refusal import BadInput
+from core.refusal import BadInput, Refusal
 from lending import queries, rules
 from lending.models import Library, Programme, ProgrammeChange, Reservation
 from lending.states import ReservationState
@@ -32,12 +33,31 @@ class NoSuchRule(BadInput):
     code = "no_such_rule"
 
 
+class RulesChanged(Refusal):
+    """Somebody changed the rules after the asker had seen them. Facts: change, the id of the last one."""
+
+    code = "rules_changed"
+    sentence = _(
+        "Somebody has changed these rules meanwhile; nothing of yours is saved. What you typed is still here: please "
+        "look at the last change below, and then at what yours would change."
+    )
+
+
+BY_WHOM = ("volumes_per", "week")
+"""How other rules are counted: what they mean is told beside those."""
+IN_LINE = ("waiting_per_copy", "waiting_most")
+KINDS = {"materials_excluded": "title__material__in", "volumes_excluded": "volume__in"}
+
+
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """The orders of the last four weeks, and how many of them each changed rule would have refused."""
+    """The orders of the last four weeks, how many of them each changed rule would have refused, and how many people
+    are further back in line today than it allows. What other rules would have meant is not worked out.
+    """
 
     orders: int
     refused: Mapping[str, int]
+    beyond: Mapping[str, int]
 
 
 def values_of(programme: Programme) -> dict[str, Any]:
@@ -45,13 +65,32 @@ def values_of(programme: Programme) -> dict[str, Any]:
     return {name: getattr(programme, name) for name in RULES}
 
 
+def last_change(programme_id: int) -> int:
+    """The id of the last change of a programme's rules; 0 if they were never changed."""
+    last = ProgrammeChange.objects.filter(programme=programme_id).order_by("-pk").values_list("pk", flat=True)
+    return last.first() or 0
+
+
+def refuse_unseen(programme_id: int, seen: int) -> None:
+    """Refuse with `rules_changed` whoever has not seen the last change."""
+    last = last_change(programme_id)
+    if last != seen:
+        raise RulesChanged(change=last)
+
+
 @transaction.atomic
-def change(*, programme_id: int, values: Mapping[str, Any], by: Actor, now: datetime) -> ProgrammeChange | None:
+def change(
+    *, programme_id: int, values: Mapping[str, Any], by: Actor, now: datetime, seen: int | None = None
+) -> ProgrammeChange | None:
     """Give a programme other rules or names; None if they are these already. Refuses with `no_such_rule`.
 
-    What was ordered before keeps its terms: loans their due dates, those in line their place.
+    Whoever sends all the rules says as `seen` which change was the last one then, and is refused with `rules_changed`
+    if there was another one since, which would be lost. What was ordered before keeps its terms: loans their due
+    dates, those in line their place.
     """
     programme = Programme.objects.select_for_update(no_key=True).get(pk=programme_id)
+    if seen is not None:
+        refuse_unseen(programme_id, seen)
     unknown = set(values) - {*RULES, *NAMES}
     if unknown:
         raise NoSuchRule(field=min(unknown), rule=min(unknown), why="unknown")
@@ -79,11 +118,15 @@ def change(*, programme_id: int, values: Mapping[str, Any], by: Actor, now: date
 def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) -> Effect:
     """What other rules would have meant for the orders of the last four weeks; nothing is changed.
 
-    Looks at the rules that count orders and volumes: of an order, a week, a day.
+    Looks at the rules that count orders and volumes (of an order, a week, a day), at those for the length of a line,
+    and at what is not lent this way.
     """
     library = Library.objects.filter(programme=programme).first()
     today = queries.today(library, now) if library is not None else now.date()
     wanted = Programme(**{**values_of(programme), **{name: values[name] for name in values if name in RULES}})
+    placed = Reservation.objects.filter(
+        programme=programme, placed_on__gt=today - LOOKED_AT, placed_on__lte=today, patron__isnull=False
+    ).exclude(state=ReservationState.CANCELLED)
     asked = [
         rules.Asked(
             whose=row["patron__household_id"] or -row["patron_id"]
@@ -92,11 +135,7 @@ def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) ->
             day=row["day"],
             volumes=row["volumes"],
         )
-        for row in Reservation.objects.filter(
-            programme=programme, placed_on__gt=today - LOOKED_AT, placed_on__lte=today, patron__isnull=False
-        )
-        .exclude(state=ReservationState.CANCELLED)
-        .order_by()
+        for row in placed.order_by()
         .values("request", "patron_id", "patron__household_id")
         .annotate(day=Min("placed_on"), at=Max("placed_at"), volumes=Count("pk"))
         .order_by("at")
@@ -107,5 +146,20 @@ def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) ->
         **{name: getattr(wanted, name) for name in rules.COUNTING},
     )
     changed = {name for name in values if name in RULES and values[name] != getattr(programme, name)}
-    by_whom = {"volumes", "orders_per_week"} if changed & {"volumes_per", "week"} else set()
-    return Effect(len(asked), {name: refused[name] for name in rules.COUNTING if name in changed | by_whom})
+    by_whom = {"volumes", "orders_per_week"} if changed & set(BY_WHOM) else set()
+    counted = changed | {name for name in by_whom if getattr(wanted, name) is not None}
+    told = {name: refused[name] for name in rules.COUNTING if name in counted}
+    for name in changed & KINDS.keys():
+        of_kind = placed.order_by().filter(**{KINDS[name]: values[name]})
+        told[name] = of_kind.values("request").distinct().count()
+    lines = queries.lines(programme.pk).values() if changed & set(IN_LINE) else ()
+    return Effect(
+        len(asked), told, {name: _beyond(lines, **{name: values[name]}) for name in IN_LINE if name in changed}
+    )
+
+
+def _beyond(
+    lines: Collection[queries.Line], *, waiting_per_copy: int | None = None, waiting_most: int | None = None
+) -> int:
+    most = [rules.most_waiting(copies=line.copies, per_copy=waiting_per_copy, most=waiting_most) for line in lines]
+    return sum(max(0, line.people - n) for line, n in zip(lines, most, strict=True) if n is not None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -22,7 +24,7 @@ from lending.models import (
     Title,
     Transfer,
 )
-from lending.states import HOLDING, ON_HAND, OPEN, UNTOLD, CopyState, LoanState, PostingState, ReservationState
+from lending.states import HOLDING, IN_LINE, ON_HAND, OPEN, UNTOLD, CopyState, LoanState, PostingState, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -194,6 +196,27 @@ def queues(title_ids: Collection[int]) -> list[tuple[int, str, int, int, int]]:
     waiting = Reservation.objects.filter(title_id__in=title_ids, state=ReservationState.WAITING)
     keys = ("title_id", "volume", "programme_id", "pickup_point__library_id")
     return list(waiting.order_by().values_list(*keys).annotate(n=Count("pk")))
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """How many people of a programme are in line for a title or a volume of it, and how many copies it has."""
+
+    people: int
+    copies: int
+
+
+def lines(programme_id: int, title_ids: Collection[int] | None = None) -> dict[tuple[int, str], Line]:
+    """The lines of a programme by title and volume, those who pause among them; all, or of some titles. Two queries."""
+    queue = Reservation.objects.filter(programme=programme_id, state__in=IN_LINE).order_by()
+    if title_ids is not None:
+        queue = queue.filter(title__in=title_ids)
+    held = Copy.objects.exclude(state__in=NOWHERE).filter(
+        title__in=queue.values("title"), library__programme=programme_id
+    )
+    copies = Counter(held.values_list("title_id", "volume"))
+    counted = queue.values_list("title_id", "volume").annotate(n=Count("pk"))
+    return {(title_id, volume): Line(n, copies[title_id, volume]) for title_id, volume, n in counted}
 
 
 def reservations() -> QuerySet[Reservation]:

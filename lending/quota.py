@@ -6,12 +6,11 @@ again. A quota holds while the caller has locked whoever it counts by (see `rese
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import TYPE_CHECKING
 
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from lending import queries, rules
 from lending.errors import (
@@ -29,8 +28,8 @@ from lending.errors import (
     TooManyInOrder,
     TooManyReserved,
 )
-from lending.models import Copy, Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
-from lending.states import OPEN, ReservationState
+from lending.models import Grant, Library, Loan, Patron, Pause, Programme, Reservation, Strike, Title
+from lending.states import OPEN, LoanState, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -103,12 +102,12 @@ def standing(*, patron: Patron, library: Library, today: date) -> Standing:
             return None
         return rules.in_week(allowed, days(of, library, today), asked=1, today=today, rolling=rolling)
 
-    reserved, home = _at_once(of, library)
+    reserved, due = _at_once(of, library)
     return Standing(
         volumes=weekly(limits.volumes, _volume_days),
         orders=weekly(ruling.orders_per_week, _order_days),
         reserved=rules.Counted(ruling.reserved_at_once, reserved) if ruling.reserved_at_once else None,
-        at_once=rules.Counted(limits.at_once, reserved + home.count(), _first_due(home)) if limits.at_once else None,
+        at_once=rules.at_once(limits.at_once, reserved, due, asked=1, today=today) if limits.at_once else None,
         per_order=ruling.volumes_per_order,
         paused=_pause(patron, library, today=today),
         blocked_until=patron.blocked_until if patron.blocked_until and patron.blocked_until >= today else None,
@@ -179,7 +178,9 @@ def refuse_beyond(*, asked: int, patron: Patron, library: Library, today: date) 
         days = _order_days(of, library, today)
         week = rules.in_week(ruling.orders_per_week, days, asked=1, today=today, rolling=rolling)
         if not week.left:
-            raise OrdersUsedUp(allowed=week.allowed, taken=week.taken, per=ruling.volumes_per, again_on=_iso(week))
+            raise OrdersUsedUp(
+                allowed=week.allowed, taken=week.taken, per=ruling.volumes_per, again_on=_iso(week.again_on)
+            )
     if limits.volumes is not None:
         days = _volume_days(of, library, today)
         week = rules.in_week(limits.volumes, days, asked=asked, today=today, rolling=rolling)
@@ -190,19 +191,17 @@ def refuse_beyond(*, asked: int, patron: Patron, library: Library, today: date) 
                 taken=week.taken,
                 asked=asked,
                 per=ruling.volumes_per,
-                again_on=_iso(week),
+                again_on=_iso(week.again_on),
             )
-    reserved, home = _at_once(of, library)
+    reserved, due = _at_once(of, library)
     if ruling.reserved_at_once is not None and reserved + asked > ruling.reserved_at_once:
         raise TooManyReserved(field="items", allowed=ruling.reserved_at_once, taken=reserved, asked=asked)
-    if limits.at_once is not None and reserved + home.count() + asked > limits.at_once:
-        raise TooManyAtOnce(
-            field="items",
-            allowed=limits.at_once,
-            taken=reserved + home.count(),
-            asked=asked,
-            again_on=_iso(rules.Counted(limits.at_once, 0, _first_due(home))),
-        )
+    if limits.at_once is not None:
+        now = rules.at_once(limits.at_once, reserved, due, asked=asked, today=today)
+        if asked > now.left:
+            raise TooManyAtOnce(
+                field="items", allowed=now.allowed, taken=now.taken, asked=asked, again_on=_iso(now.again_on)
+            )
 
 
 def refuse_full_day(library: Library, *, today: date) -> None:
@@ -223,32 +222,39 @@ def limits_days(ruling: Programme) -> bool:
     return ruling.orders_weekday is not None or ruling.orders_weekend is not None
 
 
-def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library) -> None:
-    """Refuse with `queue_full` who would wait behind more people than the rules allow.
+def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library, *, today: date) -> None:
+    """Refuse with `queue_full` who would wait behind more people than the rules allow; says when a copy is due.
 
     `waiting` are the reservations of this request that got no copy, by their index in it; they are written already, and
-    a refusal undoes them. The caller has locked their titles, so that two who come together do not both slip in.
+    a refusal undoes them. Who pauses counts: the place is kept. The caller has locked their titles, so that two who
+    come together do not both slip in.
     """
     ruling = library.rules
     if not waiting or (ruling.waiting_per_copy is None and ruling.waiting_most is None):
         return
-    titles = {row.title_id for row in waiting.values()}
-    held = Copy.objects.exclude(state__in=queries.NOWHERE).filter(
-        title__in=titles, library__programme=library.programme_id
-    )
-    copies: Counter[tuple[int, str]] = Counter(held.values_list("title_id", "volume"))
-    queue = Reservation.objects.filter(title__in=titles, programme=library.programme_id, state=ReservationState.WAITING)
-    counts = queue.order_by().values_list("title_id", "volume").annotate(n=Count("pk"))
-    lengths = {(title_id, volume): n for title_id, volume, n in counts}
+    lines = queries.lines(library.programme_id, {row.title_id for row in waiting.values()})
     for index, row in waiting.items():
-        wish = (row.title_id, row.volume)
-        most = rules.most_waiting(copies=copies[wish], per_copy=ruling.waiting_per_copy, most=ruling.waiting_most)
-        if most is not None and lengths[wish] > most:
-            raise QueueFull(field=f"items.{index}", title=row.title_id, allowed=most, waiting=lengths[wish] - 1)
+        line = lines[row.title_id, row.volume]
+        most = rules.most_waiting(copies=line.copies, per_copy=ruling.waiting_per_copy, most=ruling.waiting_most)
+        if most is not None and line.people > most:
+            lent = Loan.objects.filter(
+                copy__title=row.title_id,
+                copy__volume=row.volume,
+                copy__library__programme=library.programme_id,
+                state=LoanState.OUT,
+            )
+            due = rules.nth_due(_due_days(lent), line.people - most, today=today)
+            raise QueueFull(
+                field=f"items.{index}",
+                title=row.title_id,
+                allowed=most,
+                waiting=line.people - 1,
+                again_on=_iso(due),
+            )
 
 
-def _iso(counted: rules.Counted) -> str | None:
-    return counted.again_on.isoformat() if counted.again_on else None
+def _iso(day: date | None) -> str | None:
+    return day.isoformat() if day is not None else None
 
 
 def _pause(patron: Patron, library: Library, *, today: date) -> Pausing | None:
@@ -305,12 +311,13 @@ def _order_days(of: Q, library: Library, today: date) -> list[date]:
     return [day for day, _request in requests]
 
 
-def _at_once(of: Q, library: Library) -> tuple[int, QuerySet[Loan]]:
-    """How many volumes are asked for and not collected, and the loans that count beside them."""
+def _at_once(of: Q, library: Library) -> tuple[int, list[date]]:
+    """How many volumes are asked for and not collected, and the due dates of the loans that count beside them."""
     reserved = Reservation.objects.filter(of, programme=library.programme_id, state__in=OPEN).count()
     home = queries.at_home().filter(of, programme=library.programme_id)
-    return reserved, home if library.rules.with_loans else home.filter(reservation__isnull=False)
+    return reserved, _due_days(home if library.rules.with_loans else home.filter(reservation__isnull=False))
 
 
-def _first_due(home: QuerySet[Loan]) -> date | None:
-    return home.order_by("due_on").values_list("due_on", flat=True).first()
+def _due_days(lent: QuerySet[Loan]) -> list[date]:
+    """When these loans are due, the first one first."""
+    return list(lent.order_by("due_on").values_list("due_on", flat=True))

@@ -132,7 +132,7 @@ def place(
     kept = queries.reservations().in_bulk([row.pk for row in made])
     placed = [kept[row.pk] for row in made]
     waiting = {index: row for index, row in enumerate(placed) if row.state == ReservationState.WAITING}
-    quota.refuse_long_queue(waiting, library)
+    quota.refuse_long_queue(waiting, library, today=today)
     return placed
 
 

@@ -51,6 +51,20 @@ def in_week(allowed: int, days: Sequence[date], *, asked: int, today: date, roll
     return Counted(allowed, len(days), again_on)
 
 
+def at_once(allowed: int, on_order: int, due: Sequence[date], *, asked: int, today: date) -> Counted:
+    """A limit of what is on order and at home together; `due` are the due dates of what is at home, in their order.
+
+    There is room for `asked` more when enough of it is due; no day is known for what is on order or overdue.
+    """
+    over = on_order + len(due) + asked - allowed
+    return Counted(allowed, on_order + len(due), today if over <= 0 else nth_due(due, over, today=today))
+
+
+def nth_due(due: Sequence[date], nth: int, *, today: date) -> date | None:
+    """The day on which the nth of these books is due (from 1); None if they are fewer, or it should be back already."""
+    return due[nth - 1] if nth <= len(due) and due[nth - 1] >= today else None
+
+
 def most_waiting(*, copies: int, per_copy: int | None, most: int | None) -> int | None:
     """How many people may wait for a title with so many copies; None for any number."""
     limits = [per_copy * copies] if per_copy is not None else []

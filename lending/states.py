@@ -104,6 +104,7 @@ TRANSFER_MOVES: Moves = {
 OPEN_TRANSFER = (T.REQUESTED, T.SENT)
 
 OPEN = (R.WAITING, R.SUSPENDED, R.ALLOCATED, R.BAGGED)  # a reservation that still wants its book
+IN_LINE = (R.WAITING, R.SUSPENDED)  # a reservation that takes a place in line, also while its reader pauses it
 HOLDING = (R.ALLOCATED, R.BAGGED)  # a reservation that has a copy to itself
 UNTOLD = (P.PENDING, P.REFUSED)  # what another system of record does not know yet
 ON_HAND = (C.SHELF, C.TO_SHELVE)  # where a free copy can be fetched from

@@ -44,18 +44,46 @@ def note(*, patron_id: int | None, library_id: int, kind: str, now: datetime) ->
     )
 
 
-def came_back(*, loan: Loan, library: Library, by_day: date) -> Pause | None:
-    """A book came back on a day of the library: days overdue may become days of a pause."""
-    late, rate = rules.overdue_days(loan.due_on, by_day), library.rules.overdue_pause
+def came_back(*, loan: Loan, now: datetime) -> Pause | None:
+    """A book came back, at whatever library: days overdue may become days of a pause.
+
+    Counted by the rules and the day of the library that lent it; if that follows another programme since, by those of
+    the programme that it was lent by.
+    """
+    library, day = loan.library, queries.today(loan.library, now)
+    ruling = library.rules if library.programme_id == loan.programme_id else loan.programme
+    late, rate = rules.overdue_days(loan.due_on, day), ruling.overdue_pause
     if not late or not rate or loan.patron_id is None:
         return None
     return Pause.objects.create(
         patron_id=loan.patron_id,
-        programme_id=library.programme_id,
+        programme_id=loan.programme_id,
         days_overdue=late,
-        since=by_day,
-        until=by_day + timedelta(days=late * rate),
+        since=day,
+        until=day + timedelta(days=late * rate),
     )
+
+
+def undo_came_back(*, loan: Loan, by: Actor, now: datetime) -> Pause | None:
+    """The return of a loan is to be undone: lift the pause that it led to; None where it led to none that holds.
+
+    A pause does not say for which book it is, so of several that are alike any one is lifted.
+    """
+    if loan.returned_at is None or loan.patron_id is None:
+        return None
+    day = queries.today(loan.library, loan.returned_at)
+    alike = Pause.objects.filter(
+        patron_id=loan.patron_id,
+        programme_id=loan.programme_id,
+        since=day,
+        days_overdue=rules.overdue_days(loan.due_on, day),
+        lifted_at=None,
+    )
+    pause = alike.select_for_update(skip_locked=True).order_by("pk").first()
+    if pause is not None:
+        pause.lifted_at, pause.lifted_by, pause.lifted_why = now, by.principal, Forgiven.OURS
+        pause.save(update_fields=["lifted_at", "lifted_by", "lifted_why"])
+    return pause
 
 
 def forgive(*, patron_id: int, programme_id: int, by: Actor, now: datetime, why: str = "") -> int:

@@ -19,7 +19,7 @@ from core.refusal import BadInput
 from lending import allocation, queries, quota, reservations, strikes
 from lending.errors import InAnOrder
 from lending.models import Library, Reservation
-from lending.states import ReservationState, StrikeKind
+from lending.states import IN_LINE, ReservationState, StrikeKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -126,8 +126,8 @@ def collect_at(*, reservation_id: int, point_id: int, by: Actor, now: datetime) 
     reservation.save(update_fields=["pickup_point", "programme"])
     allocation.hand_out([reservation.title_id], by=by, now=now)
     moved = queries.reservations().get(pk=reservation.pk)
-    if other_rules and moved.state == ReservationState.WAITING:
-        quota.refuse_long_queue({0: moved}, library)
+    if other_rules and moved.state in IN_LINE:
+        quota.refuse_long_queue({0: moved}, library, today=queries.today(library, now))
     if moved.state == ReservationState.ALLOCATED:
         nudge.ring("reservation allocated", [moved.pk])
     return moved

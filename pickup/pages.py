@@ -259,7 +259,7 @@ class AtHome:
 
     @property
     def renewable(self) -> bool:
-        return not self.wanted and self.days_left >= 0 and self.loan.renewals < self.loan.programme.renewals
+        return not self.wanted and self.days_left >= 0 and self.loan.renewals < self.loan.library.rules.renewals
 
 
 @signed_in
@@ -268,7 +268,8 @@ def my(request: HttpRequest) -> HttpResponse:
     """Bags on their way, books waited for, books at home."""
     patron, now = patron_of(request), clock.now()
     waiting = list(lending_queries.reservations_of(patron.pk).filter(state__in=["waiting", "suspended", "allocated"]))
-    out = list(lending_queries.at_home().filter(patron=patron))
+    lent = lending_queries.at_home().filter(patron=patron)
+    out = list(lent.select_related("library__programme", "library__surge_programme"))
     queues = lending_queries.queues([loan.copy.title_id for loan in out])
     wanted = {(title_id, volume, programme_id) for title_id, volume, programme_id, _library, _count in queues}
     context = {

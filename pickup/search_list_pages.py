@@ -15,7 +15,7 @@ from core import clock
 from core.actor import Actor
 from core.once import once
 from core.refusal import NotFound
-from lending import auth, missing
+from lending import auth, members, missing
 from lending import queries as lending_queries
 from lending.pages import key_of, show, signed_in
 from pickup.staff_pages import number_in, of_library
@@ -45,6 +45,7 @@ def search_list(request: HttpRequest) -> HttpResponse:
         "due": [one for one in sought if one.due_on <= today],
         "later": [one for one in sought if one.due_on > today],
         "looks": missing.LOOKS,
+        "names": members.names_of(look.principal for one in sought for look in one.looks),
     }
     return show(request, "pickup/staff/search_list.html", context)
 

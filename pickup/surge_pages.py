@@ -40,6 +40,7 @@ def switch(request: HttpRequest, desk: Desk) -> HttpResponse:
     if request.method == "POST" and (not form.is_bound or form.is_valid()):
         return _act(request, desk, library, form)
     on = not library.surge
+    changes = list(lending_surge.history(library.pk)[:CHANGES_SHOWN])
     context = {
         "library": library,
         "on": on,
@@ -48,7 +49,8 @@ def switch(request: HttpRequest, desk: Desk) -> HttpResponse:
         "standing": surge.outside(library=library, now=desk.now) if library.surge else [],
         "notices": [(code, library.surge_notice_in(code)) for code in ("ko", "en")],
         "form": form,
-        "changes": lending_surge.history(library.pk)[:CHANGES_SHOWN],
+        "changes": changes,
+        "names": members.names_of(one.principal for one in changes),
     }
     return show_desk(request, desk, "pickup/staff/surge.html", context, status=form.status)
 

@@ -138,3 +138,25 @@ def _in_no_language() -> Iterator[None]:
     """Forget the language that a request or a command of the test spoke, so that the next one begins without any."""
     yield
     translation.deactivate()
+
+
+@pytest.fixture(autouse=True)
+def _laws_hold(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Look at the laws of the house before the database of a test is emptied; see tests/laws.py.
+
+    Whoever breaks one on purpose says which and why: `@pytest.mark.lawless("I1", why="..")`.
+    """
+    if not _needs_database(request.node):
+        yield
+        return
+    from django.db import connection
+
+    from tests import laws
+
+    request.getfixturevalue("_django_db_helper")  # so that the database is still there afterwards
+    laws.taken_away.clear()
+    yield
+    excused = {number for mark in request.node.iter_markers("lawless") for number in mark.args}
+    if not laws.taken_away and not connection.needs_rollback:
+        broken = [told for number, told in laws.broken(within=request.path) if number not in excused]
+        assert not broken, "\n".join(broken)

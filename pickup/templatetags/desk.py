@@ -75,3 +75,9 @@ def plain(amount: Decimal) -> str:
 def spoken(count: int) -> str:
     """A short time in a sentence: `48초`, `48 seconds`."""
     return ngettext("%(n)s second", "%(n)s seconds", count) % {"n": count} if count < TWO_MINUTES else seconds(count)
+
+
+@register.filter
+def called(principal: str, names: dict[str, str]) -> str:
+    """Who acted, by name; what the history keeps of them where they have none any more."""
+    return names.get(principal, principal)

@@ -55,6 +55,7 @@ def test_the_laws_hold_in_a_house_at_work() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I1", why="breaks it to see that it is found")
 def test_rows_that_break_a_law_are_printed() -> None:
     point = rows.point()
     slot = rows.slot(point)
@@ -74,12 +75,14 @@ def breaks(sql: str, *values: int) -> set[str]:
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I3", why="breaks it to see that it is found")
 def test_a_state_that_no_journal_tells_is_found() -> None:
     copy = rows.copy()
     assert breaks("UPDATE lending_copy SET state = 'missing' WHERE id = %s", copy.pk) == {"I3"}
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I3", why="breaks it to see that it is found")
 def test_a_move_that_is_in_no_table_is_found() -> None:
     copy = rows.copy()
     Copy.objects.filter(pk=copy.pk).update(state="withdrawn")
@@ -91,6 +94,7 @@ def test_a_move_that_is_in_no_table_is_found() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I2", "I3", why="breaks them to see that they are found")
 def test_a_bagged_reservation_without_a_bag_is_found() -> None:
     point = rows.point()
     [row] = rows.reserve(rows.patron(point.library), rows.copy(at=point.library).title, at=point)
@@ -98,6 +102,7 @@ def test_a_bagged_reservation_without_a_bag_is_found() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I1", "I2", "I3", why="breaks them to see that they are found")
 def test_a_promise_to_nobody_is_found() -> None:
     point = rows.point(rules={"promise": "at_order"})
     steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)
@@ -106,6 +111,7 @@ def test_a_promise_to_nobody_is_found() -> None:
 
 
 @pytest.mark.django_db
+@pytest.mark.lawless("I1", why="breaks it to see that it is found")
 def test_a_time_of_arrival_beside_its_slot_is_found() -> None:
     point = rows.point(rules={"promise": "at_order"})
     steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)
@@ -129,6 +135,7 @@ def test_a_time_of_arrival_beside_its_slot_is_found() -> None:
         ("ALTER TABLE core_journal DISABLE TRIGGER core_journal_append_only", "I11"),
     ],
 )
+@pytest.mark.lawless("I2", "I3", "I11", why="breaks them to see that they are found")
 def test_each_law_has_teeth(sql, law) -> None:
     now = clock.now()
     point = rows.point()

@@ -65,6 +65,7 @@ def test_a_free_copy_that_somebody_waits_for_counts_until_it_is_given() -> None:
         assert health.waiting(cursor)["copy_came_free"][1] == 1
 
 
+@pytest.mark.lawless("I3", why="a wish is paused without a move")
 def test_days_that_have_come_count_until_the_sweep_has_been_there() -> None:
     point = rows.point()
     wanted = rows.copy(at=point.library).title

@@ -14,7 +14,7 @@ from lending.models import Copy, Grant, Library, Loan, Programme, ProgrammeChang
 from lending.reservations import Item
 from lending.states import StrikeKind
 from pickup import errors as pickup_errors
-from pickup import lane, orders, slots
+from pickup import lane, orders, slots, surge
 from pickup.models import PointRules, Slot, Window
 from tests import rows
 from tests.pickup import steps
@@ -330,6 +330,30 @@ def test_a_file_that_says_nonsense_is_refused_whole(text, said, tmp_path):
     assert not Programme.objects.filter(key="x").exists()
 
 
+def test_a_programme_for_the_closed_building_holds_only_meanwhile_and_leaves_places_alone(capsys):
+    point = follow("gangseo-2020")
+    before = list(Window.objects.filter(point=point).order_by("pk").values())
+    call_command("load_programme", "namyangju-2020", "--library", point.library.code, "--surge", "--dry-run")
+    assert "Would load namyangju-2020: 1 libraries lend by it while" in capsys.readouterr().out
+    assert Library.objects.get(pk=point.library_id).surge_programme is None
+    call_command("load_programme", "namyangju-2020", "--library", point.library.code, "--surge")
+    library = Library.objects.select_related("programme", "surge_programme").get(pk=point.library_id)
+    assert (library.programme.key, library.rules.key, library.weekly_closed) == (
+        "gangseo-2020",
+        "gangseo-2020",
+        point.library.weekly_closed,
+    )
+    assert list(Window.objects.filter(point=point).order_by("pk").values()) == before
+    surge.switch(library_id=library.pk, on=True, by=steps.DESK, now=rows.NOW)
+    library.refresh_from_db()
+    assert library.rules.key == "namyangju-2020"
+    with pytest.raises(errors.QuotaExceeded) as refused:
+        ask(rows.patron(library), point, *books(point, 4), now=rows.NOW)
+    assert refused.value.facts["allowed"] == 3
+    with pytest.raises(CommandError, match="--library"):
+        call_command("load_programme", "namyangju-2020", "--surge")
+
+
 def test_a_dry_run_writes_nothing_and_an_unknown_library_is_answered_with_the_known_ones(capsys):
     library = rows.library()
     rows.point(library)
@@ -339,12 +363,6 @@ def test_a_dry_run_writes_nothing_and_an_unknown_library_is_answered_with_the_kn
     with pytest.raises(CommandError, match=library.code):
         call_command("load_programme", "yongsan", "--library", "nowhere")
     assert not Programme.objects.filter(key="yongsan").exists()
-
-
-def test_a_pause_names_its_reason_in_words():
-    refusal = errors.Paused(why="overdue", count=4, until="2026-12-01", again_on="2026-12-02")
-    assert "4" in str(refusal)
-    assert "2026-12-01" in str(refusal)
 
 
 def test_strikes_are_taken_back_by_staff():

@@ -56,8 +56,15 @@ def test_every_list_and_every_row_can_be_read(model: type, chief: Account) -> No
 def test_rules_and_people_can_be_edited(chief: Account) -> None:
     request = RequestFactory().get("/")
     request.user = chief
-    for model in (models.Programme, models.Library, models.PickupPoint, models.Patron, models.Account):
+    for model in (models.Library, models.PickupPoint, models.Patron, models.Account):
         assert admin.site._registry[model].has_change_permission(request)
+
+
+def test_rules_of_a_programme_are_begun_here_and_changed_on_their_page(chief: Account) -> None:
+    request = RequestFactory().get("/")
+    request.user = chief
+    desk = admin.site._registry[models.Programme]
+    assert (desk.has_add_permission(request), desk.has_change_permission(request)) == (True, False)
 
 
 def test_strangers_stay_outside(client: Client) -> None:

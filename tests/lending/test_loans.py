@@ -12,7 +12,7 @@ from core.actor import RULE
 from core.models import Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import copies, loans, reservations, wishes
+from lending import copies, loans, quota, reservations, wishes
 from lending.errors import (
     AlreadyPromised,
     AlreadyReserved,
@@ -24,7 +24,7 @@ from lending.errors import (
     NotRenewable,
     UnknownBarcode,
 )
-from lending.models import Copy, Library, Loan, Patron, PickupPoint, Reservation, SpecialDay, Title
+from lending.models import Copy, Library, Loan, Patron, Pause, PickupPoint, Reservation, SpecialDay, Title
 from lending.states import CopyState, LoanState, ReservationState
 from tests import rows
 
@@ -289,6 +289,60 @@ def test_an_undone_return_sends_the_next_in_line_back_to_their_place(
         loans.undo_return(loan_id=loan.pk, by=RULE, now=LATER)
 
 
+@pytest.mark.parametrize(
+    ("lent_by", "surge_by", "back_at", "pauses"),
+    [(0, None, 5, []), (5, None, 0, [15]), (2, None, 5, [6]), (2, 4, 5, [12])],
+)
+def test_a_late_book_is_counted_by_the_rules_of_who_lent_it_wherever_it_comes_back(
+    lent_by: int, surge_by: int | None, back_at: int, pauses: list[int]
+) -> None:
+    lender = rows.library(programme=rows.programme(overdue_pause=lent_by))
+    other = rows.library(programme=rows.programme(overdue_pause=back_at), zone="America/New_York")
+    reader = rows.patron(lender)
+    copy = rows.copy(rows.title(), lender)
+    loan = lend(copy, reader, lender)
+    if surge_by is not None:
+        surge = rows.programme(overdue_pause=surge_by)
+        Library.objects.filter(pk=lender.pk).update(surge_programme=surge, surge=True)
+    give_back(copy, other, now=NOW + timedelta(days=17))  # 10:00 on the 11th where it was lent, the 10th where it is
+    made = Pause.objects.filter(patron=reader)
+    assert [(one.programme, one.since, (one.until - one.since).days) for one in made] == [
+        (lender.programme, rows.day("2026-12-11"), length) for length in pauses
+    ]
+    loans.undo_return(loan_id=loan.pk, by=RULE, now=NOW + timedelta(days=17))
+    assert not Pause.objects.filter(patron=reader, lifted_at=None).exists()
+
+
+def test_a_loan_keeps_its_terms_when_its_library_moves_to_another_programme() -> None:
+    library = rows.library(programme=rows.programme(overdue_pause=2))
+    reader, copy = rows.patron(library), rows.copy(rows.title(), library)
+    lent_by = lend(copy, reader, library).programme
+    Library.objects.filter(pk=library.pk).update(programme=rows.programme(overdue_pause=0))
+    give_back(copy, library, now=NOW + timedelta(days=17))
+    (pause,) = Pause.objects.filter(patron=reader)
+    assert (pause.programme, pause.until) == (lent_by, rows.day("2026-12-17"))
+
+
+def test_an_undone_return_lifts_the_pause_for_its_being_late_and_no_other() -> None:
+    library = rows.library(programme=rows.programme(overdue_pause=2))
+    reader, late, later = rows.patron(library), timedelta(days=17), timedelta(days=18)
+    lent = [lend(rows.copy(rows.title(), library), reader, library) for _ in range(3)]
+    for loan, when in zip(lent, (late, late, later), strict=True):  # due on 8 December: 3, 3 and 4 days late
+        give_back(loan.copy, library, now=NOW + when)
+    loans.undo_return(loan_id=lent[0].pk, by=RULE, now=NOW + later)
+    pauses = list(Pause.objects.filter(patron=reader, lifted_at=None).order_by("pk"))
+    assert [(one.days_overdue, one.until) for one in pauses] == [
+        (3, rows.day("2026-12-17")),
+        (4, rows.day("2026-12-20")),
+    ]
+    loans.undo_return(loan_id=lent[2].pk, by=RULE, now=NOW + later)
+    lifted = Pause.objects.get(patron=reader, days_overdue=4)
+    assert (lifted.lifted_at, lifted.lifted_by, lifted.lifted_why) == (NOW + later, RULE.principal, "ours")
+    assert quota.standing(patron=reader, library=library, today=rows.day("2026-12-12")).paused == quota.Pausing(
+        "overdue", 3, rows.day("2026-12-17")
+    )
+
+
 def test_a_return_is_not_undone_when_the_next_has_it_in_a_bag(
     copy: Copy, patron: Patron, library: Library, title: Title, point: PickupPoint
 ) -> None:
@@ -375,6 +429,23 @@ def test_a_renewal_counts_from_the_due_date(copy: Copy, patron: Patron, library:
     )
 
 
+def test_while_the_building_is_closed_its_rules_say_how_often_a_loan_is_renewed() -> None:
+    library = rows.library(
+        programme=rows.programme(renewals=0), surge_programme=rows.programme(renewals=3, loan_days=7), surge=True
+    )
+    loan = lend(rows.copy(rows.title(), library), rows.patron(library), library)
+    for times, due in enumerate(("2026-12-08", "2026-12-15", "2026-12-22"), start=1):
+        renewed = loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
+        assert (renewed.renewals, renewed.due_on) == (times, rows.day(due))
+    with pytest.raises(NotRenewable) as caught:
+        loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
+    assert caught.value.facts == {"why": "used_up", "count": 3, "due_on": "2026-12-22"}
+    Library.objects.filter(pk=library.pk).update(surge=False)
+    other = lend(rows.copy(rows.title(), library), rows.patron(library), library)
+    with pytest.raises(NotRenewable):
+        loans.renew(loan_id=other.pk, by=RULE, now=LATER)
+
+
 def test_what_somebody_waits_for_is_not_renewed(
     copy: Copy, patron: Patron, library: Library, title: Title, point: PickupPoint
 ) -> None:
@@ -384,7 +455,7 @@ def test_what_somebody_waits_for_is_not_renewed(
         loans.renew(loan_id=loan.pk, by=RULE, now=LATER)
     assert caught.value.facts == {"why": "wanted", "count": 1, "due_on": "2026-12-08"}
     with translation.override("ko"):
-        assert str(caught.value) == "이 책을 기다리는 분이 있습니다(1명). 2026-12-08까지 반납해 주세요."
+        assert str(caught.value) == "이 책을 기다리는 분이 있습니다(1명). 2026년 12월 8일까지 반납해 주세요."
     wishes.cancel(reservation_id=waiting.pk, by=RULE, now=LATER)
     assert loans.renew(loan_id=loan.pk, by=RULE, now=LATER).renewals == 1
 

@@ -11,9 +11,10 @@ from django.forms.models import model_to_dict
 from django.urls import reverse
 
 from core import clock
-from lending import programmes
+from lending import members, programmes, wishes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, ProgrammeChange
+from lending.models import Library, Membership, Patron, ProgrammeChange
+from lending.reservations import Item
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -32,12 +33,12 @@ def manager(client, point):
 
 
 def typed(programme, **changes):
-    """What the form sends: every rule, some of them changed."""
+    """What the form sends: every rule, some of them changed, and the last change that its page has shown."""
     values = {**model_to_dict(programme, RulesForm.Meta.fields), **changes}
     plain = {name: "" if value is None else value for name, value in values.items() if value is not False}
     for name in ("volumes_excluded", "remind_before", "remind_after"):
         plain[name] = ",".join(str(one) for one in values[name])
-    return {**plain, "key": "k1"}
+    return {"seen": programmes.last_change(programme.pk), "key": "k1", **plain}
 
 
 def page(client, programme, **changes):
@@ -60,6 +61,53 @@ def test_a_look_changes_nothing_and_says_how_many_orders_it_would_have_refused(m
     assert (programme.volumes, ProgrammeChange.objects.count()) == (5, 0)
 
 
+def test_a_look_counts_orders_of_kinds_that_would_not_be_lent(manager, point):
+    programme, now = point.library.programme, clock.now()
+    for kinds in (["video", "book"], ["book"], ["video", "video"]):
+        titles = [rows.copy(rows.title(material=kind), point.library).title for kind in kinds]
+        rows.reserve(rows.patron(point.library), *titles, at=point, now=now)
+    copy = rows.copy(at=point.library, volume="부록")
+    rows.reserve(rows.patron(point.library), Item(copy.title_id, "부록"), at=point, now=now)
+    shown = page(manager, programme, materials_excluded=["video"], volumes_excluded=["부록"], step="look")
+    assert [one.refused for one in shown.context["differences"]] == [2, 1]
+
+
+def test_a_look_counts_who_stands_further_back_in_line_today(manager, point):
+    programme, now = point.library.programme, clock.now()
+    copy = rows.copy(at=point.library)
+    waiting = [rows.reserve(rows.patron(point.library), copy.title, at=point, now=now)[0] for _ in range(5)][1:]
+    until = now.date() + timedelta(days=9)
+    wishes.suspend(reservation_id=waiting[0].pk, until=until, by=rows.RULE, now=now)
+    shown = page(manager, programme, waiting_per_copy=3, waiting_most=2, step="look")
+    assert [(one.beyond, one.counted) for one in shown.context["differences"]] == [(1, True), (2, True)]
+    told = page(manager, programme, waiting_most=4, step="look", key="k2")
+    assert [one.beyond for one in told.context["differences"]] == [0]
+
+
+def test_a_look_says_what_is_not_estimated(manager, point):
+    programme, said = point.library.programme, "is not estimated"
+    manager.defaults["HTTP_ACCEPT_LANGUAGE"] = "en"
+    assert said in page(manager, programme, loan_days=28, step="look").content.decode()
+    for counted in ({"volumes": 4}, {"waiting_most": 2}, {"name_en": "Another name"}, {"volumes_per": "patron"}):
+        assert said not in page(manager, programme, **counted, step="look").content.decode()
+
+
+def test_a_look_says_what_counting_by_somebody_else_means_for_the_limits(manager, point):
+    family = rows.household()
+    for _ in range(2):
+        titles = [rows.copy(at=point.library).title for _ in range(3)]
+        rows.reserve(rows.patron(point.library), *titles, at=point, now=clock.now())
+    Patron.objects.filter(home=point.library).update(household=family)
+    programme = point.library.programme
+    programme.volumes_per = "patron"
+    programme.save()
+    shown = page(manager, programme, volumes_per="household", step="look")
+    assert [(one.label, one.refused) for one in shown.context["differences"]] == [
+        (RulesForm.label_of("volumes_per"), None),
+        (RulesForm.label_of("volumes"), 1),
+    ]
+
+
 def test_one_click_later_the_rules_are_others_and_the_history_tells(manager, point):
     programme = point.library.programme
     answer = page(manager, programme, volumes="", waiting_most=3, strikes_for=["missed"], strikes=2, step="save")
@@ -71,8 +119,27 @@ def test_one_click_later_the_rules_are_others_and_the_history_tells(manager, poi
     assert change.became["volumes"] is None
     assert change.principal.startswith("staff:")
     again = manager.get(reverse("programme", args=[programme.pk]))
-    ((_row, told),) = again.context["changes"]
+    ((_row, _who, told),) = again.context["changes"]
     assert (told[0].label, told[0].was) == (RulesForm.label_of("volumes"), "5")
+
+
+def test_the_history_names_who_changed_the_rules(client, point):
+    boss = rows.staff(point.library, role=Membership.Role.MANAGER, first_name="한지우")
+    client.force_login(boss)
+    programme = point.library.programme
+    page(client, programme, volumes=4, step="save")
+    programmes.change(programme_id=programme.pk, values={"volumes": 3}, by=rows.RULE, now=clock.now())
+    told = client.get(reverse("programme", args=[programme.pk]), headers={"accept-language": "en"}).content.decode()
+    assert "한지우" in told
+    assert "the service itself" in told
+    assert f"staff:{boss.pk}" not in told
+
+
+def test_whoever_has_no_name_stays_what_the_history_keeps(point):
+    nameless, gone = rows.staff(point.library), "staff:999999999"
+    kept = [f"staff:{nameless.pk}", gone, "device:x", "staff:²", "patron"]
+    names = members.names_of(kept)
+    assert [names.get(one, one) for one in kept] == [nameless.username, gone, "device:x", "staff:²", "patron"]
 
 
 def test_history_is_never_rewritten(manager, point):
@@ -123,6 +190,44 @@ def test_sent_twice_it_is_one_change(manager, point):
     address, sent = reverse("programme", args=[programme.pk]), typed(programme, volumes=4, step="save")
     assert [manager.post(address, sent).status_code for _ in range(2)] == [303, 303]
     assert ProgrammeChange.objects.count() == 1
+
+
+def test_what_a_colleague_changed_meanwhile_is_not_lost(manager, point):
+    programme = point.library.programme
+    opened = typed(programme, volumes=4, key="k2")
+    page(manager, programme, loan_days=28, step="save")
+    address = reverse("programme", args=[programme.pk])
+    for step in ("look", "save"):
+        told = manager.post(address, {**opened, "step": step}, headers={"accept-language": "en"})
+        assert (told.status_code, told.context["differences"]) == (409, [])
+        assert "Somebody has changed these rules meanwhile" in told.content.decode()
+        assert told.context["form"]["volumes"].value() == "4"  # what was typed stays
+        assert f'name="seen" value="{programmes.last_change(programme.pk)}"' in told.content.decode()
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days, ProgrammeChange.objects.count()) == (5, 28, 1)
+    sent = {**opened, "seen": told.context["last"]}
+    looked = manager.post(address, {**sent, "step": "look"})
+    assert len(looked.context["differences"]) == 2  # also that the colleague's rule would go back
+    assert f'name="seen" value="{sent["seen"]}"' in looked.content.decode()
+    assert manager.post(address, {**sent, "loan_days": 28, "step": "save", "key": "k3"}).status_code == 303
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days) == (4, 28)
+
+
+@pytest.mark.parametrize("seen", ["", "-1", "x", str(10**30)])
+def test_a_form_that_does_not_say_what_it_has_seen_saves_nothing_over_a_change(manager, point, seen):
+    programme = point.library.programme
+    page(manager, programme, loan_days=28, step="save")
+    assert page(manager, programme, volumes=4, seen=seen, key="k2", step="save").status_code in {400, 409}
+    programme.refresh_from_db()
+    assert (programme.volumes, programme.loan_days) == (5, 28)
+
+
+def test_rules_are_changed_only_where_it_is_noted(admin_client, point):
+    address = f"/admin/lending/programme/{point.library.programme_id}/change/"
+    assert admin_client.get(address).status_code == 200
+    assert admin_client.post(address, typed(point.library.programme, volumes=1)).status_code == 403
+    assert admin_client.get("/admin/lending/programme/add/").status_code == 200
 
 
 def test_what_looks_like_an_order_of_a_week_ago_counts_in_its_own_week(point):

@@ -195,6 +195,7 @@ def test_the_returns_desk_receives_too(here, there):
     assert (journey(copy).state, orders.assemble(now=rows.NOW)[0].patron_id) == ("received", row.patron_id)
 
 
+@pytest.mark.lawless("I3", "I14", why="breaks it to see that it is found")
 def test_no_law_is_broken_on_the_way_and_the_law_has_teeth(here, there):
     copy = rows.copy(at=there)
     row = asked(here, copy)

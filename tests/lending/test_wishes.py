@@ -10,7 +10,7 @@ from core.actor import RULE
 from core.moves import MoveRefused
 from core.refusal import BadInput
 from lending import loans, queries, reservations, wishes
-from lending.errors import InAnOrder, NoCopies, PointClosed, QuotaExceeded, TooManyReserved
+from lending.errors import InAnOrder, NoCopies, PointClosed, QueueFull, QuotaExceeded, TooManyReserved
 from lending.models import Copy, PickupPoint, Reservation, Strike, Transfer
 from tests import rows
 
@@ -59,6 +59,37 @@ def test_whoever_pauses_is_passed_over_and_keeps_the_place(point):
     wishes.resume(reservation_id=first.pk, by=RULE, now=rows.NOW)
     third = wanted(copy, point, after=timedelta(hours=2))
     assert queries.positions([again(first), third]) == {first.pk: 1, third.pk: 2}
+
+
+def test_whoever_pauses_still_takes_a_place_in_a_line_that_is_limited():
+    here = rows.point(rows.library(programme=rows.programme(waiting_most=1)))
+    copy = lent(here)
+    first = wanted(copy, here)
+    wishes.suspend(reservation_id=first.pk, until=TODAY + 7 * DAY, by=RULE, now=rows.NOW)
+    with pytest.raises(QueueFull) as refused:
+        wanted(copy, here)
+    assert refused.value.facts == {
+        "title": copy.title_id,
+        "allowed": 1,
+        "waiting": 1,
+        "again_on": "2026-12-08",
+    }
+    wishes.resume(reservation_id=first.pk, by=RULE, now=rows.NOW)
+    wishes.cancel(reservation_id=first.pk, by=RULE, now=rows.NOW)
+    assert wanted(copy, here).state == "waiting"
+
+
+def test_a_paused_book_moves_only_into_a_line_that_has_room(point):
+    full = rows.point(rows.library(programme=rows.programme(waiting_most=1)))
+    copy = lent(point)
+    there = rows.copy(copy.title, full.library)
+    loans.check_out(copy_id=there.pk, patron_id=rows.patron().pk, library_id=full.library_id, by=RULE, now=rows.NOW)
+    wanted(copy, full)
+    row = wanted(copy, point)
+    wishes.suspend(reservation_id=row.pk, until=TODAY + DAY, by=RULE, now=rows.NOW)
+    with pytest.raises(QueueFull):
+        moved(row, full)
+    assert again(row).pickup_point == point
 
 
 def test_a_pause_ends_on_its_day_in_the_librarys_zone_and_the_free_copy_is_theirs(point):

@@ -345,6 +345,7 @@ def test_two_workers_never_send_the_same_text(carrier: StandIn, now):
 
 @pytest.mark.race
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.lawless("I3", why="does without compare-and-swap")
 def test_without_the_compare_and_swap_two_workers_send_twice(carrier: StandIn, now):
     """The negative control: read what is due, then write that it is ours."""
     sender = rows.sender()

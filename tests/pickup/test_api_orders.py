@@ -140,6 +140,7 @@ def test_a_title_asked_for_twice_is_refused_and_nothing_is_kept(point) -> None:
     assert not Reservation.objects.exists()
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_full_slot_names_the_next_free_ones(point, slot) -> None:
     later = [rows.slot(point, slot.starts_at + timedelta(hours=hours)) for hours in range(1, 5)]
     Slot.objects.filter(pk=slot.pk).update(booked=3)

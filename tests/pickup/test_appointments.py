@@ -171,6 +171,7 @@ def test_nobody_takes_back_that_a_promise_was_kept(now):
 
 
 @pytest.mark.parametrize("ended", ["missed", "lapsed", "cancelled"])
+@pytest.mark.lawless("I1", why="a state is set by hand")
 def test_what_is_over_is_not_confirmed_any_more(lane, reader, now, ended):
     rows.slot(lane)
     appointment = offered(steps.ready(steps.asked(reader, lane)))
@@ -204,6 +205,7 @@ def test_another_time_moves_the_place(lane, reader, now):
     assert (booked(old), booked(new)) == (0, 1)
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_full_slot_is_refused_with_three_that_are_free_and_the_old_place_is_kept(lane, reader, now):
     old = rows.slot(lane)
     full = rows.slot(lane, now + timedelta(hours=7), capacity=1, booked=1)
@@ -220,6 +222,7 @@ def test_a_full_slot_is_refused_with_three_that_are_free_and_the_old_place_is_ke
     ("columns", "why"),
     [({"open": False}, "closed"), ({"hours": -1}, "past"), ({"capacity": 1, "booked": 1}, "full"), ({}, "other_point")],
 )
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_slot_that_cannot_be_had_says_why(lane, reader, now, columns, why):
     order = steps.asked(reader, lane)
     at = rows.point() if why == "other_point" else lane
@@ -258,6 +261,7 @@ def test_who_chooses_no_time_while_ordering_gets_the_next_one_whose_cut_off_is_a
     assert steps.again(steps.ready(order)).appointment.state == "confirmed"
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_refused_time_refuses_the_whole_order(now):
     lane = rows.point(rules={"promise": "at_order"})
     slot = rows.slot(lane, capacity=1, booked=1)

@@ -125,6 +125,7 @@ def test_the_rules_of_the_programme_hold_for_a_card_and_leave_the_others(place, 
     assert all(one.sentence and "%(" not in one.sentence for one in result.bad)
 
 
+@pytest.mark.lawless("I3", why="a copy is put there without a move")
 def test_what_is_known_already_is_used_whatever_we_guessed_of_it(place, now):
     copy = rows.copy(at=place.library, barcode="EM0000000001")
     who = rows.patron(place.library, card_number="2100000001", name="회원1", number="+821000009999")
@@ -150,6 +151,7 @@ def test_of_several_copies_of_a_title_the_very_one_of_the_list_is_fetched(place,
     assert list(fetched) == ["EM0000000003", "EM0000000002"]
 
 
+@pytest.mark.lawless("I3", why="a copy is put there without a move")
 def test_what_cannot_be_taken_is_told_row_by_row(place, now):
     elsewhere = rows.library(circulation="beside")
     rows.copy(at=elsewhere, barcode="EM0000000001")

@@ -61,6 +61,7 @@ def lent(copy: Copy, at, *, until: date | None = None):
         type(loan).objects.filter(pk=loan.pk).update(due_on=until)
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_on_the_shelf_the_earliest_time_that_can_still_be_ordered(place):
     copy = rows.copy(at=place.library)
     rows.slot(place, rows.NOW + timedelta(hours=1), orders_until=rows.NOW)  # too late for it

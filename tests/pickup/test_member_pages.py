@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -123,3 +125,20 @@ def test_a_month_that_is_over_is_reviewed_once(client: Client, desk) -> None:
 @pytest.mark.parametrize("month", ["2026-11", "2027-01", "2026-13", "x", "", "0-0", "99999-1"])
 def test_a_month_that_is_not_over_or_none_is_refused(client: Client, desk, month: str) -> None:
     assert post(client, desk, "looks/review/", month=month).status_code == 400
+
+
+def test_every_screen_that_notes_a_look_has_a_name() -> None:
+    """The purposes as the pages write them: in the call that notes a look, or in a constant that it is given."""
+    noted = re.compile(r'(?:purpose=|^SCREEN = |^LOOK = )"([^"]+)"', re.MULTILINE)
+    folder = Path(reviews.__file__).parent.parent
+    modules = [path for room in ("lending", "pickup", "config") for path in (folder / room).glob("*.py")]
+    purposes = {
+        purpose
+        for path in modules
+        for text in [path.read_text(encoding="utf-8")]
+        if "saw(" in text or "note_look(" in text or "LOOK = " in text
+        for purpose in noted.findall(text)
+    }
+    nameless = {one for one in purposes if reviews.screen_name(one) == one}
+    assert nameless == set()
+    assert set(reviews.SCREENS) <= purposes  # and none is left over

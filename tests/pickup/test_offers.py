@@ -123,6 +123,7 @@ def many(lane, count):
     return slot
 
 
+@pytest.mark.lawless("I1", "I2", "I3", why="ends the first crowd by hand")
 def test_a_crowd_takes_no_more_statements_than_a_few(now):
     lane = rows.point(rows.library(programme=rows.programme(volumes_per="patron")))
     counted = []
@@ -174,6 +175,7 @@ def test_who_loses_a_place_to_a_person_is_planned_anew(lane, now, monkeypatch):
     assert wanted.booked == 1
 
 
+@pytest.mark.lawless("I1", why="slots are filled by hand")
 def test_places_are_taken_all_or_none_and_say_which_they_are(lane):
     roomy, full = rows.slot(lane, capacity=5, booked=2), rows.slot(lane, rows.NOW + timedelta(hours=7), capacity=2)
     shut = rows.slot(lane, rows.NOW + timedelta(hours=8), open=False)
@@ -198,6 +200,7 @@ def remember(lane, start, count, **columns):
     )
 
 
+@pytest.mark.lawless("I1", why="the past is promises without orders")
 def test_the_past_is_read_as_numbers_of_what_people_chose(lane, now):
     start = now - timedelta(days=7)  # a Tuesday at ten
     remember(lane, start, 3)
@@ -208,6 +211,7 @@ def test_the_past_is_read_as_numbers_of_what_people_chose(lane, now):
 
 
 @pytest.mark.parametrize(("enough", "kept"), [(True, True), (False, False)])
+@pytest.mark.lawless("I1", why="the past is promises without orders")
 def test_a_place_is_kept_for_those_the_past_announces_unless_it_is_thin(lane, now, enough, kept):
     rush = datetime(2026, 11, 24, 16, tzinfo=rows.SEOUL).astimezone(UTC)
     for week in range(1, 9 if enough else 4):

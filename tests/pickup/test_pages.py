@@ -102,6 +102,7 @@ def test_a_form_without_its_key_changes_nothing(place, reader):
     assert not Reservation.objects.filter(patron=patron).exists()
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_full_time_is_said_beside_the_times_with_others_to_choose(place, reader):
     _patron, client = reader
     client.post("/ask/note/", {"title": rows.copy(at=place.library).title_id})

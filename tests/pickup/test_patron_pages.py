@@ -160,6 +160,7 @@ def test_with_nothing_on_the_shelf_no_time_is_asked_for(place, reader):
     assert "Reserve 1 book" in text_of(page)
 
 
+@pytest.mark.lawless("I1", why="slots are filled by hand")
 def test_the_times_of_one_day_are_shown_with_the_places_that_are_left(place, reader):
     client = browser(reader)
     noted(client, Item(rows.copy(at=place.library).title_id))
@@ -397,3 +398,16 @@ def test_a_choice_of_many_times_costs_no_more_queries(place, reader, django_asse
     for hour in range(20):
         rows.slot(place, clock.now() + timedelta(days=4, hours=hour))
     assert counted(browser(), f"{base_of(order)}time/", django_assert_max_num_queries) == few
+
+
+def test_the_button_to_renew_follows_the_rules_that_hold_while_the_building_is_closed(place, reader):
+    library = place.library
+    library.surge_programme = rows.programme(renewals=0)
+    library.save()
+    copy = rows.copy(at=library)
+    loan = loans.check_out(copy_id=copy.pk, patron_id=reader.pk, library_id=library.pk, by=RULE, now=clock.now())
+    button = f"/my/loans/{loan.pk}/renew/"
+    assert button in text_of(browser(reader).get("/my/"))
+    library.surge = True
+    library.save()
+    assert button not in text_of(browser(reader).get("/my/"))

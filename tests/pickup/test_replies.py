@@ -152,6 +152,7 @@ def test_two_offers_other_times_and_keeps_the_old_one_until_one_is_chosen(point,
     assert sorted(point.slots.values_list("booked", flat=True)) == [0, 0, 0, 0, 0, 1]
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_time_that_has_gone_meanwhile_is_answered_with_others(point, reader, phone, now):
     offered(point, reader, now, capacity=1)
     texted(point, phone, "2", now)

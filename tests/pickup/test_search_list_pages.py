@@ -57,6 +57,13 @@ def test_the_list_leads_from_look_to_look_to_lost(desk, point):
     assert (state(copy), shown.context["due"]) == ("lost", [])
 
 
+def test_the_list_names_who_looked(client, point):
+    client.force_login(rows.staff(point.library, first_name="한지우"))
+    shown = press(client, gone(point), "looked").content.decode()
+    assert "한지우" in shown
+    assert "staff:" not in shown
+
+
 def test_found_at_last(desk, point):
     copy = gone(point)
     press(desk, copy, "found")

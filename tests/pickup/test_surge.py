@@ -233,6 +233,15 @@ def test_a_manager_sees_what_changes_presses_and_goes_back(manager, lasting):
     assert [change.surge for change in back.context["changes"]] == [False, True]
 
 
+def test_the_history_names_who_turned_it(client, point):
+    client.force_login(rows.staff(point.library, role="manager", first_name="한지우"))
+    for step in ("on", "off"):
+        client.post(f"{reverse('surge')}?point={point.pk}", {"key": step, "step": step})
+    page = client.get(f"{reverse('surge')}?point={point.pk}").content.decode()
+    assert page.count("한지우") >= 2
+    assert "staff:" not in page
+
+
 def test_the_notice_stands_where_people_look_while_it_is_on(manager, client, point):
     press(
         manager,

@@ -127,6 +127,7 @@ def test_what_cannot_be_is_refused_in_words(act, said, client, reader, point):
     assert again(row).state == "waiting"
 
 
+@pytest.mark.lawless("I2", why="a book is bagged without an order")
 def test_what_lies_in_a_bag_can_only_be_looked_at(client, reader, point):
     row = waiting(reader, point, rows.copy(at=point.library))
     reservations.bag(reservation_ids=[row.pk], by=RULE, now=clock.now())
@@ -227,6 +228,7 @@ def test_a_program_says_while_asking_until_when_a_book_is_of_use(point):
     assert Reservation.objects.filter(patron=who).count() == 1
 
 
+@pytest.mark.lawless("I2", why="a book is bagged without an order")
 def test_what_is_in_a_bag_is_refused_to_programs_by_its_name(point):
     who, mine = api.patron(home=point.library)
     row = waiting(who, point, rows.copy(at=point.library))

@@ -13,6 +13,7 @@ from django.db.models.query import QuerySet
 
 from core import moves
 from core.moves import Moving
+from tests import laws
 
 PAUSE = 0.15  # seconds between looking and acting, so that everybody has looked before anybody acts
 
@@ -34,11 +35,13 @@ def slowly(monkeypatch: pytest.MonkeyPatch, owner: Any, name: str, *, before: bo
 
 def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No row is locked any more: SELECT FOR UPDATE only selects."""
+    laws.taken_away.append("locks")
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, *args, **kwargs: self._chain())
 
 
 def without_swap(monkeypatch: pytest.MonkeyPatch) -> None:
     """A move writes whatever state the row is in by now, instead of comparing first."""
+    laws.taken_away.append("swap")
 
     def move(self: Moving, to: str, *, at: Any, by: Any, **columns: Any) -> None:
         was = self.state
@@ -56,6 +59,7 @@ def law_dropped(model: type[models.Model], name: str) -> Iterator[None]:
 
     Only in tests that really commit.
     """
+    laws.taken_away.append(name)
     (law,) = [constraint for constraint in model._meta.constraints if constraint.name == name]
     with connection.schema_editor() as editor:
         editor.remove_constraint(model, law)

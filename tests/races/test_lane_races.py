@@ -87,6 +87,7 @@ def test_without_the_lock_the_compare_and_swap_still_lets_only_one_have_the_car(
     assert outcome.codes() == ["moved_meanwhile"] * (LIBRARIANS - 1)
 
 
+@pytest.mark.lawless("I3", why="does without two guards")
 def test_without_both_guards_two_librarians_call_the_same_car(bays, now, monkeypatch):
     """The control: the two tests above would notice."""
     monkeypatch.setattr(lane, "_next", look_without_lock)
@@ -130,6 +131,7 @@ def test_without_the_lock_on_the_lane_the_law_still_keeps_it_to_one(one_lane, no
     assert outcome.codes() == ["lane_busy"] * (LIBRARIANS - 1)
 
 
+@pytest.mark.lawless("I3", why="does without a lock and a law")
 def test_without_lock_and_law_several_cars_stand_in_one_lane(one_lane, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(lane, "_lane_to_use", any_lane)
@@ -244,6 +246,7 @@ def test_without_the_locks_the_compare_and_swap_still_keeps_it_to_one(called, no
     assert times_it_became("pickup.order", "handed_over") == [1]
 
 
+@pytest.mark.lawless("I2", "I3", why="does without locks and compare-and-swap")
 def test_without_locks_and_compare_and_swap_a_bag_is_handed_over_several_times(called, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(lane, "_locked", visit_without_lock)
@@ -373,6 +376,7 @@ def test_a_driver_who_comes_by_six_doors_at_once_is_here_once(now):
     assert len(set(outcome.answers)) == Visit.objects.count() == 1
 
 
+@pytest.mark.lawless("I3", why="does without a law")
 def test_without_the_law_a_driver_would_be_here_several_times(now, monkeypatch):
     """The control."""
     point = rows.point()

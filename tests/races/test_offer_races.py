@@ -80,6 +80,7 @@ def count_then_write(wanted):
     return free
 
 
+@pytest.mark.lawless("I1", "I3", why="does without two guards")
 def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(slots, "take_many", count_then_write)

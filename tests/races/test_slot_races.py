@@ -37,6 +37,7 @@ def run(crowd, now):
     return outcome, slot
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_the_last_place_goes_to_one_and_eleven_are_shown_other_times(crowd, now):
     outcome, slot = run(crowd, now)
     assert len(outcome.answers) == 1
@@ -55,6 +56,7 @@ def count_then_write(*, slot_id: int, accessible: bool) -> bool:
     return bool(Slot.objects.filter(pk=slot_id).update(booked=F("booked") + 1))
 
 
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_without_the_count_in_the_update_the_law_still_refuses(crowd, now, monkeypatch):
     monkeypatch.setattr(slots, "take", count_then_write)
     outcome, slot = run(crowd, now)
@@ -62,6 +64,7 @@ def test_without_the_count_in_the_update_the_law_still_refuses(crowd, now, monke
     assert "IntegrityError" in outcome.codes()
 
 
+@pytest.mark.lawless("I1", "I3", why="does without two guards")
 def test_without_both_guards_the_slot_is_oversold(crowd, now, monkeypatch):
     """The control: the two tests above would notice."""
     monkeypatch.setattr(slots, "take", count_then_write)
