@@ -48,4 +48,4 @@ def refuse_early(order: Order, *, now: datetime) -> None:
     if order.whole_until is None or order.whole_until <= now:
         return
     if missing := queries.more_to_come([order]).get(order.pk):
-        raise WaitsForAll(count=missing, until=order.whole_until.isoformat())
+        raise WaitsForAll(count=missing, waits_until=order.whole_until.isoformat())

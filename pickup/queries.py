@@ -169,17 +169,13 @@ def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
     Bags of which nothing is to come are left out. Two queries, however many bags.
     """
     asked = [order.pk for order in orders if order.state == OrderState.PICKING]
-    if not asked:
-        return {}
-    lines = OrderLine.objects.filter(order__in=asked).order_by().values_list("order_id", "reservation__request")
+    lines = OrderLine.objects.filter(Among("order_id", asked, "bigint")).order_by()
     bags: dict[int, set[UUID]] = {}
-    for pk, asking in lines.distinct():
+    for pk, asking in lines.values_list("order_id", "reservation__request").distinct():
         bags.setdefault(pk, set()).add(asking)
-    waiting = Counter(
-        Reservation.objects.filter(request__in=set().union(*bags.values()), state=ReservationState.WAITING).values_list(
-            "request", flat=True
-        )
-    )
+    of_all = Among("request", set().union(*bags.values()), "uuid")
+    waits = Reservation.objects.filter(of_all, state=ReservationState.WAITING)
+    waiting = Counter(waits.values_list("request", flat=True))
     found = {pk: sum(waiting[asking] for asking in of_bag) for pk, of_bag in bags.items()}
     return {pk: count for pk, count in found.items() if count}
 

@@ -133,7 +133,7 @@ def test_the_returns_desk_takes_known_and_unknown_books_and_undoes(place, desk):
 def test_a_return_that_filled_a_bag_is_undone_with_its_line_and_an_older_line_stays(place):
     now = clock.now()
     copy = rows.copy(at=place.library)
-    Copy.objects.filter(pk=copy.pk).update(state="loan")
+    copy.move("loan", at=now, by=DESK)
     [waits] = rows.reserve(rows.patron(place.library), copy.title, at=place, now=now)
     posting = returns.check_in(barcode=copy.barcode, library_id=place.library_id, by=DESK, now=now).posting
     [order] = orders.assemble(now=now)

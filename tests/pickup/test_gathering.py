@@ -9,8 +9,7 @@ import pytest
 from django.test import Client
 
 from core import clock
-from lending import allocation
-from lending.models import Copy
+from lending import allocation, loans
 from lending.reservations import Item
 from pickup import gathering, links, orders
 from pickup.errors import NothingToWaitFor, WaitsForAll
@@ -30,7 +29,8 @@ def place():
 def lent_out(place):
     """A title whose only copy somebody has at home."""
     copy = rows.copy(at=place.library)
-    Copy.objects.filter(pk=copy.pk).update(state="loan")
+    reader = rows.patron(place.library)
+    loans.check_out(copy_id=copy.pk, patron_id=reader.pk, library_id=place.library_id, by=DESK, now=clock.now())
     return copy.title
 
 
