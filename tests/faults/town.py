@@ -39,7 +39,7 @@ SHORT = {
 }
 SENT = {"accepted", "delivered"}
 ENDED = SENT | {"failed", "suppressed", "expired"}
-_serial = itertools.count(1)
+_serial, _towns = itertools.count(1), itertools.count(1)
 
 
 @dataclass
@@ -293,7 +293,7 @@ def hurt(product: Running, *, seed: int, **settings: str) -> Iterator[Town]:
     with standin.serving() as carrier:
         crew = product.other(*WORKERS, *BEATS, TWILIO_API_BASE_URL=carrier.base_url, **{**SHORT, **settings})
         with crew as running, feeding(running) as feed:
-            yield Town(product, running, carrier, feed, luck, first=1_000_000 * next(_serial) + 1)
+            yield Town(product, running, carrier, feed, luck, first=1_000_000 * next(_towns) + 1)
 
 
 @contextmanager
