@@ -377,7 +377,7 @@ def lose(text: Message, carrier: StandIn, *, sent: bool) -> None:
 def test_a_text_whose_worker_died_is_in_doubt_when_the_lease_is_over(carrier: StandIn, sender: Sender, now):
     text = queue(sender)
     lose(text, carrier, sent=True)
-    delivery.sweep_leases(now=now + timedelta(seconds=29))
+    delivery.sweep_leases(now=now + timedelta(seconds=19))
     assert states(text) == [S.SENDING]
     delivery.sweep_leases(now=now + SOON)
     assert states(text) == [S.IN_DOUBT]
