@@ -56,6 +56,8 @@ def run() -> list[Ratio]:
         up = _waits(town, feed)
         town.stop_redis()
         with sweeping(crew):
+            feed.ask(do="queue", first=TEXTS * ROUNDS + 2, count=1, batch=1, seconds=0)
+            until(lambda: _left(town) == 0, within=60, what="the sweeps have begun")
             down = _waits(town, feed)
     return [
         Ratio(
