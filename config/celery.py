@@ -31,7 +31,7 @@ HANDOFFS = {
 TIMETABLE = {
     "notifications.tasks.deliver": 5.0,
     "notifications.tasks.apply_inbound": 10.0,
-    "notifications.tasks.resolve_doubts": 15.0,
+    "notifications.tasks.resolve_doubts": 5.0,
     "notifications.tasks.fetch_missing": 120.0,
     "lending.tasks.send_codes": 5.0,
     "lending.tasks.allocate": 15.0,

@@ -219,9 +219,9 @@ globals().update(environment.mail("MAIL_URL"))  # EMAIL_BACKEND, EMAIL_HOST and 
 DEFAULT_FROM_EMAIL = environment.needed("MAIL_FROM") if TRANSPORTS["mail"] else ""
 # A worker owns a claimed text for the lease; who still has it then may be dead, and the text is in doubt. A text in
 # doubt is looked up at the carrier after a pause, in which a callback may come and the carrier's list may catch up.
-MESSAGE_LEASE_SECONDS = environment.number("MESSAGE_LEASE_SECONDS", default=30, least=2, most=600)
+MESSAGE_LEASE_SECONDS = environment.number("MESSAGE_LEASE_SECONDS", default=20, least=2, most=600)
 MESSAGE_HTTP_SECONDS = EMAIL_TIMEOUT = environment.number("MESSAGE_HTTP_SECONDS", default=10, least=1, most=60)
-MESSAGE_DOUBT_SECONDS = environment.number("MESSAGE_DOUBT_SECONDS", default=20, least=1, most=600)
+MESSAGE_DOUBT_SECONDS = environment.number("MESSAGE_DOUBT_SECONDS", default=15, least=1, most=600)
 MESSAGE_THREADS = environment.number("MESSAGE_THREADS", default=16, least=1, most=100)  # at once, a process
 if MESSAGE_LEASE_SECONDS < 2 * MESSAGE_HTTP_SECONDS:
     raise ImproperlyConfigured("MESSAGE_LEASE_SECONDS must be at least twice MESSAGE_HTTP_SECONDS")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from enum import IntEnum
 from typing import Final
 
 import structlog
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Q
 
 from core import nudge, sweeps
 from core.actor import CARRIER, RULE, Actor
@@ -130,6 +132,35 @@ def accept(message: Message, *, provider_id: str, at: datetime, now: datetime) -
         by=CARRIER,
         provider_id=provider_id,
         accepted_at=at,
+        lease_until=now + POLLED_AFTER,
+        error_code="",
+    )
+
+
+def heard_of(sent: Mapping[int, str]) -> set[int]:
+    """Those of some texts, by our id with the carrier's, about which a report has come already."""
+    ours = {provider_id: key for key, provider_id in sent.items()}
+    early = Receipt.objects.filter(Q(message_id__in=sent) | Q(provider_id__in=ours))
+    found = set(early.values_list("message_id", "provider_id"))
+    return {key for key, _ in found if key is not None and key in sent} | {
+        ours[named] for _, named in found if named in ours
+    }
+
+
+def accept_all(sent: Mapping[Message, str], *, now: datetime) -> None:
+    """`accept` for locked texts that are being sent, with the carrier's id of each; three statements for all."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE notifications_message AS m SET provider_id = of.provider_id"
+            " FROM unnest(%s::bigint[], %s::text[]) AS of (id, provider_id) WHERE m.id = of.id",
+            [[message.pk for message in sent], list(sent.values())],
+        )
+    Message.move_many(
+        sent,
+        MessageState.ACCEPTED,
+        at=now,
+        by=CARRIER,
+        accepted_at=now,
         lease_until=now + POLLED_AFTER,
         error_code="",
     )

@@ -71,7 +71,7 @@ def offer_ready(
 
 @transaction.atomic
 def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -> _Round:
-    if not _plans_alone(point_id):
+    if not _plans_alone(point_id, wait=order_ids is not None):
         return _Round(0, False)
     found = queries.to_offer(point_ids=[point_id], order_ids=order_ids)
     mine = list(
@@ -101,10 +101,18 @@ def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -
     return _Round(len(made) + len(done), bool(made) and (lost or len(mine) == BATCH))
 
 
-def _plans_alone(point_id: int) -> bool:
-    """Whether no other worker plans this point now; until the transaction ends none will. Who loses is harmless."""
+def _plans_alone(point_id: int, *, wait: bool) -> bool:
+    """Whether no other worker plans this point now; until the transaction ends none will.
+
+    A sweep that finds somebody planning leaves it to them. A doorbell that rings for some bags waits (`wait`), at most
+    for the lock's time limit: whoever plans may have looked before those were ready, and the next sweep is far away.
+    """
+    key = [_PLANNING, point_id % 2**31]
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", [_PLANNING, point_id % 2**31])
+        if wait:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, %s)", key)
+            return True
+        cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", key)
         return bool(cursor.fetchone()[0])
 
 

@@ -6,13 +6,15 @@ and telephones of their own. A test that breaks something mends it again, or sta
 
 from __future__ import annotations
 
+import contextlib
 import os
+import random
 import secrets
 import signal
 import tempfile
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -57,7 +59,7 @@ class Running:
         return self.manage("sweep")
 
     def program(self, name: str) -> Program:
-        """The process `web`, `worker` or `beat`."""
+        """The process `web`, `worker` or `beat`, or one more of them by its own name."""
         return self.product.programs[name]
 
     def kill(self, name: str) -> None:
@@ -65,14 +67,14 @@ class Running:
         self.program(name).send_all(signal.SIGKILL)
         self.program(name).end(0)
 
-    def kill_worker(self) -> None:
-        """`kill -9` the worker and its children."""
-        self.kill("worker")
-
-    def kill_one_worker_child(self) -> int:
-        """`kill -9` one of the worker's children, the worker itself stays; its process id."""
-        child = psutil.Process(self.program("worker").pid).children()[0]
-        child.kill()
+    def kill_one_child(self, name: str) -> int:
+        """`kill -9` one of a worker's children, the worker itself stays; its process id, 0 where there is none."""
+        children = psutil.Process(self.program(name).pid).children()
+        if not children:
+            return 0
+        child = random.choice(children)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            child.kill()
         return int(child.pid)
 
     def stop(self, *names: str) -> None:
@@ -87,6 +89,23 @@ class Running:
                 self.program(name).start()
         if "web" in names:
             self.product.wait_for_page("/healthz")
+
+    @contextmanager
+    def other(self, *names: str, **settings: str) -> Iterator[Running]:
+        """Other processes on the same servers, such as `worker-2`, with other settings; the own ones rest meanwhile.
+
+        The web goes on. Gives handles to the others; they are ended, and the own ones started again, at the end.
+        """
+        rest = [name for name in ("worker", "beat") if self.program(name).runs]
+        self.stop(*rest)
+        product = replace(self.product, environment={**self.environment, **settings}, programs={})
+        try:
+            for name in names:
+                product.start(name)
+            yield Running(product, self.servers)
+        finally:
+            product.stop()
+            self.start(*rest)
 
     @property
     def redis(self) -> Redis:

@@ -108,7 +108,7 @@ class Product:
         return done.stdout
 
     def program(self, name: str) -> Program:
-        """The process of that name, not started yet: `web`, `worker` or `beat`."""
+        """The process of that name, not started yet: `web`, `worker` or `beat`, or one more of them, as `worker-2`."""
         celery = [sys.executable, "-m", "celery", "-A", "config.celery"]
         commands = {
             "web": [
@@ -119,13 +119,14 @@ class Product:
             ],
             "worker": [
                 *celery, "worker", "--loglevel", "INFO", "--without-gossip", "--without-mingle", "--without-heartbeat",
+                "-n", f"{name}@%h",
             ],
             "beat": [
                 *celery, "--skip-checks",  # Django's would load every page of the service, which beat never needs
-                "beat", "--loglevel", "INFO", "--pidfile=", "-s", str(self.state / "beat-schedule"),
+                "beat", "--loglevel", "INFO", "--pidfile=", "-s", str(self.state / f"{name}-schedule"),
             ],
         }  # fmt: skip
-        made = Program(name, commands[name], self.logs / f"{name}.log", self.everything())
+        made = Program(name, commands[name.partition("-")[0]], self.logs / f"{name}.log", self.everything())
         self.programs[name] = made
         return made
 

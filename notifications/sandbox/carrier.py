@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import Enum
 from typing import Final
 from urllib.parse import urlsplit
 from xml.etree import ElementTree
@@ -22,7 +23,8 @@ from twilio.request_validator import SIGNATURE_HEADER, RequestValidator
 from notifications import doors, encoding, keywords, phone, queries
 from notifications.keywords import Meaning
 from notifications.models import Sender
-from notifications.sandbox.models import Posting, Stopped, Text
+from notifications.sandbox import magic
+from notifications.sandbox.models import Mood, Posting, Stopped, Text
 
 log = structlog.get_logger()
 
@@ -30,6 +32,8 @@ LONGEST: Final = 1600
 STEPS: Final = (("sent", timedelta(milliseconds=300)), ("delivered", timedelta(seconds=1)))
 PATIENCE: Final = timedelta(seconds=10)  # for one answer of our webhooks; also the lease of a posting
 TRIES: Final = 12
+LATE: Final = timedelta(minutes=1)
+AGAIN: Final = (timedelta(seconds=2), timedelta(seconds=4))  # "sent" comes after "delivered" then
 AT_ONCE: Final = 8
 # The answers of Twilio's default opt-out handling, which it sends by itself and in English.
 STOPPED: Final = (
@@ -63,6 +67,8 @@ def take(
     *, sent_to: str, sent_from: str, body: str, status_callback: str, now: datetime, at_once: bool = False
 ) -> Text:
     """Take a text for sending, or refuse it as Twilio does. `at_once`: it is there already, and nothing is posted."""
+    if sent_from in magic.FROM or sent_to in magic.TO:
+        raise Refused(400, *(magic.FROM.get(sent_from) or magic.TO[sent_to]))
     if not Sender.objects.filter(number=sent_from).exists():
         raise Refused(400, 21606, f"The 'From' phone number provided ({sent_from}) cannot send messages.")
     try:
@@ -93,11 +99,11 @@ def take(
         sent_at=now if at_once else None,
         updated_at=now,
     )
-    for status, after in () if at_once else STEPS:
+    for status, after, told in () if at_once else _steps(Mood.now()):
         Posting.objects.create(
             text=text,
-            address=status_callback,
-            status=status,
+            address=status_callback if told else "",
+            status="" if told is Told.AGAIN else status,
             due_at=now + after,
             fields={
                 "MessageSid": text.sid,
@@ -111,6 +117,28 @@ def take(
             },
         )
     return text
+
+
+class Told(Enum):
+    """Whether a step of a text is reported to us."""
+
+    NO = 0
+    ONCE = 1
+    AGAIN = 2  # the text has taken this step before
+
+    def __bool__(self) -> bool:
+        return self is not Told.NO
+
+
+def _steps(mood: Mood) -> Iterator[tuple[str, timedelta, Told]]:
+    """What becomes of a text, when after it was taken, and whether we hear of it."""
+    heard_at_once = mood.reports in {Mood.Reports.USUAL, Mood.Reports.REPEATED}
+    for status, after in STEPS:
+        yield status, after, Told.ONCE if heard_at_once else Told.NO
+        if mood.reports == Mood.Reports.LATE:
+            yield status, after + LATE, Told.AGAIN
+        for again in AGAIN if mood.reports == Mood.Reports.REPEATED else ():
+            yield status, after + again, Told.AGAIN
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
 
 
 class Text(models.Model):
@@ -57,6 +58,35 @@ class Posting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.text_id} to {self.address}"
+
+
+class Mood(models.Model):
+    """How well the carrier works, for people who learn what our pages say when it does not. One row, or none: well."""
+
+    class Reports(models.TextChoices):
+        USUAL = "usual", _("come within a second")
+        LATE = "late", _("come a minute late")
+        REPEATED = "repeated", _("come three times and out of order")
+        LOST = "lost", _("never come")
+
+    reports = models.CharField(max_length=8, choices=Reports.choices, default=Reports.USUAL)
+    answers_lost = models.BooleanField(default=False, help_text="a text is taken, and its sender hears of an error")
+
+    class Meta:
+        constraints: ClassVar = [
+            models.CheckConstraint(condition=Q(pk=1), name="sandbox_one_mood"),
+            models.CheckConstraint(
+                condition=Q(reports__in=["usual", "late", "repeated", "lost"]), name="sandbox_reports_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.reports
+
+    @classmethod
+    def now(cls) -> Mood:
+        """How it is at this moment."""
+        return cls.objects.filter(pk=1).first() or cls(pk=1)
 
 
 class Stopped(models.Model):

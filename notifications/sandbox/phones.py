@@ -25,7 +25,7 @@ from notifications import phone
 from notifications.models import Call, Gateway, Message, Sender
 from notifications.quiet import WAITS
 from notifications.sandbox import carrier
-from notifications.sandbox.models import Text
+from notifications.sandbox.models import Mood, Text
 from notifications.states import MessageState
 
 QUIET = (time(21), time(8))
@@ -186,8 +186,30 @@ def quiet(request: HttpRequest) -> HttpResponse:
     return redirect("sandbox-phones")
 
 
+class MoodForm(forms.ModelForm):  # type: ignore[type-arg]
+    """How well the carrier works."""
+
+    class Meta:
+        model = Mood
+        fields = ("reports", "answers_lost")
+        labels = {
+            "reports": gettext_lazy("Delivery reports"),
+            "answers_lost": gettext_lazy("It takes a text and answers with an error"),
+        }
+
+
+@require_POST
+def mood(request: HttpRequest) -> HttpResponse:
+    """Let the carrier work badly from now on, or well again."""
+    form = MoodForm(request.POST, instance=Mood.now())
+    if form.is_valid():
+        form.save()
+        messages.success(request, _("The carrier works like that from now on."))
+    return redirect("sandbox-phones")
+
+
 def _switches() -> dict[str, object]:
-    return {"domestic": _domestic(), "quiet": _quiet()}
+    return {"domestic": _domestic(), "quiet": _quiet(), "mood": MoodForm(instance=Mood.now())}
 
 
 def _quiet() -> dict[str, object]:

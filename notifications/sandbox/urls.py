@@ -13,6 +13,7 @@ urlpatterns = [
     path("2010-04-01/Accounts/<str:account>/Messages/<str:sid>.json", api.message, name="sandbox-message"),
     path("sandbox/phones/", phones.phones, name="sandbox-phones"),
     path("sandbox/phones/gateway/", phones.gateway, name="sandbox-gateway"),
+    path("sandbox/phones/mood/", phones.mood, name="sandbox-mood"),
     path("sandbox/phones/quiet/", phones.quiet, name="sandbox-quiet"),
     path("sandbox/phones/<str:number>/call/", phones.call, name="sandbox-call"),
     path("sandbox/phones/<str:number>/", phones.one, name="sandbox-phone"),

@@ -7,13 +7,14 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import OperationalError, connection
 
 from config import invariants, tasks
 from core import clock
 from core.models import Answer, Counter, Happening, Journal
 from lending.models import Copy
 from notifications.models import Message, Receipt
+from pickup import offers
 from pickup.models import Order, Slot
 from tests import rows
 from tests.pickup import steps
@@ -42,6 +43,31 @@ def test_a_sweep_carries_an_order_as_far_as_it_goes_without_any_worker(no_redis)
     assert order.appointment is not None
     assert Message.objects.filter(about=f"appointment:{order.appointment_id}").exists()
     assert "pickup." not in said("sweep")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_sweep_goes_on_until_it_is_stopped_whatever_failed(no_redis, monkeypatch) -> None:
+    rounds = []
+
+    def one_round(_seconds: float) -> None:
+        rounds.append(Message.objects.filter(template="offer").count())
+        if len(rounds) == 1:
+            monkeypatch.setattr(offers, "offer_ready", broken)
+            rows.slot(point, clock.now() + timedelta(hours=26))
+            steps.ready(steps.asked(rows.patron(point.library), point, now=clock.now()), now=clock.now())
+        if len(rounds) == 2:
+            monkeypatch.setattr(offers, "offer_ready", works)
+        if len(rounds) == 3:
+            raise KeyboardInterrupt
+
+    def broken(**_: object) -> int:
+        raise OperationalError("no database")
+
+    works, point = offers.offer_ready, rows.point()
+    monkeypatch.setattr("config.management.commands.sweep.time.sleep", one_round)
+    with pytest.raises(KeyboardInterrupt):
+        said("sweep", "--every", "5")
+    assert rounds == [0, 0, 1]
 
 
 @pytest.mark.django_db

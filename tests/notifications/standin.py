@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import base64
-import itertools
 import json
+import secrets
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -54,7 +54,6 @@ class StandIn:
         self.clock: Callable[[], datetime] = lambda: datetime.now(UTC)
         self.list_status = 200
         self.base_url = ""
-        self._serial = itertools.count(1)
 
     def bodies_to(self, number: str) -> list[str]:
         """What was sent to a number, oldest first."""
@@ -79,7 +78,7 @@ class StandIn:
 
     def _message(self, to: str, sent_from: str, body: str, direction: str, status: str) -> dict[str, Any]:
         return {
-            "sid": f"SM{next(self._serial):032x}",
+            "sid": f"SM{secrets.token_hex(16)}",
             "to": to,
             "from": sent_from,
             "body": body,

@@ -378,7 +378,7 @@ def lose(text: Message, carrier: StandIn, *, sent: bool) -> None:
 def test_a_text_whose_worker_died_is_in_doubt_when_the_lease_is_over(carrier: StandIn, sender: Sender, now):
     text = queue(sender)
     lose(text, carrier, sent=True)
-    delivery.sweep_leases(now=now + timedelta(seconds=29))
+    delivery.sweep_leases(now=now + timedelta(seconds=19))
     assert states(text) == [S.SENDING]
     delivery.sweep_leases(now=now + SOON)
     assert states(text) == [S.IN_DOUBT]
@@ -512,3 +512,22 @@ def test_moves_of_a_text_are_signed_by_rule_and_carrier(carrier: StandIn, sender
     delivery.deliver(now=now)
     moves = Journal.objects.filter(noun="notifications.message", row=text.pk)
     assert set(moves.values_list("principal", flat=True)) == {"rule", "carrier"}
+
+
+def test_many_results_are_written_at_once_and_what_is_not_plain_by_itself(sender: Sender, now):
+    plain, early, lapsed, taken = texts = [queue(sender) for _ in range(4)]
+    mine = {one.message_id: one for one in claims.claim(now=now).claimed}
+    receipts.record(provider_id="SM" + "1" * 32, message_id=early.pk, status="delivered", to=early.to, now=now)
+    Message.objects.filter(pk=lapsed.pk).update(attempts=2)  # somebody else has it by now
+    sids = {plain.pk: "SM" + "0" * 32, early.pk: "SM" + "1" * 32, lapsed.pk: "SM" + "2" * 32, taken.pk: "SM" + "3" * 32}
+    delivery.record_all([(mine[key], transports.Report(sid, "queued")) for key, sid in sids.items()], now=now)
+    assert states(*texts) == [S.ACCEPTED, S.DELIVERED, S.SENDING, S.ACCEPTED]
+    plain.refresh_from_db()
+    assert (plain.provider_id, plain.accepted_at) == (sids[plain.pk], now)
+
+
+def test_one_id_for_two_texts_leaves_the_second_in_doubt(sender: Sender, now):
+    texts = [queue(sender) for _ in range(2)]
+    mine = claims.claim(now=now).claimed
+    delivery.record_all([(one, transports.Report("SM" + "4" * 32, "queued")) for one in mine], now=now)
+    assert states(*texts) == [S.ACCEPTED, S.IN_DOUBT]

@@ -11,8 +11,9 @@ from django.test import Client
 from django.urls import reverse
 
 from notifications import consent, delivery, inbound, transports
-from notifications.models import Gateway, InboundMessage, Message, Sender
+from notifications.models import Call, Gateway, InboundMessage, Message, Sender
 from notifications.sandbox import carrier as sandbox
+from notifications.sandbox import magic
 from notifications.sandbox.models import Posting, Text
 from notifications.states import MessageState as S
 from notifications.transports import Outgoing
@@ -149,6 +150,72 @@ def test_a_callback_to_somebody_else_is_refused():
             status_callback="http://169.254.169.254/latest",
             now=rows.NOW,
         )
+
+
+# A bad day, to learn from.
+
+
+@pytest.mark.parametrize(("number", "code"), [(number, code) for number, (code, _) in magic.TO.items()])
+def test_texts_to_twilios_numbers_for_testing_meet_their_errors(town, number, code):
+    text = send(rows.sender(), to=number)
+    assert text.error_code == str(code)
+    assert text.state == (S.SUPPRESSED if code == 21610 else S.FAILED)
+    assert Call.objects.filter(number=number).exists() is False  # an answer is never called
+
+
+@pytest.mark.parametrize(("number", "code"), [(number, code) for number, (code, _) in magic.FROM.items()])
+def test_texts_from_twilios_numbers_for_testing_meet_their_errors(town, number, code):
+    with pytest.raises(sandbox.Refused, match="From") as refused:
+        sandbox.take(sent_to=rows.mobile(), sent_from=number, body="x", status_callback="", now=rows.NOW)
+    assert refused.value.code == code
+
+
+def mood(client: Client, **how: str) -> None:
+    assert client.post(reverse("sandbox-mood"), {"reports": "usual", **how}).status_code == 302
+
+
+def test_a_text_whose_answer_is_lost_is_in_doubt_and_then_found(town, client: Client):
+    mood(client, answers_lost="on")
+    text = send(rows.sender())
+    assert text.state == S.IN_DOUBT
+    assert Text.objects.count() == 1
+    mood(client)
+    delivery.resolve_doubts(now=datetime.now(UTC) + timedelta(minutes=1))
+    text.refresh_from_db()
+    assert (text.state, text.provider_id) == (S.ACCEPTED, Text.objects.get().sid)
+    assert send(rows.sender()).state == S.ACCEPTED
+
+
+def test_lost_reports_are_asked_for(town, client: Client):
+    mood(client, reports="lost")
+    text = send(rows.sender())
+    sandbox.post_due(now=soon())
+    text.refresh_from_db()
+    assert (text.state, Text.objects.get().status) == (S.ACCEPTED, "delivered")
+    assert delivery.fetch_missing(now=datetime.now(UTC) + timedelta(minutes=31)) == 1
+    text.refresh_from_db()
+    assert text.state == S.DELIVERED
+
+
+def test_late_reports_come_a_minute_later(town, client: Client):
+    mood(client, reports="late")
+    text = send(rows.sender())
+    sandbox.post_due(now=soon())
+    text.refresh_from_db()
+    assert (text.state, Text.objects.get().status) == (S.ACCEPTED, "delivered")
+    sandbox.post_due(now=soon() + timedelta(minutes=1))
+    text.refresh_from_db()
+    assert text.state == S.DELIVERED
+
+
+def test_repeated_reports_come_out_of_order_and_change_nothing(town, client: Client):
+    mood(client, reports="repeated")
+    text = send(rows.sender())
+    told = list(Posting.objects.order_by("due_at").values_list("fields__MessageStatus", flat=True))
+    assert told == ["sent", "delivered"] * 3
+    assert sandbox.post_due(now=soon()) == 6
+    text.refresh_from_db()
+    assert (text.state, Text.objects.get().status) == (S.DELIVERED, "delivered")
 
 
 # The phones in the browser.

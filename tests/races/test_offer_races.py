@@ -99,31 +99,43 @@ def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, n
             editor.add_constraint(Slot, law)
 
 
-def offer_beside_a_planning_worker(lane, now, monkeypatch):
+def offer_beside_a_planning_worker(lane, now, monkeypatch, *, rung=True):
+    """Two workers at once, rung for a bag each or by the timetable; the outcome, and how many planned together."""
     slowly(monkeypatch, offers, "_plan")
-    planned = []
+    planning, together_at_most = set(), [0]
     plan = offers._plan
 
     def counted(*args, **kwargs):
-        planned.append(1)
-        return plan(*args, **kwargs)
+        me = threading.get_ident()
+        planning.add(me)
+        together_at_most.append(len(planning))
+        try:
+            return plan(*args, **kwargs)
+        finally:
+            planning.discard(me)
 
     monkeypatch.setattr(offers, "_plan", counted)
     bags = [steps.ready(steps.asked(rows.patron(lane.library), lane)) for _ in range(2)]
     rows.slot(lane)
-    outcome = together(2, lambda n: offers.offer_ready(now=now, order_ids=[bags[n].pk]), durable=False)
-    return outcome, len(planned)
+    outcome = together(
+        2, lambda n: offers.offer_ready(now=now, order_ids=[bags[n].pk] if rung else None), durable=False
+    )
+    return outcome, max(together_at_most)
 
 
-def test_one_worker_plans_a_point_at_a_time_and_the_other_comes_back_later(now, monkeypatch):
-    lane = rows.point()
-    outcome, planned = offer_beside_a_planning_worker(lane, now, monkeypatch)
-    assert (sorted(outcome.answers), planned) == ([0, 1], 1)
-    assert offers.offer_ready(now=now) == 1
+def test_a_worker_that_is_rung_for_a_bag_waits_for_whoever_plans_its_point(now, monkeypatch):
+    """Whoever plans may have looked before that bag was ready; the next sweep would come seconds later."""
+    outcome, planned = offer_beside_a_planning_worker(rows.point(), now, monkeypatch)
+    assert (sorted(outcome.answers), planned) == ([1, 1], 1)
+
+
+def test_a_sweep_leaves_a_point_to_whoever_plans_it(now, monkeypatch):
+    outcome, planned = offer_beside_a_planning_worker(rows.point(), now, monkeypatch, rung=False)
+    assert (sorted(outcome.answers), planned) == ([0, 2], 1)
 
 
 def test_without_the_lock_of_the_point_both_plan(now, monkeypatch):
     """The control: correct as well, but each is blind to what the other gives away."""
-    monkeypatch.setattr(offers, "_plans_alone", lambda _point_id: True)
+    monkeypatch.setattr(offers, "_plans_alone", lambda _point_id, **_: True)
     outcome, planned = offer_beside_a_planning_worker(rows.point(), now, monkeypatch)
     assert (sorted(outcome.answers), planned) == ([1, 1], 2)

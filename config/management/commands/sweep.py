@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from argparse import ArgumentParser
 from typing import IO, Any, cast
 
 from django.core.management.base import BaseCommand, CommandError
-from django.db import DatabaseError
+from django.db import DatabaseError, connection
 from django.db.models import Count, Max
 from rich.console import Console
 from rich.table import Table
@@ -21,13 +22,26 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--passes", type=int, default=10, help="stop after so many rounds (default: 10)")
+        parser.add_argument(
+            "--every", type=float, default=0.0, help="go on, again after so many seconds, until stopped"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         console = Console(file=cast("IO[str]", self.stdout))
+        while options["every"]:
+            try:
+                self._sweep(console, options["passes"])
+            except (CommandError, DatabaseError) as error:  # what failed is tried again, as a worker would
+                console.print(f"{type(error).__name__}: {error}", markup=False)
+                connection.close()
+            time.sleep(options["every"])
+        self._sweep(console, options["passes"])
+
+    def _sweep(self, console: Console, passes: int) -> None:
         before = _newest()
         failed: dict[str, str] = {}
         rounds = 0
-        for rounds in range(1, options["passes"] + 1):  # noqa: B007 (told below)
+        for rounds in range(1, passes + 1):  # noqa: B007 (told below)
             mark = _newest()
             failed = sweep()
             if _newest() == mark:
