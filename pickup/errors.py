@@ -88,7 +88,7 @@ class NothingToWaitFor(Refusal):
 
 
 class WaitsForAll(Refusal):
-    """`count` books are still to come; the bag waits for them until `waits_until` (UTC), unless somebody says otherwise."""
+    """`count` books are still to come; the bag waits until `waits_until` (UTC), unless somebody says otherwise."""
 
     code = "waits_for_all"
     sentence = _("Its people wait until all books are together. %(count)s are still to come.")
