@@ -48,7 +48,7 @@ PAGES: dict[str, list[str]] = {
         "/staff/statistics/?point=1",
         "/staff/unpack/?point=1", "/staff/returns/?point=1", "/staff/phone-orders/?point=1",
         "/staff/phone-orders/1/?point=1&q=%ED%95%9C%EA%B5%AD", "/staff/inbox/?point=1",
-        "/staff/overdue/?point=1", "/staff/search-list/",
+        "/staff/overdue/?point=1", "/staff/search-list/", "/staff/books/?point=1", "/staff/books/?point=1&copy=1",
         "/staff/rehearsal/", "/staff/lane/?point=5", "/staff/transfers/?point=1", "/staff/day-list/?point=1",
         "/staff/postings/?point=1", "/staff/patrons/?point=1", "/staff/patrons/new/?point=1",
         "/staff/patrons/1/?point=1", "/staff/tablet/?point=1", "/staff/sign-in/second/",

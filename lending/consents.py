@@ -75,7 +75,7 @@ def _follow(patron: Patron, what: Consent.What, *, given: bool, again: bool, now
 
 
 def _forget_history(patron: Patron, now: datetime) -> None:
-    old = Loan.objects.filter(patron=patron, state=LoanState.RETURNED)
+    old = Loan.objects.filter(patron=patron).exclude(state=LoanState.OUT)
     old.filter(moved_at__lt=now - timedelta(days=settings.RETENTION_DAYS)).update(patron=None)
 
 

@@ -138,8 +138,10 @@ def _begin(
 
 
 @transaction.atomic
-def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Returned:
+def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged: bool = False) -> Returned:
     """A copy comes back at a library, whosever it is; who has waited longest for it there gets it.
+
+    A `damaged` one is set aside instead, and nobody is given it. One that its reader had lost is found again.
 
     Refuses with `unknown_barcode`, `in_an_order` (lent while packing, still in its bag) and `not_on_loan`, which says
     when, where and by whom it was taken back; a library beside another system takes only what was lent here
@@ -151,6 +153,9 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     holder = _lock_holder(found.pk, None)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=found.pk)
     loan = Loan.objects.select_for_update(no_key=True).filter(copy=copy, state=LoanState.OUT).first()
+    if loan is None and copy.state == CopyState.LOST:
+        lost = Loan.objects.select_for_update(no_key=True).filter(copy=copy, state=LoanState.LOST)
+        loan = lost.order_by("-pk").first()
     if loan is None and library.circulation == Library.Circulation.BESIDE:
         raise KeptElsewhere(library=library.code)
     if loan is None:
@@ -161,10 +166,33 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
         raise InAnOrder(field="barcode", reservation=holder.pk)
     loan.move(LoanState.RETURNED, at=now, by=by, returned_at=max(now, loan.lent_at))
     strikes.came_back(loan=loan, library=library, by_day=queries.today(library, now))
+    if damaged:
+        if copy.state == CopyState.LOST:
+            copy.move(CopyState.TO_SHELVE, at=now, by=by)
+        copy.move(CopyState.DAMAGED, at=now, by=by, at_library=library)
+        return Returned(loan, copy, None)
     rest = timedelta(hours=library.rules.rest_hours)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library, rests_until=now + rest if rest else None)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
     return Returned(loan, copy, next((row for row in given if row.copy_id == copy.pk), None))
+
+
+@transaction.atomic
+def lost(*, loan_id: int, by: Actor, now: datetime) -> Loan:
+    """The reader has lost the book: the loan ends, and the copy is lost until it is scanned at a returns desk.
+
+    Who waits for the title keeps the place and gets another copy. Refuses with `in_an_order` what lies in its bag yet,
+    and with `not_in_this_state` a loan that is not out.
+    """
+    found = Loan.objects.get(pk=loan_id)
+    holder = _lock_holder(found.copy_id, None)
+    copy = Copy.objects.select_for_update(no_key=True).get(pk=found.copy_id)
+    loan = Loan.objects.select_for_update(no_key=True).get(pk=loan_id)
+    if holder is not None:
+        raise InAnOrder(field="loan", reservation=holder.pk)
+    loan.move(LoanState.LOST, at=now, by=by)
+    copy.move(CopyState.LOST, at=now, by=by)
+    return loan
 
 
 @transaction.atomic

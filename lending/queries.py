@@ -413,6 +413,23 @@ def copy_at(copy_id: int, *, library_id: int) -> Copy | None:
     return Copy.objects.filter(pk=copy_id, at_library_id=library_id).select_related("title").first()
 
 
+def copies(*, library_ids: Collection[int]) -> QuerySet[Copy]:
+    """The copies that some libraries may act on: their own, and those that stand there."""
+    mine = Q(library__in=library_ids) | Q(at_library__in=library_ids)
+    return Copy.objects.filter(mine).select_related("title", "library", "at_library")
+
+
+def set_aside(library_id: int) -> QuerySet[Copy]:
+    """What cannot be lent at a library because it is damaged or lost, in shelf order."""
+    aside = Copy.objects.filter(at_library=library_id, state__in=[CopyState.DAMAGED, CopyState.LOST])
+    return aside.select_related("title").order_by("shelf_key", "pk")
+
+
+def held_by_title(title_id: int) -> list[int]:
+    """The ids of the reservations of a title whose copy can go into a bag now."""
+    return list(allocated().filter(title=title_id).values_list("pk", flat=True))
+
+
 def library_with_rules(library_id: int) -> Library:
     """A library by its id, with the programmes whose rules may hold."""
     return Library.objects.select_related("programme", "surge_programme").get(pk=library_id)

@@ -51,6 +51,7 @@ api: list[URLPattern | URLResolver] = [
     path("me/consents", me_api.Consents.as_view(), name="api-consents"),
     path("loans", edges.Loans.as_view(), name="api-loans"),
     path("loans/<int:loan_id>/renew", edges.RenewLoan.as_view(), name="api-loan-renew"),
+    path("loans/<int:loan_id>/lost", edges.LostLoan.as_view(), name="api-loan-lost"),
     path("transfers", edges.Transfers.as_view(), name="api-transfers"),
     path("postings", posting_api.Postings.as_view(), name="api-postings"),
     path("postings/<int:posting_id>/done", posting_api.PostingDone.as_view(), name="api-posting-done"),

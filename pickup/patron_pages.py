@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import access
 from core.once import once
 from core.refusal import BadInput, NotFound, Refusal
-from lending import accounts, codes, consents, contacts, patrons, standings, strikes, wishes
+from lending import accounts, codes, consents, contacts, loans, patrons, standings, strikes, wishes
 from lending import queries as lending_queries
 from lending.forms import ConsentForm, LanguageForm, NeedsForm
 from lending.pages import key_of
@@ -119,6 +119,7 @@ def _shown(desk: Desk, who: Patron) -> dict[str, Any]:
         "mails": transports.mail() is not None,
         "forgivable": strikes.Forgiven.choices,
         "waiting": turns.of(list(lending_queries.reservations_of(who.pk).filter(state__in=wishes.FREE)), now=desk.now),
+        "at_home": lending_queries.at_home().filter(patron=who, programme=who.home.programme_id),
         "has_pin": who.account is not None and who.account.has_usable_password(),
     }
 
@@ -249,6 +250,15 @@ def _forgive(request: HttpRequest, desk: Desk, who: Patron) -> str:
     return _("Taken back. Nothing is held against them any more.")
 
 
+def _lost(request: HttpRequest, desk: Desk, who: Patron) -> str:
+    mine = lending_queries.at_home().filter(patron=who, programme=who.home.programme_id)
+    loan = mine.filter(pk=whole_number(request.POST.get("loan", ""))).first()
+    if loan is None:
+        raise NotFound
+    loans.lost(loan_id=loan.pk, by=desk.by, now=desk.now)
+    return _("Noted: the book is lost and the loan is over. Should it turn up, scan it at the returns desk.")
+
+
 ACTS: dict[str, Callable[[HttpRequest, Desk, Patron], str]] = {
     "correct": _correct,
     "language": _speak,
@@ -262,4 +272,5 @@ ACTS: dict[str, Callable[[HttpRequest, Desk, Patron], str]] = {
     "consent": _consent,
     "lift": _lift,
     "forgive": _forgive,
+    "lost": _lost,
 }

@@ -52,6 +52,11 @@ class Scan:
     goes_to: Library | None = None
 
     @property
+    def fit(self) -> bool:
+        """Whether it is at hand and could be set aside as damaged: nobody has packed or sent it since."""
+        return self.copy is not None and self.copy.state in ON_HAND
+
+    @property
     def undoable(self) -> bool:
         """Whether the return may still be taken back: nobody has packed or borrowed the book since."""
         return bool(self.return_id) and (self.copy is None or self.copy.state in ON_HAND)

@@ -194,6 +194,8 @@ PAGES: dict[str, list[Address]] = {
         "/staff/unpack/?point=1",
         "/staff/phone-orders/?point=1",
         "/staff/search-list/",
+        "/staff/books/?point=1",
+        "/staff/books/?point=1&copy=1",
         "/staff/surge/?point=1",
         "/staff/phone-orders/12/?point=1&q=한국&item=5%3A",
         "/staff/phone-orders/999999/?point=1",

@@ -103,7 +103,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lending_held_reservation_has_copy": ("reservation", "change", {"copy": None}),
     "lending_waiting_reservation_has_no_copy": ("reservation", "change", {"state": "waiting"}),
     "lending_open_reservation_has_patron": ("reservation", "change", {"patron": None}),
-    "lending_loan_state_known": ("loan", "change", {"state": "lost"}),
+    "lending_loan_state_known": ("loan", "change", {"state": "burnt"}),
     "lending_copy_lent_once": ("loan", "again", {}),
     "lending_open_loan_has_patron": ("loan", "change", {"patron": None}),
     "lending_returned_loan_has_its_time": ("loan", "change", {"state": "returned"}),
