@@ -10,7 +10,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from lending.models import NOTICE, Consent, Language, Material, Membership, Patron, Programme
+from lending.models import NOTICE, Allowance, Consent, Language, Material, Membership, Patron, Programme
 from lending.search import UnreadableQuery
 from lending.states import StrikeKind
 
@@ -326,6 +326,36 @@ LABELS: dict[str, StrOrPromise] = {
 }
 
 
+class AllowanceForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
+    """A class of patrons to whom more is allowed. An empty number is as the programme has it.
+
+    `short` becomes its key; the form of a class that exists has none.
+    """
+
+    short = forms.SlugField(label=_("Short name, in Latin letters"), max_length=40)
+
+    class Meta:
+        model = Allowance
+        fields = ("name_ko", "name_en", "volumes", "at_once", "loan_days")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.Meta.fields:
+            field = self.fields[name]
+            field.label, field.help_text = LABELS[name], ""
+            if isinstance(field, forms.IntegerField):
+                field.widget.attrs["inputmode"] = "numeric"
+        if self.instance.pk is not None:
+            del self.fields["short"]
+
+    def clean_short(self) -> str:
+        """A name that the programme does not have yet."""
+        short = str(self.cleaned_data["short"])
+        if Allowance.objects.filter(programme=self.instance.programme_id, key=short).exists():
+            raise forms.ValidationError(_("There is a class of this name already."))
+        return short
+
+
 class NoticeForm(Refusable):
     """What people read while the building is closed; empty is the plain sentence."""
 
@@ -417,8 +447,9 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
 
     @staticmethod
     def label_of(name: str) -> str:
-        """What a rule is called."""
-        return str(LABELS.get(name, name))
+        """What a rule is called; `<key>.<column>` is a column of a class with larger limits."""
+        allowance, dot, column = name.rpartition(".")
+        return f"{allowance}: {LABELS.get(column, column)}" if dot else str(LABELS.get(name, name))
 
     def shown(self, name: str, value: Any) -> str:
         """A value as people read it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from lending import programme_pages
+from lending import allowance_pages, programme_pages
 from pickup import api as edges
 from pickup import (
     copy_api,
@@ -146,6 +146,7 @@ pages: list[URLPattern | URLResolver] = [
     path("staff/postings/<int:posting_id>/<slug:what>/", posting_pages.settle, name="posting-settle"),
     path("staff/rules/", with_tabs(programme_pages.all_rules), name="rules"),
     path("staff/rules/<int:programme_id>/", with_tabs(programme_pages.rules), name="programme"),
+    path("staff/rules/<int:programme_id>/classes/", with_tabs(allowance_pages.classes), name="allowances"),
     path("staff/transfers/", transfer_pages.desk, name="transfers"),
     path("staff/transfers/<int:transfer_id>/gone/", transfer_pages.gone, name="transfer-gone"),
     path("staff/books/", copy_pages.books, name="books"),

@@ -195,6 +195,7 @@ PAGES: dict[str, list[Address]] = {
         "/staff/phone-orders/?point=1",
         "/staff/search-list/",
         "/staff/books/?point=1",
+        "/staff/rules/1/classes/?point=1",
         "/staff/books/?point=1&copy=1",
         "/staff/surge/?point=1",
         "/staff/phone-orders/12/?point=1&q=한국&item=5%3A",
