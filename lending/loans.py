@@ -86,8 +86,8 @@ def check_out(
     else:
         _refuse_unlendable(copy)
         loan = _begin(copy, patron_id=patron_id, library=library, holder=holder, due=due, by=by, now=now)
+    allocation.call_off(copy_id=copy.pk, by=by, now=now)
     if holder is not None:
-        allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.FULFILLED, at=now, by=by)
     copy.move(CopyState.LOAN, at=now, by=by, at_library=library)
     return loan
@@ -174,6 +174,7 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damage
     rest = timedelta(hours=library.rules.rest_hours)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library, rests_until=now + rest if rest else None)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
+    allocation.send_home(copy_id=copy.pk, by=by, now=now)
     return Returned(loan, copy, next((row for row in given if row.copy_id == copy.pk), None))
 
 
@@ -217,8 +218,8 @@ def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         raise CopyOnLoan(field="barcode", barcode=copy.barcode, due_on=again.due_on.isoformat())
     if copy.state not in {CopyState.SHELF, CopyState.TO_SHELVE}:
         raise _not_here(copy)
+    allocation.call_off(copy_id=copy.pk, by=by, now=now)
     if holder is not None:
-        allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(CopyState.LOAN, at=now, by=by, rests_until=None)
     loan.move(LoanState.OUT, at=now, by=by, returned_at=None, return_told_at=None)

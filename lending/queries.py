@@ -17,12 +17,23 @@ from lending.models import (
     Patron,
     PickupPoint,
     Posting,
+    Programme,
     Reservation,
     SpecialDay,
     Title,
     Transfer,
 )
-from lending.states import HOLDING, ON_HAND, OPEN, UNTOLD, CopyState, LoanState, PostingState, ReservationState
+from lending.states import (
+    HOLDING,
+    ON_HAND,
+    OPEN,
+    OPEN_TRANSFER,
+    UNTOLD,
+    CopyState,
+    LoanState,
+    PostingState,
+    ReservationState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -111,6 +122,30 @@ def free_copies() -> QuerySet[Copy]:
     taken = Reservation.objects.filter(copy=OuterRef("pk"), state__in=HOLDING)
     lent = Loan.objects.filter(copy=OuterRef("pk"), state=LoanState.OUT)
     return Copy.objects.filter(~Exists(taken), ~Exists(lent), state__in=ON_HAND, rests_until=None)
+
+
+def far_from_home() -> QuerySet[Copy]:
+    """Free copies at a library of the programme that is not their own, whose rules send them home; none asked for."""
+    asked_for = Transfer.objects.filter(copy=OuterRef("pk"), state__in=OPEN_TRANSFER)
+    wanted = Reservation.objects.filter(
+        title=OuterRef("title"),
+        volume=OuterRef("volume"),
+        state=ReservationState.WAITING,
+        pickup_point__library=OuterRef("at_library"),
+    )
+    return (
+        free_copies()
+        .filter(
+            ~Exists(asked_for),
+            ~Exists(wanted),
+            at_library__programme__foreign_books=Programme.Foreign.HOME,
+            at_library__programme__transfer_days__isnull=False,
+            at_library__circulation=Library.Circulation.OWN,
+            library__circulation=Library.Circulation.OWN,
+            library__programme=F("at_library__programme"),
+        )
+        .exclude(library=F("at_library"))
+    )
 
 
 def lendable_copies() -> QuerySet[Copy]:

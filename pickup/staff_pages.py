@@ -197,17 +197,16 @@ def became(moved: int, called: int) -> list[str]:
     return parts
 
 
-def undo_return_here(desk: Desk, return_id: int) -> None:
-    """Undo a return of the desk's library: of a loan, or of what the other system is told; any other is unknown."""
-    library = desk.point.library
+def undo_return_here(library: Library, return_id: int, *, by: Actor, now: datetime) -> None:
+    """Undo a return at a library: of a loan, or of what the other system is told; any other is unknown."""
     if circulation.is_beside(library):
         if not lending_queries.postings().filter(pk=return_id, library=library).exists():
             raise NotFound
-        returns.undo_posted(posting_id=return_id, by=desk.by, now=desk.now)
+        returns.undo_posted(posting_id=return_id, by=by, now=now)
         return
     if not lending_queries.loans().filter(pk=return_id, copy__at_library=library).exists():
         raise NotFound
-    returns.undo(loan_id=return_id, by=desk.by, now=desk.now)
+    returns.undo(loan_id=return_id, by=by, now=now)
 
 
 def order_here(desk: Desk, order_id: int) -> Order:

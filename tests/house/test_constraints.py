@@ -47,6 +47,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # lending
     "lending_programme_lends_something": ("programme", "change", {"volumes": 0}),
     "lending_programme_lends_for_a_day": ("programme", "change", {"loan_days": 0}),
+    "lending_programme_foreign_books_known": ("programme", "change", {"foreign_books": "burn"}),
     "lending_programme_rule_known": ("programme", "change", {"volumes_per": "street"}),
     "lending_library_circulation_known": ("library", "change", {"circulation": "paper"}),
     "lending_library_weekdays_known": ("library", "change", {"weekly_closed": [7]}),

@@ -195,3 +195,31 @@ def test_the_api_takes_a_damaged_book_back_and_notes_a_lost_one(lane):
     reader = api.signed_in(rows.patron(lane.library, pin=rows.PIN).account)
     assert reader.post(f"loans/{loan.pk}/lost", status=404)["code"] == "not_found"
     assert Copy.objects.get(pk=lost.copy_id).state == "lost"
+
+
+def test_a_library_without_a_pickup_point_takes_books_back(client, lane):
+    """Any branch: the returns desk is of a library, and its undo too."""
+    branch = rows.library(programme=lane.library.programme)
+    copy, loan = lent(lane)
+    client.force_login(rows.staff(branch))
+    assert client.get(reverse("returns")).status_code == 302  # to a library of one's own
+    address = reverse("returns") + f"?library={branch.pk}"
+    shown = client.post(address, {"barcode": copy.barcode, "key": "k"}, follow=True)
+    assert (shown.status_code, state(loan), state(copy), copy.at_library) == (200, "returned", "to_shelve", branch)
+    assert [one.return_id for one in shown.context["scans"]] == [loan.pk]
+    undo = reverse("undo-return", args=[loan.pk]) + f"?library={branch.pk}"
+    assert client.post(undo, {"key": "u"}).status_code == 303
+    assert state(loan) == "out"
+    assert client.post(reverse("returns") + f"?library={lane.library_id}", {"barcode": "x"}).status_code == 404
+    assert client.post(reverse("returns"), {"barcode": copy.barcode, "key": "k3"}).status_code == 404
+
+
+def test_the_returns_desk_says_that_a_book_goes_home(client, lane):
+    lane.library.programme.transfer_days, lane.library.programme.foreign_books = 1, "home"
+    lane.library.programme.save()
+    branch = rows.library(programme=lane.library.programme, name_en="Far Branch")
+    copy, _loan = lent(lane)
+    client.force_login(rows.staff(branch))
+    address = reverse("returns") + f"?library={branch.pk}"
+    shown = client.post(address, {"barcode": copy.barcode, "key": "k"}, follow=True).context["last"]
+    assert (shown.goes_to, shown.held) == (lane.library, False)
