@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 
-from core import nudge, sweeps
+from core import live, nudge, sweeps
 from core.actor import RULE
 from lending import queries
 from lending.errors import AlreadyPromised
@@ -148,6 +148,7 @@ def _copy_for(reservation: Reservation, free: Sequence[Copy]) -> Copy | None:
 def _send(copy: Copy, *, to: Library, by: Actor, now: datetime) -> Transfer:
     days = to.programme.transfer_days or 1
     calendar, today = queries.calendar_of(to), queries.today(to, now)
+    tell(copy.at_library_id, now=now)
     return Transfer.begin(
         copy=copy,
         from_library_id=copy.at_library_id,
@@ -192,3 +193,10 @@ def call_off(*, copy_id: int | None, by: Actor, now: datetime) -> None:
     """
     for transfer in Transfer.objects.select_for_update(no_key=True).filter(copy=copy_id, state=TransferState.REQUESTED):
         transfer.move(TransferState.CANCELLED, at=now, by=by)
+        tell(transfer.from_library_id, now=now)
+
+
+def tell(library_id: int, *, now: datetime) -> None:
+    """Let the open pull lists of a library look again: what is to be sent from there has changed."""
+    points = queries.points_of(library_id).values_list("pk", flat=True)
+    live.publish([f"point:{pk}" for pk in points], now=now)

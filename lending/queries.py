@@ -77,6 +77,11 @@ def points(*, practice: bool = False) -> QuerySet[PickupPoint]:
     return PickupPoint.objects.filter(open=True, library__training=practice).select_related("library")
 
 
+def points_of(library_id: int) -> QuerySet[PickupPoint]:
+    """The pickup points of one library that take orders, be it for practice."""
+    return PickupPoint.objects.filter(open=True, library=library_id)
+
+
 def libraries_with_points() -> set[int]:
     """The ids of the libraries at which bags can be collected."""
     return set(points().values_list("library_id", flat=True))

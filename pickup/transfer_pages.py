@@ -92,4 +92,5 @@ def gone(request: HttpRequest, transfer_id: int) -> HttpResponse:
         act = transfers.not_found if leaving else transfers.lost
         act(transfer_id=transfer_id, by=by, now=clock.now())
         messages.success(request, _("Noted. Who waits for it keeps the place and gets the next copy."))
-        return answer.redirect(of_library(request, "transfers", library))
+        pulled = leaving and "value" in request.POST  # on the pull list, of which the button keeps the session
+        return answer.redirect(of_library(request, "pull-list" if pulled else "transfers", library))
