@@ -197,7 +197,7 @@ LAWS = (
             AND moved_at < now() - make_interval(days => KEPT)
         UNION ALL
         SELECT 'loan', l.id, l.moved_at FROM lending_loan l JOIN lending_patron p ON p.id = l.patron_id
-        WHERE l.state IN ('returned', 'voided') AND NOT p.keeps_history
+        WHERE l.state IN ('returned', 'voided', 'lost') AND NOT p.keeps_history
             AND l.moved_at < now() - make_interval(days => KEPT)
         UNION ALL
         SELECT 'posting', id, moved_at FROM lending_posting

@@ -42,6 +42,7 @@ PROGRAMME: dict[str, Any] = {
     "week": "calendar",
     "loan_days": 14,
     "transfer_days": 1,
+    "foreign_books": "home",
 }
 TRAINING_PROGRAMME: dict[str, Any] = {
     "key": "training",

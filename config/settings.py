@@ -193,6 +193,7 @@ SPECTACULAR_SETTINGS = {
     "ENUM_NAME_OVERRIDES": {
         "ReservationState": "lending.states.ReservationState.choices",
         "LoanState": "lending.states.LoanState.choices",
+        "CopyState": "lending.states.CopyState.choices",
         "OrderState": "pickup.states.OrderState.choices",
         "LineState": "pickup.states.LineState.choices",
         "AppointmentState": "pickup.states.AppointmentState.choices",

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, Subquery
 
-from core import nudge, sweeps
+from core import live, nudge, sweeps
 from core.actor import RULE
 from lending import queries
 from lending.errors import AlreadyPromised
-from lending.models import Copy, Reservation, Title, Transfer
+from lending.models import Copy, Library, Reservation, Title, Transfer
 from lending.states import ReservationState, TransferState
 
 if TYPE_CHECKING:
@@ -82,6 +82,7 @@ def set_aside(reservation: Reservation, copy_id: int, *, field: str, by: Actor, 
     if copy is None:
         barcode = Copy.objects.filter(pk=copy_id).values_list("barcode", flat=True).first()
         raise AlreadyPromised(field=field, barcode=barcode, reservation=None)
+    call_off(copy_id=copy.pk, by=by, now=now)  # it was to go home
     reservation.move(ReservationState.ALLOCATED, at=now, by=by, copy=copy)
 
 
@@ -124,8 +125,9 @@ def _hand_out_title(title_id: int, *, by: Actor, now: datetime) -> list[Reservat
             free.remove(copy)  # promised a moment ago; this reservation waits for the sweep
             reservation.refresh_from_db()
             continue
+        call_off(copy_id=copy.pk, by=by, now=now)  # it was to go home
         if copy.at_library_id != reservation.pickup_point.library_id:
-            _ask_for(copy, reservation, by=by, now=now)
+            _send(copy, to=reservation.pickup_point.library, by=by, now=now)
         free.remove(copy)
         given.append(reservation)
         if not free:
@@ -143,19 +145,45 @@ def _copy_for(reservation: Reservation, free: Sequence[Copy]) -> Copy | None:
     return next(iter(here), None)
 
 
-def _ask_for(copy: Copy, reservation: Reservation, *, by: Actor, now: datetime) -> Transfer:
-    library = reservation.pickup_point.library
-    days = library.programme.transfer_days or 1
-    calendar, today = queries.calendar_of(library), queries.today(library, now)
+def _send(copy: Copy, *, to: Library, by: Actor, now: datetime) -> Transfer:
+    days = to.programme.transfer_days or 1
+    calendar, today = queries.calendar_of(to), queries.today(to, now)
+    tell(copy.at_library_id, now=now)
     return Transfer.begin(
         copy=copy,
         from_library_id=copy.at_library_id,
-        to_library=library,
+        to_library=to,
         requested_at=now,
         expected_on=calendar.open_days_after(today, days),
         at=now,
         by=by,
     )
+
+
+@transaction.atomic
+def send_home(*, copy_id: int, by: Actor, now: datetime) -> Transfer | None:
+    """Ask for another library's copy to go home, where the rules say so and nobody waits for it; else None.
+
+    The caller has locked the copy's title, or does not mind waiting for it.
+    """
+    found = queries.far_from_home().filter(pk=copy_id).values_list("title_id", flat=True).first()
+    if found is None:
+        return None
+    lock_titles([found])
+    lonely = (
+        Copy.objects.select_for_update(no_key=True, of=("self",))
+        .filter(pk__in=queries.far_from_home().filter(pk=copy_id).values("pk"))
+        .select_related("library__programme")
+        .first()
+    )
+    return _send(lonely, to=lonely.library, by=by, now=now) if lonely is not None else None
+
+
+def send_home_due(*, now: datetime, limit: int = 500) -> int:
+    """`send_home` as a sweep, for what nobody waits for any more; gives back how many books are to travel."""
+    ids = list(queries.far_from_home().order_by("pk").values_list("pk", flat=True)[:limit])
+    sent = sweeps.each("books to send home", ids, lambda pk: send_home(copy_id=pk, by=RULE, now=now))
+    return sum(one is not None for one in sent)
 
 
 def call_off(*, copy_id: int | None, by: Actor, now: datetime) -> None:
@@ -165,3 +193,10 @@ def call_off(*, copy_id: int | None, by: Actor, now: datetime) -> None:
     """
     for transfer in Transfer.objects.select_for_update(no_key=True).filter(copy=copy_id, state=TransferState.REQUESTED):
         transfer.move(TransferState.CANCELLED, at=now, by=by)
+        tell(transfer.from_library_id, now=now)
+
+
+def tell(library_id: int, *, now: datetime) -> None:
+    """Let the open pull lists of a library look again: what is to be sent from there has changed."""
+    points = queries.points_of(library_id).values_list("pk", flat=True)
+    live.publish([f"point:{pk}" for pk in points], now=now)

@@ -22,6 +22,7 @@ from lending.errors import UnknownTitle
 from lending.models import Loan, Membership, Patron, Reservation, Token
 from lending.second_factor import SecondFactorNeeded
 from lending.serializers import (
+    ComesBackInput,
     LibraryRow,
     LoanQuery,
     LoanRow,
@@ -217,6 +218,20 @@ class RenewLoan(Edge):
             return answer(LoanRow(queries.loans().get(pk=loan_id)).data)
 
 
+class LostLoan(Edge):
+    @told("lose_loan", LoanRow, keyed=True)
+    def post(self, request: Request, loan_id: int) -> HttpResponseBase:
+        """The reader has lost the book. Staff only."""
+        by = Actor.of(request)
+        with once(by, request) as answer:
+            read(Nothing, request)
+            if not loans_within(by).filter(pk=loan_id).exists():
+                raise NotFound
+            auth.require_any_staff(by)
+            loans.lost(loan_id=loan_id, by=by, now=clock.now())
+            return answer(LoanRow(queries.loans().get(pk=loan_id)).data)
+
+
 class Transfers(Edge):
     @told("list_transfers", page_of(TransferRow), asks=TransferQuery)
     def get(self, request: Request) -> Response:
@@ -240,7 +255,7 @@ class Transfers(Edge):
 
 
 class Returns(Edge):
-    @told("take_back", ReturnedRow, takes=ReturnInput, keyed=True)
+    @told("take_back", ReturnedRow, takes=ComesBackInput, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
         """A copy comes back, at a desk or through the window; says who gets it next.
 
@@ -248,9 +263,9 @@ class Returns(Edge):
         """
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
-            given = read(ReturnInput, request)
-            library_id = where(by, given.get("library"))
-            returned = circulation.take_back(barcode=given["barcode"], library_id=library_id, by=by, now=now)
+            given = read(ComesBackInput, request)
+            library_id = where(by, given.pop("library", None))
+            returned = circulation.take_back(**given, library_id=library_id, by=by, now=now)
             row = {
                 "loan": queries.loans().filter(pk=returned.loan.pk).first() if returned.loan else None,
                 "posting": queries.postings().filter(pk=returned.posting.pk).first() if returned.posting else None,

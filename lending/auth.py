@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import AnonymousUser
+from django.db.models import Q
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 from rest_framework import authentication, exceptions
@@ -175,6 +176,21 @@ def manages(actor: Actor, library_id: int) -> bool:
     """Whether the actor is a manager of the library."""
     roles = Membership.objects.filter(account_id=actor.id or 0, library_id=library_id, role=Membership.Role.MANAGER)
     return actor.kind == "staff" and roles.exists()
+
+
+def programmes_of(actor: Actor) -> frozenset[int]:
+    """The programmes by whose rules the libraries lend in which the actor works, also while a building is closed."""
+    libraries = Library.objects.filter(pk__in=require_any_staff(actor))
+    normal = libraries.values_list("programme_id", flat=True)
+    surging = libraries.filter(surge_programme__isnull=False).values_list("surge_programme_id", flat=True)
+    return frozenset([*normal, *(pk for pk in surging if pk)])
+
+
+def leads(actor: Actor, programme_id: int) -> bool:
+    """Whether the actor manages a library that follows this programme, be it only while its building is closed."""
+    led = Library.objects.filter(memberships__account=actor.id or 0, memberships__role=Membership.Role.MANAGER)
+    follow = Q(programme=programme_id) | Q(surge_programme=programme_id)
+    return actor.kind == "staff" and led.filter(follow).exists()
 
 
 def require_patron(actor: Actor) -> int:

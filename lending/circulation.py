@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from core.refusal import BadInput
-from lending import loans, postings
+from lending import copies, loans, postings
 from lending.models import Copy, Library, Loan, Posting, Reservation
 from lending.states import LoanState
 
@@ -79,23 +79,34 @@ def pack(*, copy_id: int, patron_id: int, library_id: int, reservation_id: int, 
 
 
 @transaction.atomic
-def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Returned:
+def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged: bool = False) -> Returned:
     """A book comes back at a library. What was lent here ends as a loan everywhere, also where loans are kept elsewhere
-    since; what a library beside another system has handed out is told there, wherever it comes back. Refuses as
-    `loans.take_back` or `postings.take_back`.
+    since; what a library beside another system has handed out is told there, wherever it comes back. A `damaged` one is
+    given to nobody. Refuses as `loans.take_back` or `postings.take_back`.
     """
     library = _library(library_id)
     lent_here = Loan.objects.filter(copy__barcode="".join(barcode[:80].split()), state=LoanState.OUT)
     if is_beside(library) and not lent_here.exists():
         posting, following = postings.take_back(barcode=barcode, library=library, by=by, now=now)
+        if damaged:
+            return _set_aside(posting, posting.pk, by=by, now=now)
         return Returned(posting.barcode, posting.copy, None, posting, following, posting.pk)
     lender = None if is_beside(library) else postings.lender(barcode)
     if lender is not None:
         posting, following = postings.take_back(barcode=barcode, library=lender, at=library, by=by, now=now)
+        if damaged:
+            return _set_aside(posting, 0, by=by, now=now)
         return Returned(posting.barcode, posting.copy, None, posting, following, 0)
-    back = loans.take_back(barcode=barcode, library_id=library_id, by=by, now=now)
+    back = loans.take_back(barcode=barcode, library_id=library_id, damaged=damaged, by=by, now=now)
     undo_id = 0 if is_beside(library) else back.loan.pk
     return Returned(back.copy.barcode, back.copy, back.loan, None, back.next_reservation, undo_id)
+
+
+def _set_aside(posting: Posting, undo_id: int, *, by: Actor, now: datetime) -> Returned:
+    copy = posting.copy
+    if copy is not None:  # else only the other system knows the book, and whether it is fit to be lent
+        copy = copies.damaged(copy_id=copy.pk, by=by, now=now)
+    return Returned(posting.barcode, copy, None, posting, None, undo_id)
 
 
 def still_out(reservation_ids: Collection[int]) -> dict[int, Lent]:

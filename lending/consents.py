@@ -28,7 +28,7 @@ What = Consent.What
 def answer(*, patron_id: int, what: str, given: bool, by: Actor, now: datetime, guardian: str = "") -> Consent:
     """Note that a patron agrees, or does not any more, and do what follows from it at once.
 
-    Without `abroad` none of their own numbers is texted (agreed to again, they are); without `needs` what to do at the
+    Without `abroad` none of their own numbers is texted, with it those that can be; without `needs` what to do at the
     car is forgotten; a household is served together while all of it agrees; without `history` the list is empty at
     once: what was returned before the retention is tied to nobody any more, the rest when that is over. Under 14 a
     guardian is named. Refuses with `guardian_needed`, `no_household` and `unknown_card`.
@@ -56,16 +56,16 @@ def answer(*, patron_id: int, what: str, given: bool, by: Actor, now: datetime, 
         guardian=named if given else "",
     )
     if before is None or before.given != given:
-        _follow(patron, What(what), given=given, again=before is not None, now=now)
+        _follow(patron, What(what), given=given, now=now)
     return row
 
 
-def _follow(patron: Patron, what: Consent.What, *, given: bool, again: bool, now: datetime) -> None:
+def _follow(patron: Patron, what: Consent.What, *, given: bool, now: datetime) -> None:
     if what == What.HISTORY:
         Patron.objects.filter(pk=patron.pk).update(keeps_history=given)
         if not given:
             _forget_history(patron, now)
-    if what == What.ABROAD and (again or not given):
+    if what == What.ABROAD:
         for own in Contact.objects.filter(patron=patron, own=True):
             Contact.objects.filter(pk=own.pk).update(may_text=given and phone.can_text(own.number))
     if what == What.NEEDS and not given:
@@ -75,7 +75,7 @@ def _follow(patron: Patron, what: Consent.What, *, given: bool, again: bool, now
 
 
 def _forget_history(patron: Patron, now: datetime) -> None:
-    old = Loan.objects.filter(patron=patron, state=LoanState.RETURNED)
+    old = Loan.objects.filter(patron=patron).exclude(state=LoanState.OUT)
     old.filter(moved_at__lt=now - timedelta(days=settings.RETENTION_DAYS)).update(patron=None)
 
 

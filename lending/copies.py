@@ -9,9 +9,9 @@ from django.db import transaction
 from core import nudge
 from core.moves import MoveRefused
 from lending import allocation
-from lending.errors import CopyOnLoan, UnknownBarcode
-from lending.models import Copy, Loan, Title
-from lending.states import ON_HAND, CopyState, LoanState
+from lending.errors import CopyOnLoan, InAnOrder, UnknownBarcode
+from lending.models import Copy, Loan, Reservation, Title
+from lending.states import HOLDING, ON_HAND, CopyState, LoanState, ReservationState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -112,4 +112,45 @@ def found(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Copy:
         raise MoveRefused(noun=Copy.noun(), state=copy.state, asked=CopyState.TO_SHELVE)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library_id=library_id)
     allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
+    return copy
+
+
+def found_again(*, copy_id: int, by: Actor, now: datetime) -> Copy:
+    """`found`, where the copy was last."""
+    copy = Copy.objects.get(pk=copy_id)
+    return found(barcode=copy.barcode, library_id=copy.at_library_id, by=by, now=now)
+
+
+@transaction.atomic
+def damaged(*, copy_id: int, by: Actor, now: datetime) -> Copy:
+    """A copy at hand cannot be lent as it is: it is set aside, and who was to get it keeps the place in line.
+
+    Refuses with `copy_on_loan` one that has to be taken back first, with `in_an_order` what lies in a bag (only pickup
+    takes it out of there), and with `not_in_this_state` what is not at hand.
+    """
+    return _take_out(copy_id, CopyState.DAMAGED, by=by, now=now)
+
+
+@transaction.atomic
+def withdraw(*, copy_id: int, by: Actor, now: datetime) -> Copy:
+    """A copy leaves the collection for good: nobody finds or gets it any more. Refuses as `damaged` does."""
+    return _take_out(copy_id, CopyState.WITHDRAWN, by=by, now=now)
+
+
+def _take_out(copy_id: int, to: CopyState, *, by: Actor, now: datetime) -> Copy:
+    """Also calls off a journey that has not begun; who waits for the title gets another copy, if one is free."""
+    title_id = Copy.objects.values_list("title_id", flat=True).get(pk=copy_id)
+    Title.objects.select_for_update(no_key=True).get(pk=title_id)
+    holder = Reservation.objects.select_for_update(no_key=True).filter(copy_id=copy_id, state__in=HOLDING).first()
+    copy = Copy.objects.select_for_update(no_key=True).get(pk=copy_id)
+    loan = Loan.objects.filter(copy=copy, state=LoanState.OUT).first()
+    if loan is not None:
+        raise CopyOnLoan(field="barcode", barcode=copy.barcode, due_on=loan.due_on.isoformat())
+    if holder is not None and holder.state == ReservationState.BAGGED:
+        raise InAnOrder(field="barcode", reservation=holder.pk)
+    copy.move(to, at=now, by=by, rests_until=None)
+    allocation.call_off(copy_id=copy.pk, by=by, now=now)
+    if holder is not None:
+        holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
+        allocation.allocate(title_ids=[title_id], by=by, now=now)
     return copy

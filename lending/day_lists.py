@@ -25,16 +25,17 @@ from lending.states import CopyState, LoanState
 from notifications import phone
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Collection, Iterable, Mapping
     from datetime import date, datetime
 
     from core.actor import Actor
 
 NEEDED: Final = ("card", "barcode")
+PATRON_FIELDS: Final = ("born", "blocked_until")  # of a list of patrons alone; see patron_lists.py
 FIELDS: Final = ("card", "name", "phone", "barcode", "call_number", "title", "volume", "author")
 KEPT: Final = {"call_number": 80, "volume": 20}
 ABOVE: Final = 15  # rows that may stand above the headings
-_ROUNDED: Final = re.compile(r"[0-9]+([.,][0-9]+)?E\+?[0-9]+|[0-9]+[.,][0-9]+|inf|nan", re.IGNORECASE)
+ROUNDED: Final = re.compile(r"[0-9]+([.,][0-9]+)?E\+?[0-9]+|[0-9]+[.,][0-9]+|inf|nan", re.IGNORECASE)
 
 REASONS = {
     "missing": _("It is empty."),
@@ -46,6 +47,8 @@ REASONS = {
     "another_name": _("This card belongs to somebody with another name here. Please check the card number."),
     "another_programme": _("This card belongs to libraries that are not served together with this one."),
     "another_library": _("This book belongs to libraries that are not served together with this one."),
+    "not_a_day": _("This is no day. Please write it as 2015-03-02."),
+    "twice_card": _("The same card stands in the list twice."),
     "not_to_fetch": _("This book lies in a bag, or was withdrawn."),
     "quotes": _("The quotation marks of this line do not fit together."),
     "columns": _("This line has too many columns."),
@@ -66,6 +69,7 @@ class ColumnMap:
     name_ko: str
     name_en: str
     columns: dict[str, list[str]]
+    patrons: dict[str, list[str]] = field(default_factory=dict)
 
     def name_in(self, language: str) -> str:
         """What it is called, in the reader's language."""
@@ -120,19 +124,30 @@ def saved_maps() -> dict[str, ColumnMap]:
     return {path.stem: read_map(path) for path in sorted(Path(settings.DAY_LISTS).glob("*.toml"))}
 
 
+def maps_named(name: str) -> list[ColumnMap]:
+    """The saved map of this name, or that of a file; all saved ones where none is named. Refuses with BadMap."""
+    saved = saved_maps()
+    if not name:
+        return list(saved.values())
+    return [saved[name]] if name in saved else [read_map(Path(name))]
+
+
 def read_map(path: Path) -> ColumnMap:
     """The column map in a file. Refuses what cannot be read, and columns that are none of ours, with BadMap."""
     try:
         told = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeError, tomllib.TOMLDecodeError) as error:
         raise BadMap(f"{path.name}: {error}") from error
-    columns = told.get("columns")
+    columns, of_patrons = told.get("columns"), told.get("patrons", {})
     if not isinstance(columns, dict) or not set(columns) <= set(FIELDS) or not set(NEEDED) <= set(columns):
         raise BadMap(f"{path.name}: [columns] needs {', '.join(NEEDED)}, and may have {', '.join(FIELDS)}")
-    if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in columns.values()):
+    if not isinstance(of_patrons, dict) or not set(of_patrons) <= set(PATRON_FIELDS):
+        raise BadMap(f"{path.name}: [patrons] may have {', '.join(PATRON_FIELDS)}")
+    lists = [*columns.values(), *of_patrons.values()]
+    if not all(isinstance(names, list) and all(isinstance(one, str) for one in names) for names in lists):
         raise BadMap(f"{path.name}: each column has a list of headings")
     name = str(told.get("name_en") or path.stem)
-    return ColumnMap(path.stem, str(told.get("name_ko") or name), name, columns)
+    return ColumnMap(path.stem, str(told.get("name_ko") or name), name, columns, of_patrons)
 
 
 def read(sheet: Sheet, maps: Iterable[ColumnMap], *, region: str, lent: bool = False) -> DayList:
@@ -145,7 +160,7 @@ def read(sheet: Sheet, maps: Iterable[ColumnMap], *, region: str, lent: bool = F
     best: tuple[int, int, ColumnMap, dict[str, list[int]]] | None = None
     for chosen in maps:
         for at, (_line, cells) in enumerate(sheet.rows[:ABOVE]):
-            places = _places(cells, chosen)
+            places = places_of(cells, chosen.columns)
             if set(needed) <= set(places) and (best is None or len(places) > best[0]):
                 best = (len(places), at, chosen, places)
     if best is None:
@@ -163,13 +178,12 @@ def read(sheet: Sheet, maps: Iterable[ColumnMap], *, region: str, lent: bool = F
     seen: set[str] = set()
     names: dict[str, str] = {}
     for line, cells in sheet.rows[at + 1 :]:
-        row = {name: " ".join(filter(None, (_cell(cells, one) for one in several))) for name, several in places.items()}
-        entry = _entry(line, row, listed, region=region, lent=lent)
+        entry = _entry(line, row_of(cells, places), listed, region=region, lent=lent)
         if isinstance(entry, Problem):
             listed.bad.append(entry)
         elif entry.barcode in seen:
             listed.bad.append(_problem(listed, line, "barcode", entry.barcode, "twice"))
-        elif not lent and _differs(names.setdefault(entry.card, entry.name), entry.name):
+        elif not lent and differs(names.setdefault(entry.card, entry.name), entry.name):
             listed.bad.append(_problem(listed, line, "name", entry.name, "another_name"))
         else:
             seen.add(entry.barcode)
@@ -177,11 +191,11 @@ def read(sheet: Sheet, maps: Iterable[ColumnMap], *, region: str, lent: bool = F
     return listed
 
 
-def _places(cells: list[str], chosen: ColumnMap) -> dict[str, list[int]]:
+def places_of(cells: list[str], columns: Mapping[str, list[str]]) -> dict[str, list[int]]:
     """Where each of our columns stands under these headings."""
     known = {plain(cell): place for place, cell in reversed(list(enumerate(cells))) if plain(cell)}
     places: dict[str, list[int]] = {}
-    for name, headings in chosen.columns.items():
+    for name, headings in columns.items():
         for heading in headings:
             parts = [plain(part) for part in heading.split("+")]
             if all(part in known for part in parts):
@@ -190,8 +204,12 @@ def _places(cells: list[str], chosen: ColumnMap) -> dict[str, list[int]]:
     return places
 
 
-def _cell(cells: list[str], place: int) -> str:
-    return cells[place] if place < len(cells) else ""
+def row_of(cells: list[str], places: Mapping[str, list[int]]) -> dict[str, str]:
+    """What stands in our columns of a row, which may be shorter than its headings."""
+    return {
+        name: " ".join(cells[place] for place in several if place < len(cells) and cells[place])
+        for name, several in places.items()
+    }
 
 
 def _problem(listed: DayList, line: int, name: str, value: str, reason: str) -> Problem:
@@ -202,7 +220,7 @@ def _entry(line: int, row: dict[str, str], listed: DayList, *, region: str, lent
     for name in ("barcode",) if lent else NEEDED:
         if not row[name]:
             return _problem(listed, line, name, "", "missing")
-        if _ROUNDED.fullmatch(row[name]):
+        if ROUNDED.fullmatch(row[name]):
             return _problem(listed, line, name, row[name], "rounded")
     barcode = "".join(row["barcode"].split())
     if not 1 <= len(barcode) <= copies.LONGEST_BARCODE or barcode.startswith(("=", "#")):
@@ -215,7 +233,7 @@ def _entry(line: int, row: dict[str, str], listed: DayList, *, region: str, lent
     name = row.get("name", "")
     if len(name) > patrons.LONGEST_NAME:
         return _problem(listed, line, "name", name, "too_long")
-    number = _number(row.get("phone", ""), region)
+    number = number_of(row.get("phone", ""), region)
     if number is None:
         return _problem(listed, line, "phone", row["phone"], "not_a_phone")
     texts = {key: row.get(key, "")[:longest] for key, longest in KEPT.items()}
@@ -232,7 +250,7 @@ def _entry(line: int, row: dict[str, str], listed: DayList, *, region: str, lent
     )
 
 
-def _number(typed: str, region: str) -> str | None:
+def number_of(typed: str, region: str) -> str | None:
     """The first number of a cell that may hold several; "" for an empty cell, None for no number of a person."""
     first = re.split(r"[/,;]", typed)[0].strip()
     if not first:
@@ -246,7 +264,8 @@ def _number(typed: str, region: str) -> str | None:
     return None if phone.is_service(number) else number
 
 
-def _differs(name: str, other: str) -> bool:
+def differs(name: str, other: str) -> bool:
+    """Whether two names, both given, are not the same but for spaces and case."""
     return bool(name and other and grams.compact(name) != grams.compact(other))
 
 
@@ -287,7 +306,7 @@ def patron_of(entry: Entry, known: Patron | None, *, library: Library, by: Actor
         )
     if known.home.programme_id != library.programme_id:
         return Problem(entry.line, "card", entry.card, "another_programme")
-    if _differs(known.name, entry.name):
+    if differs(known.name, entry.name):
         return Problem(entry.line, "name", entry.name, "another_name")
     if entry.number:
         patrons.reached_at(patron_id=known.pk, number=entry.number)

@@ -167,6 +167,13 @@ class TooManyAtOnce(Later):
     otherwise = _("As soon as enough are brought back or cancelled, the next can be ordered.")
 
 
+class AllowanceInUse(Refusal):
+    """A class that patrons are of is not removed. Facts: count."""
+
+    code = "allowance_in_use"
+    sentence = _("%(count)s patrons are of this class. Please withdraw it from them first.")
+
+
 class DayFull(Refusal):
     """First come, first served. Facts: allowed, taken, again_on (date)."""
 

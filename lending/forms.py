@@ -10,7 +10,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from lending.models import NOTICE, Consent, Language, Material, Membership, Patron, Programme
+from lending.models import NOTICE, Allowance, Consent, Language, Material, Membership, Patron, Programme
 from lending.search import UnreadableQuery
 from lending.states import StrikeKind
 
@@ -282,6 +282,7 @@ GROUPS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
             "remind_after",
             "rest_hours",
             "transfer_days",
+            "foreign_books",
             "first_day_counts",
             "open_days_only",
         ),
@@ -317,6 +318,7 @@ LABELS: dict[str, StrOrPromise] = {
     "remind_after": _("Reminders, days after the due date, parted by commas"),
     "rest_hours": _("Hours a returned book rests"),
     "transfer_days": _("Days between libraries"),
+    "foreign_books": _("Another library's book that nobody waits for"),
     "strikes_for": _("What counts as a strike"),
     "strikes": _("Strikes that lead to a pause"),
     "strike_days": _("Days for which a strike counts"),
@@ -324,6 +326,36 @@ LABELS: dict[str, StrOrPromise] = {
     "relend_days": _("Days without a title that was not collected"),
     "overdue_pause": _("Days of pause for a day overdue"),
 }
+
+
+class AllowanceForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
+    """A class of patrons to whom more is allowed. An empty number is as the programme has it.
+
+    `short` becomes its key; the form of a class that exists has none.
+    """
+
+    short = forms.SlugField(label=_("Short name, in Latin letters"), max_length=40)
+
+    class Meta:
+        model = Allowance
+        fields = ("name_ko", "name_en", "volumes", "at_once", "loan_days")
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in self.Meta.fields:
+            field = self.fields[name]
+            field.label, field.help_text = LABELS[name], ""
+            if isinstance(field, forms.IntegerField):
+                field.widget.attrs["inputmode"] = "numeric"
+        if self.instance.pk is not None:
+            del self.fields["short"]
+
+    def clean_short(self) -> str:
+        """A name that the programme does not have yet."""
+        short = str(self.cleaned_data["short"])
+        if Allowance.objects.filter(programme=self.instance.programme_id, key=short).exists():
+            raise forms.ValidationError(_("There is a class of this name already."))
+        return short
 
 
 class NoticeForm(Refusable):
@@ -418,8 +450,9 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
 
     @staticmethod
     def label_of(name: str) -> str:
-        """What a rule is called."""
-        return str(LABELS.get(name, name))
+        """What a rule is called; `<key>.<column>` is a column of a class with larger limits."""
+        allowance, dot, column = name.rpartition(".")
+        return f"{allowance}: {LABELS.get(column, column)}" if dot else str(LABELS.get(name, name))
 
     def shown(self, name: str, value: Any) -> str:
         """A value as people read it."""

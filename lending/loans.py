@@ -86,8 +86,8 @@ def check_out(
     else:
         _refuse_unlendable(copy)
         loan = _begin(copy, patron_id=patron_id, library=library, holder=holder, due=due, by=by, now=now)
+    allocation.call_off(copy_id=copy.pk, by=by, now=now)
     if holder is not None:
-        allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.FULFILLED, at=now, by=by)
     copy.move(CopyState.LOAN, at=now, by=by, at_library=library)
     return loan
@@ -138,8 +138,10 @@ def _begin(
 
 
 @transaction.atomic
-def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Returned:
+def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged: bool = False) -> Returned:
     """A copy comes back at a library, whosever it is; who has waited longest for it there gets it.
+
+    A `damaged` one is set aside instead, and nobody is given it. One that its reader had lost is found again.
 
     Refuses with `unknown_barcode`, `in_an_order` (lent while packing, still in its bag) and `not_on_loan`, which says
     when, where and by whom it was taken back; a library beside another system takes only what was lent here
@@ -150,8 +152,11 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
     Title.objects.select_for_update(no_key=True).get(pk=found.title_id)
     holder = _lock_holder(found.pk, None)
     copy = Copy.objects.select_for_update(no_key=True).get(pk=found.pk)
-    lent = Loan.objects.select_for_update(no_key=True, of=("self",)).filter(copy=copy, state=LoanState.OUT)
-    loan = lent.select_related("programme", "library__programme", "library__surge_programme").first()
+    theirs = Loan.objects.select_for_update(no_key=True, of=("self",)).filter(copy=copy)
+    theirs = theirs.select_related("programme", "library__programme", "library__surge_programme")
+    loan = theirs.filter(state=LoanState.OUT).first()
+    if loan is None and copy.state == CopyState.LOST:
+        loan = theirs.filter(state=LoanState.LOST).order_by("-pk").first()
     if loan is None and library.circulation == Library.Circulation.BESIDE:
         raise KeptElsewhere(library=library.code)
     if loan is None:
@@ -162,10 +167,34 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Ret
         raise InAnOrder(field="barcode", reservation=holder.pk)
     loan.move(LoanState.RETURNED, at=now, by=by, returned_at=max(now, loan.lent_at))
     strikes.came_back(loan=loan, now=loan.returned_at or now)
+    if damaged:
+        if copy.state == CopyState.LOST:
+            copy.move(CopyState.TO_SHELVE, at=now, by=by)
+        copy.move(CopyState.DAMAGED, at=now, by=by, at_library=library)
+        return Returned(loan, copy, None)
     rest = timedelta(hours=library.rules.rest_hours)
     copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=library, rests_until=now + rest if rest else None)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
+    allocation.send_home(copy_id=copy.pk, by=by, now=now)
     return Returned(loan, copy, next((row for row in given if row.copy_id == copy.pk), None))
+
+
+@transaction.atomic
+def lost(*, loan_id: int, by: Actor, now: datetime) -> Loan:
+    """The reader has lost the book: the loan ends, and the copy is lost until it is scanned at a returns desk.
+
+    Who waits for the title keeps the place and gets another copy. Refuses with `in_an_order` what lies in its bag yet,
+    and with `not_in_this_state` a loan that is not out.
+    """
+    found = Loan.objects.get(pk=loan_id)
+    holder = _lock_holder(found.copy_id, None)
+    copy = Copy.objects.select_for_update(no_key=True).get(pk=found.copy_id)
+    loan = Loan.objects.select_for_update(no_key=True).get(pk=loan_id)
+    if holder is not None:
+        raise InAnOrder(field="loan", reservation=holder.pk)
+    loan.move(LoanState.LOST, at=now, by=by)
+    copy.move(CopyState.LOST, at=now, by=by)
+    return loan
 
 
 @transaction.atomic
@@ -191,8 +220,8 @@ def undo_return(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         raise CopyOnLoan(field="barcode", barcode=copy.barcode, due_on=again.due_on.isoformat())
     if copy.state not in {CopyState.SHELF, CopyState.TO_SHELVE}:
         raise _not_here(copy)
+    allocation.call_off(copy_id=copy.pk, by=by, now=now)
     if holder is not None:
-        allocation.call_off(copy_id=copy.pk, by=by, now=now)
         holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(CopyState.LOAN, at=now, by=by, rests_until=None)
     strikes.undo_came_back(loan=loan, by=by, now=now)

@@ -104,8 +104,7 @@ def found(*, copy_id: int, by: Actor, now: datetime) -> Copy:
 
     Refuses with `not_found`, and with `not_in_this_state` one that is not missing any more.
     """
-    sought = one(copy_id, now=now)
-    return copies.found(barcode=sought.copy.barcode, library_id=sought.copy.at_library_id, by=by, now=now)
+    return copies.found_again(copy_id=one(copy_id, now=now).copy.pk, by=by, now=now)
 
 
 def _locked(copy_id: int, *, now: datetime) -> Sought:

@@ -19,12 +19,24 @@ from lending.models import (
     Patron,
     PickupPoint,
     Posting,
+    Programme,
     Reservation,
     SpecialDay,
     Title,
     Transfer,
 )
-from lending.states import HOLDING, IN_LINE, ON_HAND, OPEN, UNTOLD, CopyState, LoanState, PostingState, ReservationState
+from lending.states import (
+    HOLDING,
+    IN_LINE,
+    ON_HAND,
+    OPEN,
+    OPEN_TRANSFER,
+    UNTOLD,
+    CopyState,
+    LoanState,
+    PostingState,
+    ReservationState,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
@@ -66,6 +78,11 @@ def libraries_of_sender(key: str) -> list[Library]:
 def points(*, practice: bool = False) -> QuerySet[PickupPoint]:
     """The pickup points that take orders, with their library; those of rehearsals are nobody's to choose."""
     return PickupPoint.objects.filter(open=True, library__training=practice).select_related("library")
+
+
+def points_of(library_id: int) -> QuerySet[PickupPoint]:
+    """The pickup points of one library that take orders, be it for practice."""
+    return PickupPoint.objects.filter(open=True, library=library_id)
 
 
 def libraries_with_points() -> set[int]:
@@ -113,6 +130,30 @@ def free_copies() -> QuerySet[Copy]:
     taken = Reservation.objects.filter(copy=OuterRef("pk"), state__in=HOLDING)
     lent = Loan.objects.filter(copy=OuterRef("pk"), state=LoanState.OUT)
     return Copy.objects.filter(~Exists(taken), ~Exists(lent), state__in=ON_HAND, rests_until=None)
+
+
+def far_from_home() -> QuerySet[Copy]:
+    """Free copies at a library of the programme that is not their own, whose rules send them home; none asked for."""
+    asked_for = Transfer.objects.filter(copy=OuterRef("pk"), state__in=OPEN_TRANSFER)
+    wanted = Reservation.objects.filter(
+        title=OuterRef("title"),
+        volume=OuterRef("volume"),
+        state=ReservationState.WAITING,
+        pickup_point__library=OuterRef("at_library"),
+    )
+    return (
+        free_copies()
+        .filter(
+            ~Exists(asked_for),
+            ~Exists(wanted),
+            at_library__programme__foreign_books=Programme.Foreign.HOME,
+            at_library__programme__transfer_days__isnull=False,
+            at_library__circulation=Library.Circulation.OWN,
+            library__circulation=Library.Circulation.OWN,
+            library__programme=F("at_library__programme"),
+        )
+        .exclude(library=F("at_library"))
+    )
 
 
 def lendable_copies() -> QuerySet[Copy]:
@@ -434,6 +475,23 @@ def taken_back(library_id: int) -> QuerySet[Posting]:
 def copy_at(copy_id: int, *, library_id: int) -> Copy | None:
     """A copy that stands at a library, with its title."""
     return Copy.objects.filter(pk=copy_id, at_library_id=library_id).select_related("title").first()
+
+
+def copies(*, library_ids: Collection[int]) -> QuerySet[Copy]:
+    """The copies that some libraries may act on: their own, and those that stand there."""
+    mine = Q(library__in=library_ids) | Q(at_library__in=library_ids)
+    return Copy.objects.filter(mine).select_related("title", "library", "at_library")
+
+
+def set_aside(library_id: int) -> QuerySet[Copy]:
+    """What cannot be lent at a library because it is damaged or lost, in shelf order."""
+    aside = Copy.objects.filter(at_library=library_id, state__in=[CopyState.DAMAGED, CopyState.LOST])
+    return aside.select_related("title").order_by("shelf_key", "pk")
+
+
+def held_by_title(title_id: int) -> list[int]:
+    """The ids of the reservations of a title whose copy can go into a bag now."""
+    return list(allocated().filter(title=title_id).values_list("pk", flat=True))
 
 
 def library_with_rules(library_id: int) -> Library:

@@ -390,6 +390,10 @@ class ReturnInput(Strict):
     library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")
 
 
+class ComesBackInput(ReturnInput):
+    damaged = serializers.BooleanField(required=False, default=False, help_text="it cannot be lent as it is")
+
+
 class NextReaderRow(serializers.Serializer[Any]):
     """Who gets the copy next: put it aside for the bag."""
 

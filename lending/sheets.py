@@ -41,22 +41,23 @@ class Sheet:
     bad: list[BadRow] = field(default_factory=list)
 
 
-def read(content: bytes, *, encoding: str = "") -> Sheet:
+def read(content: bytes, *, encoding: str = "", most_rows: int = MOST_ROWS, largest: int = LARGEST) -> Sheet:
     """The table in a file. `encoding` beats what is found out, for text that was found out wrongly.
 
     Cells are NFC with plain spaces. Rows that cannot be read are in `bad` (`quotes`, `not_text`, `too_long`). Refuses
-    with `unreadable_table`: too large, empty, an unknown encoding, or no table at all.
+    with `unreadable_table`: too large, empty, an unknown encoding, or no table at all. The limits are for what people
+    send to a page; whoever reads a file of their own may raise them.
     """
-    if len(content) > LARGEST:
-        raise UnreadableTable(why="too_large", most=LARGEST // 1024 // 1024)
+    if len(content) > largest:
+        raise UnreadableTable(why="too_large", most=largest // 1024 // 1024)
     if content.startswith(b"PK\x03\x04"):
-        return _xlsx(content)
+        return _xlsx(content, most_rows)
     if not content.strip():
         raise UnreadableTable(why="empty")
     if content.startswith((b"\xd0\xcf\x11\xe0", b"%PDF", b"<!DOCTYPE", b"<html")):
         raise UnreadableTable(why="no_table")
     name, text = _text(content, encoding)
-    return _csv(text, name)
+    return _csv(text, name, most_rows)
 
 
 def _text(content: bytes, encoding: str) -> tuple[str, str]:
@@ -75,7 +76,7 @@ def _text(content: bytes, encoding: str) -> tuple[str, str]:
     return min(tried, key=lambda one: one[1].count("\ufffd"))
 
 
-def _csv(text: str, encoding: str) -> Sheet:
+def _csv(text: str, encoding: str, most_rows: int) -> Sheet:
     lines = logical_lines(io.StringIO(text, newline=""))
     rows: list[tuple[int, list[str]]] = []
     bad: list[BadRow] = []
@@ -83,8 +84,8 @@ def _csv(text: str, encoding: str) -> Sheet:
     for line, raw in lines:
         if not raw.strip(" ,;\t\r\n"):
             continue
-        if len(rows) > MOST_ROWS:
-            raise UnreadableTable(why="too_many_rows", most=MOST_ROWS)
+        if len(rows) > most_rows:
+            raise UnreadableTable(why="too_many_rows", most=most_rows)
         delimiter = delimiter or max(",;\t", key=raw.count)
         cells = split(raw, delimiter)
         if cells is None or len(cells) > MOST_COLUMNS:
@@ -96,7 +97,7 @@ def _csv(text: str, encoding: str) -> Sheet:
     return Sheet("tsv" if delimiter == "\t" else "csv", encoding, rows, bad)
 
 
-def _xlsx(content: bytes) -> Sheet:
+def _xlsx(content: bytes, most_rows: int) -> Sheet:
     """The first sheet of a workbook. Zip bombs and documents with own entities are refused before they are unpacked."""
     # It loads numpy where that is installed, which a process that only serves pages does not need.
     from openpyxl import load_workbook  # noqa: PLC0415
@@ -108,9 +109,9 @@ def _xlsx(content: bytes) -> Sheet:
         try:
             rows: list[tuple[int, list[str]]] = []
             bad: list[BadRow] = []
-            for line, cells in _cells(book):
-                if len(rows) > MOST_ROWS:
-                    raise UnreadableTable(why="too_many_rows", most=MOST_ROWS)
+            for line, cells in _cells(book, most_rows):
+                if len(rows) > most_rows:
+                    raise UnreadableTable(why="too_many_rows", most=most_rows)
                 if any(cells):
                     _keep(line, cells, rows, bad)
         finally:
@@ -135,14 +136,14 @@ def _refuse_bomb(content: bytes) -> None:
                         raise UnreadableTable(why="no_table")
 
 
-def _cells(book: Any) -> Iterator[tuple[int, list[str]]]:
+def _cells(book: Any, most_rows: int) -> Iterator[tuple[int, list[str]]]:
     if not book.worksheets:
         return
     sheet = book.worksheets[0]
     sheet.reset_dimensions()  # what the file says of its size may be wrong
     for line, cells in enumerate(sheet.iter_rows(values_only=True, max_col=MOST_COLUMNS), start=1):
-        if line > MOST_ROWS * 10:
-            raise UnreadableTable(why="too_many_rows", most=MOST_ROWS)
+        if line > most_rows * 10:
+            raise UnreadableTable(why="too_many_rows", most=most_rows)
         yield line, [_shown(cell) for cell in cells]
 
 

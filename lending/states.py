@@ -41,6 +41,7 @@ class LoanState(TextChoices):
     OUT = "out", _("on loan")
     RETURNED = "returned", _("returned")
     VOIDED = "voided", _("undone")
+    LOST = "lost", _("lost by its reader")
 
 
 class CopyState(TextChoices):
@@ -73,7 +74,12 @@ RESERVATION_MOVES: Moves = {
     R.CANCELLED: set(),
     R.EXPIRED: set(),
 }
-LOAN_MOVES: Moves = {L.OUT: {L.RETURNED, L.VOIDED}, L.RETURNED: {L.OUT}, L.VOIDED: set()}
+LOAN_MOVES: Moves = {
+    L.OUT: {L.RETURNED, L.VOIDED, L.LOST},
+    L.RETURNED: {L.OUT},
+    L.VOIDED: set(),
+    L.LOST: {L.RETURNED},
+}
 COPY_MOVES: Moves = {
     C.SHELF: {C.BAG, C.LOAN, C.TRANSIT, C.TO_SHELVE, C.MISSING, C.DAMAGED, C.WITHDRAWN},
     C.TRANSIT: {C.TO_SHELVE, C.SHELF, C.BAG, C.LOST},

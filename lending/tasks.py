@@ -14,6 +14,8 @@ def allocate(*, ids: list[int] | None = None, **_: object) -> None:
     now = clock.database_now()
     copies.rested(now=now)
     allocation.allocate_due(title_ids=ids, now=now)
+    if ids is None:
+        allocation.send_home_due(now=now)
 
 
 @shared_task(name="lending.tasks.deadlines")

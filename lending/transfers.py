@@ -89,6 +89,7 @@ def _send(transfer: Transfer, *, by: Actor, now: datetime) -> Scanned:
     copy = Copy.objects.select_for_update(no_key=True).get(pk=transfer.copy_id)
     copy.move(CopyState.TRANSIT, at=now, by=by)
     transfer.move(TransferState.SENT, at=now, by=by)
+    allocation.tell(transfer.from_library_id, now=now)
     return Scanned(transfer, _holder(copy))
 
 
@@ -122,6 +123,7 @@ def _give_up(
     copy = Copy.objects.select_for_update(no_key=True).get(pk=transfer.copy_id)
     transfer = Transfer.objects.select_for_update(no_key=True, of=("self",)).select_related("copy").get(pk=transfer.pk)
     transfer.move(to, at=now, by=by)
+    allocation.tell(transfer.from_library_id, now=now)
     if waits is not None:
         waits.move(ReservationState.WAITING, at=now, by=by, copy=None)
     copy.move(becomes, at=now, by=by, **place)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from lending import api as edges
 from lending import (
+    allowance_api,
     me_api,
     missing_api,
     numbers_pages,
@@ -14,6 +14,7 @@ from lending import (
     settings_pages,
     sign_in_pages,
 )
+from lending import api as edges
 from lending import pages as views
 
 api: list[URLPattern | URLResolver] = [
@@ -40,6 +41,11 @@ api: list[URLPattern | URLResolver] = [
     path("search-list/<int:copy_id>/looked", missing_api.Looked.as_view(), name="api-looked"),
     path("search-list/<int:copy_id>/found", missing_api.Found.as_view(), name="api-found"),
     path("search-list/<int:copy_id>/lost", missing_api.Lost.as_view(), name="api-lost"),
+    path("allowances", allowance_api.Allowances.as_view(), name="api-allowances"),
+    path("allowances/<int:allowance_id>/grant", allowance_api.GrantAllowance.as_view(), name="api-grant"),
+    path("allowances/<int:allowance_id>/withdraw", allowance_api.WithdrawAllowance.as_view(), name="api-withdraw"),
+    path("allowances/<int:allowance_id>/remove", allowance_api.RemoveAllowance.as_view(), name="api-allowance-remove"),
+    path("programmes/<int:programme_id>/allowances", allowance_api.PutAllowance.as_view(), name="api-put-allowance"),
     path("me/standing", me_api.Standing.as_view(), name="api-standing"),
     path("me/pin", me_api.Pin.as_view(), name="api-pin"),
     path("me/language", me_api.Language.as_view(), name="api-language"),
@@ -51,6 +57,7 @@ api: list[URLPattern | URLResolver] = [
     path("me/consents", me_api.Consents.as_view(), name="api-consents"),
     path("loans", edges.Loans.as_view(), name="api-loans"),
     path("loans/<int:loan_id>/renew", edges.RenewLoan.as_view(), name="api-loan-renew"),
+    path("loans/<int:loan_id>/lost", edges.LostLoan.as_view(), name="api-loan-lost"),
     path("transfers", edges.Transfers.as_view(), name="api-transfers"),
     path("postings", posting_api.Postings.as_view(), name="api-postings"),
     path("postings/<int:posting_id>/done", posting_api.PostingDone.as_view(), name="api-posting-done"),

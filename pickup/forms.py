@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,7 +17,7 @@ from pickup import notes
 from pickup.names import digits
 
 if TYPE_CHECKING:
-    from lending.models import Contact
+    from lending.models import Allowance, Contact
 
 BIGGEST_ID = 2**63 - 1
 ANYBODY_ELSE = "other"
@@ -215,6 +215,19 @@ class SignSheetForm(Refusable):
         if len(found) > MOST_SIGNS:
             raise forms.ValidationError(_("These are too many sheets for one run. Please print them in parts."))
         return found
+
+
+class GrantForm(Refusable):
+    """Of which class with larger limits a patron is from now on; without a day for good."""
+
+    allowance = forms.TypedChoiceField(label=_("Class"), coerce=int)
+    until = forms.DateField(
+        label=_("Until, if not for good"), required=False, widget=forms.DateInput(attrs={"type": "date"})
+    )
+
+    def __init__(self, *args: Any, classes: Iterable[Allowance], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast("forms.TypedChoiceField", self.fields["allowance"]).choices = [(one.pk, str(one)) for one in classes]
 
 
 class ScanForm(Refusable):

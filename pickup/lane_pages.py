@@ -182,7 +182,7 @@ def take_back(request: HttpRequest, desk: Desk) -> HttpResponse:
 def keep_on_loan(request: HttpRequest, desk: Desk, return_id: int) -> HttpResponse:
     """A book was not taken back after all."""
     with once(desk.by, request, key=key_of(request)) as answer:
-        undo_return_here(desk, return_id)
+        undo_return_here(desk.point.library, return_id, by=desk.by, now=desk.now)
         left = [str(pk) for pk in _ids(request.POST.get("back", "")) if pk != return_id]
         return answer.redirect(desk.to("lane", **{"back": ",".join(left)} if left else {}, **_carried(request, "car")))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -269,17 +269,31 @@ def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
 
     A bag for which nothing is left is closed, and the patron is told that we keep looking.
     """
+    return _not_to_be_had(line_id, "not_on_shelf", reservations.copy_missing, by=by, now=now)
+
+
+@transaction.atomic
+def damaged(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
+    """The copy that was to be fetched cannot be lent as it is: as `not_on_shelf`, but the copy is set aside."""
+    return _not_to_be_had(line_id, "damaged", reservations.copy_damaged, by=by, now=now)
+
+
+def _not_to_be_had(
+    line_id: int, reason: str, lose: Callable[..., Reservation], *, by: Actor, now: datetime
+) -> OrderLine:
     found = OrderLine.objects.filter(pk=line_id).values_list("order_id", flat=True).first()
     if found is None:
         raise OrderNotFound(line=line_id)
     order = locked(found)
     line = order.lines.select_related("copy").get(pk=line_id)
-    line.move(LineState.MISSING, at=now, by=by, reason="not_on_shelf")
-    waits = reservations.copy_missing(reservation_id=line.reservation_id, by=by, now=now)
+    line.move(LineState.MISSING, at=now, by=by, reason=reason)
+    waits = lose(reservation_id=line.reservation_id, by=by, now=now)
     _bag([waits], opening=False, collector_id=None, by=by, now=now)  # with the next copy, if there is one
     if not order.lines.filter(state__in=IN_BAG).exists():
+        known = reason == "not_on_shelf" or order.appointment_id is not None  # else nobody was promised this bag yet
         close_empty(order=order, why="nothing_found", by=by, now=now)
-        texts.about_order("not_found", order, now=now)
+        if known:
+            texts.about_order("not_found", order, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
     return line
 

@@ -13,9 +13,11 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from core.once import once
 from core.refusal import NotFound, Refusal
-from lending import call_numbers, copies
+from lending import call_numbers, copies, transfers
+from lending import queries as lending_queries
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
+from lending.states import TransferState
 from pickup import bags, fetching, gathering, orders, queries, sessions, streams
 from pickup.errors import NotInOrder, OrderNotFound
 from pickup.forms import ScanForm
@@ -32,7 +34,7 @@ NO_TIME = "none"  # of the filter: what no session waits for
 @at_desk
 @require_safe
 def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """What to fetch, in shelf order, and where each copy is; all of it, or what one session needs (`?for=`)."""
+    """What to fetch for bags and for other libraries, in shelf order, and where each copy is; all, or for a session."""
     version = streams.version_of(streams.topics(library_id=desk.point.library_id))  # first: newer rows only look again
     lines = list(queries.to_fetch(desk.point.library_id))
     where = queries.where_are(line.copy for line in lines)
@@ -41,10 +43,15 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     for line in lines:
         promise = queries.live_appointment(line.order)
         session = sessions.of(promise.slot, zone) if promise is not None else None
-        rows.append({"line": line, "bag": where.get(line.copy_id, ""), "session": session})
+        rows.append({"line": line, "copy": line.copy, "bag": where.get(line.copy_id, ""), "session": session})
+    to_send = lending_queries.transfers(from_library=desk.point.library_id, state=TransferState.REQUESTED)
+    rows += [{"transfer": one, "copy": one.copy, "session": None, "fetcher": None, "mine": False} for one in to_send]
+    rows.sort(key=lambda row: (row["copy"].shelf_key, row["copy"].barcode))
     wanted, mine = request.GET.get("for", ""), request.GET.get("mine") == "1"
     since = desk.now - fetching.LASTS
     for row in rows:
+        if "line" not in row:
+            continue
         line = row["line"]
         row["fetcher"] = line.fetcher if line.fetcher_since is not None and line.fetcher_since > since else None
         row["mine"] = row["fetcher"] is not None and line.fetcher_id == desk.by.id
@@ -64,7 +71,7 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     context = {
         "mine": mine and bool(in_hand),
         "in_hand": in_hand,
-        "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None for row in shown)),
+        "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None and "line" in row for row in shown)),
         "live_at": reverse("live-now", args=[desk.point.library_id]),
         "version": version,
         "rooms": _by_room(shown),
@@ -109,7 +116,7 @@ def _by_room(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]
     """Rows under the room in which their copies stand; rooms follow each other as the rows do."""
     rooms: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        rooms.setdefault(_room(row["line"].copy), []).append(row)
+        rooms.setdefault(_room(row["copy"]), []).append(row)
     return list(rooms.items())
 
 
@@ -162,7 +169,7 @@ def packing(request: HttpRequest, desk: Desk) -> HttpResponse:
 
 
 def _scanned(desk: Desk, form: ScanForm) -> str:
-    """Pack the book, or make the bag of the slip ready; the address at which the page says so."""
+    """Pack the book, send it to who asks for it, or make the bag of the slip ready; the address that says so."""
     barcode, number = form.cleaned_data["barcode"], form.as_order_number
     try:
         copy = copies.by_barcode(barcode)
@@ -174,6 +181,11 @@ def _scanned(desk: Desk, form: ScanForm) -> str:
             orders.mark_ready(order_id=order.pk, by=desk.by, now=desk.now)
         return desk.to("packing", bag=order.pk)
     order = queries.order_with_copy(copy_id=copy.pk, library_id=desk.point.library_id)
+    if order is None and lending_queries.transfers(
+        copy=copy, from_library=desk.point.library_id, state=TransferState.REQUESTED
+    ):
+        sent = transfers.scan(barcode=barcode, library_id=desk.point.library_id, by=desk.by, now=desk.now)
+        return desk.to("transfers", library=desk.point.library_id, last=sent.transfer.pk)
     if order is None:
         raise NotInOrder(field="barcode", barcode=copy.barcode, belongs_to=None)
     orders.pack(order_id=order.pk, barcode=barcode, by=desk.by, now=desk.now)

@@ -14,13 +14,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import access
 from core.once import once
 from core.refusal import BadInput, NotFound, Refusal
-from lending import accounts, codes, consents, contacts, patrons, standings, strikes, wishes
+from lending import accounts, allowances, auth, codes, consents, contacts, loans, patrons, standings, strikes, wishes
 from lending import queries as lending_queries
 from lending.forms import ConsentForm, LanguageForm, NeedsForm
 from lending.pages import key_of
 from notifications import phone, transports
 from pickup import preferences, turns
-from pickup.forms import CallerForm, EnrolForm, PatronForm, TimesForm
+from pickup.forms import CallerForm, EnrolForm, GrantForm, PatronForm, TimesForm
 from pickup.names import whole_number
 from pickup.preference_pages import told_by
 from pickup.staff_pages import Desk, at_desk, show_desk
@@ -94,6 +94,8 @@ def patron(request: HttpRequest, desk: Desk, patron_id: int) -> HttpResponse:
 
 
 def _shown(desk: Desk, who: Patron) -> dict[str, Any]:
+    programmes = auth.programmes_of(desk.by)
+    grants = allowances.granted(who.pk, programmes)
     standing = consents.standing(who.pk)
     agreed = consents.agreed(who.household_id) if who.household_id else {}
     members = lending_queries.patrons_of([desk.point.library_id]).filter(household_id=who.household_id or 0)
@@ -119,6 +121,10 @@ def _shown(desk: Desk, who: Patron) -> dict[str, Any]:
         "mails": transports.mail() is not None,
         "forgivable": strikes.Forgiven.choices,
         "waiting": turns.of(list(lending_queries.reservations_of(who.pk).filter(state__in=wishes.FREE)), now=desk.now),
+        "at_home": lending_queries.at_home().filter(patron=who, programme=who.home.programme_id),
+        "grants": grants,
+        "grant_form": GrantForm(classes=allowances.of_programmes(programmes)),
+        "today": desk.today,
         "has_pin": who.account is not None and who.account.has_usable_password(),
     }
 
@@ -249,6 +255,39 @@ def _forgive(request: HttpRequest, desk: Desk, who: Patron) -> str:
     return _("Taken back. Nothing is held against them any more.")
 
 
+def _lost(request: HttpRequest, desk: Desk, who: Patron) -> str:
+    mine = lending_queries.at_home().filter(patron=who, programme=who.home.programme_id)
+    loan = mine.filter(pk=whole_number(request.POST.get("loan", ""))).first()
+    if loan is None:
+        raise NotFound
+    loans.lost(loan_id=loan.pk, by=desk.by, now=desk.now)
+    return _("Noted: the book is lost and the loan is over. Should it turn up, scan it at the returns desk.")
+
+
+def _grant(request: HttpRequest, desk: Desk, who: Patron) -> str:
+    form = GrantForm(request.POST, classes=allowances.of_programmes(auth.programmes_of(desk.by)))
+    if not form.is_valid():
+        raise BadInput(field=next(iter(form.errors)))
+    allowances.grant(
+        patron_id=who.pk,
+        allowance_id=form.cleaned_data["allowance"],
+        until=form.cleaned_data["until"],
+        today=desk.today,
+        by=desk.by,
+        now=desk.now,
+    )
+    return _("Saved. The larger limits hold at once.")
+
+
+def _withdraw(request: HttpRequest, desk: Desk, who: Patron) -> str:
+    mine = allowances.of_programmes(auth.programmes_of(desk.by))
+    found = mine.filter(pk=whole_number(request.POST.get("allowance", ""))).first()
+    if found is None:
+        raise NotFound
+    allowances.withdraw(patron_id=who.pk, allowance_id=found.pk)
+    return _("Withdrawn. The rules hold as for everybody.")
+
+
 ACTS: dict[str, Callable[[HttpRequest, Desk, Patron], str]] = {
     "correct": _correct,
     "language": _speak,
@@ -262,4 +301,7 @@ ACTS: dict[str, Callable[[HttpRequest, Desk, Patron], str]] = {
     "consent": _consent,
     "lift": _lift,
     "forgive": _forgive,
+    "lost": _lost,
+    "grant": _grant,
+    "withdraw": _withdraw,
 }

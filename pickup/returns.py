@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from core import live
 from core.actor import Actor
 from lending import allocation, circulation, copies, loans, postings, reservations, transfers
 from lending.errors import NotOnLoan
-from lending.states import CopyState
+from lending.states import ON_HAND, CopyState
 from pickup import orders, queries
 from pickup.models import OrderLine
 from pickup.states import IN_BAG, LineState
@@ -36,19 +36,23 @@ class CheckedIn:
 
 
 @transaction.atomic
-def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime) -> CheckedIn:
+def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged: bool = False) -> CheckedIn:
     """A book lies on the returns desk, wherever it comes from; who has waited longest for it here gets it.
 
     A loan ends. A book out of a bag that nobody collects is unpacked, one that was missing is found, one on its way
-    between libraries has come. Refuses as `circulation.take_back` does, above all what is none of these
-    (`not_on_loan`).
+    between libraries has come. A `damaged` one is set aside, and nobody is given it. Refuses as `circulation.take_back`
+    does, above all what is none of these (`not_on_loan`).
     """
     try:
         with transaction.atomic():
-            back = circulation.take_back(barcode=barcode, library_id=library_id, by=by, now=now)
+            back = circulation.take_back(barcode=barcode, library_id=library_id, damaged=damaged, by=by, now=now)
             return CheckedIn(back.copy, back.loan, back.posting)
     except NotOnLoan:
         copy = copies.by_barcode(barcode)
+        if damaged:
+            if copy.state not in ON_HAND:
+                check_in(barcode=barcode, library_id=library_id, by=by, now=now)
+            return CheckedIn(set_aside(copy_id=copy.pk, by=by, now=now), None)
         if queries.to_unpack(library_id).filter(copy=copy).exists():
             return CheckedIn(orders.unpack(barcode=barcode, by=by, now=now).copy, None)
         if copy.state == CopyState.TRANSIT:
@@ -56,6 +60,31 @@ def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime) -> Chec
         if copy.state in copies.AWAY:
             return CheckedIn(copies.found(barcode=barcode, library_id=library_id, by=by, now=now), None)
         raise
+
+
+@transaction.atomic
+def set_aside(*, copy_id: int, by: Actor, now: datetime) -> Copy:
+    """A book at hand is damaged, also one that was about to be fetched for a bag: its next reader waits on.
+
+    Refuses as `copies.damaged` does.
+    """
+    return _out_of_reach(copy_id, copies.damaged, by=by, now=now)
+
+
+@transaction.atomic
+def withdraw(*, copy_id: int, by: Actor, now: datetime) -> Copy:
+    """A book leaves the collection for good, also one that was about to be fetched. Refuses as `copies.withdraw`."""
+    return _out_of_reach(copy_id, copies.withdraw, by=by, now=now)
+
+
+def _out_of_reach(copy_id: int, verb: Callable[..., Copy], *, by: Actor, now: datetime) -> Copy:
+    line = queries.line_to_fetch(copy_id)
+    if line is not None:
+        copy = orders.damaged(line_id=line.pk, by=by, now=now).copy
+        copy.refresh_from_db()
+        if verb is copies.damaged:
+            return copy
+    return verb(copy_id=copy_id, by=by, now=now)
 
 
 @transaction.atomic

@@ -16,11 +16,11 @@ from core.once import once
 from core.refusal import Refusal
 from lending import circulation
 from lending import queries as lending_queries
-from lending.pages import key_of
+from lending.pages import key_of, show
 from lending.states import ON_HAND, OPEN_TRANSFER
 from pickup import orders, queries, returns
 from pickup.forms import ScanForm
-from pickup.staff_pages import Desk, at_desk, number_in, show_desk, undo_return_here
+from pickup.staff_pages import Here, at_library, number_in, undo_return_here
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -52,25 +52,30 @@ class Scan:
     goes_to: Library | None = None
 
     @property
+    def fit(self) -> bool:
+        """Whether it is at hand and could be set aside as damaged: nobody has packed or sent it since."""
+        return self.copy is not None and self.copy.state in ON_HAND
+
+    @property
     def undoable(self) -> bool:
         """Whether the return may still be taken back: nobody has packed or borrowed the book since."""
         return bool(self.return_id) and (self.copy is None or self.copy.state in ON_HAND)
 
 
-@at_desk
+@at_library
 @require_http_methods(["GET", "HEAD", "POST"])
-def taking_back(request: HttpRequest, desk: Desk) -> HttpResponse:
+def taking_back(request: HttpRequest, here: Here) -> HttpResponse:
     """Scan a returned book: who is next, or onto the cart. The last scans stay in sight, each with its undo."""
     form = ScanForm(request.POST if request.method == "POST" else None)
     status = form.status
     if request.method == "POST" and form.is_valid():
         try:
-            with once(desk.by, request, key=key_of(request)) as answer:
+            with once(here.by, request, key=key_of(request)) as answer:
                 back = returns.check_in(
-                    barcode=form.cleaned_data["barcode"], library_id=desk.point.library_id, by=desk.by, now=desk.now
+                    barcode=form.cleaned_data["barcode"], library_id=here.library.pk, by=here.by, now=here.now
                 )
                 about = {"copy": back.copy.pk} if back.copy is not None else {"barcode": form.cleaned_data["barcode"]}
-                response = answer.redirect(desk.to("returns", **about))
+                response = answer.redirect(here.to("returns", **about))
         except Refusal as refusal:
             form.refuse(refusal)
             status = refusal.status
@@ -81,25 +86,26 @@ def taking_back(request: HttpRequest, desk: Desk) -> HttpResponse:
                 given = lending_queries.allocated().filter(copy=back.copy).values_list("pk", flat=True)
                 orders.assemble(reservation_ids=list(given), now=clock.now())
             return response
-    last = lending_queries.copy_at(number_in(request, "copy"), library_id=desk.point.library_id)
-    scans = _scans(_lately(desk), last)
+    last = lending_queries.copy_at(number_in(request, "copy"), library_id=here.library.pk)
+    scans = _scans(_lately(here), last)
     unknown = request.GET.get("barcode", "") if last is None else ""
     shown = next((scan for scan in scans if scan.barcode == (last.barcode if last is not None else unknown)), None)
     context = {
+        **here.context,
         "form": form,
         "last": shown if not form.is_bound else None,
         "scans": [scan for scan in scans if scan.return_id],
-        "beside": circulation.is_beside(desk.point.library),
+        "beside": circulation.is_beside(here.library),
     }
-    return show_desk(request, desk, "pickup/staff/returns.html", context, status=status)
+    return show(request, "pickup/staff/returns.html", context, status=status)
 
 
 Came = tuple[str, "Copy | None", int, "datetime | None"]
 
 
-def _lately(desk: Desk) -> list[Came]:
+def _lately(here: Here) -> list[Came]:
     """What came back here in the last hours, the last one first: barcode, copy, by what it is undone, and when."""
-    library, since = desk.point.library, desk.now - LATELY
+    library, since = here.library, here.now - LATELY
     if circulation.is_beside(library):
         told = lending_queries.taken_back(library.pk).filter(happened_at__gt=since)[:SHOWN]
         return [(row.barcode, row.copy, row.pk, row.happened_at) for row in told]
@@ -132,11 +138,11 @@ def _scans(lately: Iterable[Came], last: Copy | None) -> list[Scan]:
     ]
 
 
-@at_desk
+@at_library
 @require_POST
-def undo_return(request: HttpRequest, desk: Desk, return_id: int) -> HttpResponse:
+def undo_return(request: HttpRequest, here: Here, return_id: int) -> HttpResponse:
     """The book was not returned after all."""
-    with once(desk.by, request, key=key_of(request)) as answer:
-        undo_return_here(desk, return_id)
+    with once(here.by, request, key=key_of(request)) as answer:
+        undo_return_here(here.library, return_id, by=here.by, now=here.now)
         messages.success(request, _("The return is undone: the book is on loan again."))
-        return answer.redirect(desk.to("returns"))
+        return answer.redirect(here.to("returns"))

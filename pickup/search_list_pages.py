@@ -6,8 +6,6 @@ from dataclasses import replace
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST, require_safe
 
@@ -18,30 +16,17 @@ from core.refusal import NotFound
 from lending import auth, members, missing
 from lending import queries as lending_queries
 from lending.pages import key_of, show, signed_in
-from pickup.staff_pages import number_in, of_library
+from pickup.staff_pages import Here, at_library, of_library
 
 
-@signed_in
+@at_library
 @require_safe
-def search_list(request: HttpRequest) -> HttpResponse:
+def search_list(request: HttpRequest, here: Here) -> HttpResponse:
     """What to look for, with who looked on which day, and what comes next."""
-    by, now = Actor.of(request), clock.now()
-    mine = list(lending_queries.libraries().filter(pk__in=auth.require_any_staff(by)))
-    library = next((one for one in mine if one.pk == number_in(request, "library")), None)
-    if library is None:
-        if request.GET.get("library") or not mine:
-            raise NotFound
-        return redirect(of_library(request, "search-list", mine[0]))
-    today = lending_queries.today(library, now)
-    sought = missing.at(library, now=now)
+    today = lending_queries.today(here.library, here.now)
+    sought = missing.at(here.library, now=here.now)
     context = {
-        "library": library,
-        "libraries": mine,
-        "at_point": of_library(request, "search-list", library).removeprefix(reverse("search-list")),
-        "to_library": f"?point={point}&library=" if (point := number_in(request, "point")) else "?library=",
-        "zone": library.zone,
-        "today": today,
-        "now": now,
+        **here.context,
         "due": [one for one in sought if one.due_on <= today],
         "later": [one for one in sought if one.due_on > today],
         "looks": missing.LOOKS,

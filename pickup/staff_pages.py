@@ -85,6 +85,64 @@ def at_desk(
     return inner
 
 
+@dataclass(frozen=True, slots=True)
+class Here:
+    """Who works, at which library, at what moment; `point` is the pickup point whose tabs stand above, 0 for none."""
+
+    library: Library
+    libraries: list[Library]
+    by: Actor
+    now: datetime
+    point: int
+
+    @property
+    def context(self) -> dict[str, Any]:
+        """What a page of a library needs: the library, those to choose from, and what its forms' addresses end with."""
+        kept = {"point": self.point} if self.point else {}
+        return {
+            "library": self.library,
+            "libraries": self.libraries,
+            "at_point": f"?{urlencode({**kept, 'library': self.library.pk})}",
+            "to_library": f"?{urlencode({**kept, 'library': ''})}",
+            "zone": self.library.zone,
+            "now": self.now,
+            "seen_from": f"{self.library.zone} {self.now.isoformat()}",
+            "today": lending_queries.today(self.library, self.now),
+        }
+
+    def to(self, name: str, *args: Any, **more: Any) -> str:
+        """The address of a page of this library."""
+        kept = {"point": self.point} if self.point else {}
+        return f"{reverse(name, args=args)}?{urlencode({**kept, 'library': self.library.pk, **more})}"
+
+
+def at_library(
+    view: Callable[Concatenate[HttpRequest, Here, P], HttpResponse],
+) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
+    """Let staff of the library of `?library=` pass, or of that of `?point=`, also where there is no pickup point.
+
+    Without either it is the first library in which they work; what is sent has to name one.
+    """
+
+    @signed_in
+    @functools.wraps(view)
+    def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
+        by = replace(Actor.of(request), channel="desk")
+        works = auth.require_any_staff(by)
+        point = queries.points(pk=number_in(request, "point"), library_id__in=works).first()
+        mine = list(lending_queries.libraries().filter(pk__in=works))
+        number = number_in(request, "library") or (point.library_id if point is not None else 0)
+        if not number and request.method != "POST" and not request.GET.get("library") and mine:
+            return redirect(f"{request.path}?{urlencode({'library': mine[0].pk})}")
+        if number not in works:
+            raise NotFound
+        library = lending_queries.library_with_rules(number)
+        here = Here(library, mine, by, clock.now(), point.pk if point is not None else 0)
+        return view(request, here, *args, **kwargs)
+
+    return with_tabs(inner)
+
+
 def number_in(request: HttpRequest, name: str) -> int:
     """The id that an address names, 0 when it names none."""
     return whole_number(request.GET.get(name, ""))
@@ -139,17 +197,16 @@ def became(moved: int, called: int) -> list[str]:
     return parts
 
 
-def undo_return_here(desk: Desk, return_id: int) -> None:
-    """Undo a return of the desk's library: of a loan, or of what the other system is told; any other is unknown."""
-    library = desk.point.library
+def undo_return_here(library: Library, return_id: int, *, by: Actor, now: datetime) -> None:
+    """Undo a return at a library: of a loan, or of what the other system is told; any other is unknown."""
     if circulation.is_beside(library):
         if not lending_queries.postings().filter(pk=return_id, library=library).exists():
             raise NotFound
-        returns.undo_posted(posting_id=return_id, by=desk.by, now=desk.now)
+        returns.undo_posted(posting_id=return_id, by=by, now=now)
         return
     if not lending_queries.loans().filter(pk=return_id, copy__at_library=library).exists():
         raise NotFound
-    returns.undo(loan_id=return_id, by=desk.by, now=desk.now)
+    returns.undo(loan_id=return_id, by=by, now=now)
 
 
 def order_here(desk: Desk, order_id: int) -> Order:

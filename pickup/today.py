@@ -17,6 +17,7 @@ from django.utils.timesince import timesince
 
 from lending import circulation
 from lending import queries as lending_queries
+from lending.states import TransferState
 from notifications import queries as notified
 from pickup import bags, queries, sessions
 from pickup.handoffs import PATIENCE, Kind, Task
@@ -289,6 +290,7 @@ def counts(point: PickupPoint) -> dict[str, int]:
         fetch=Count("pk", filter=Q(state=LineState.TO_PICK)),
         unpack=Count("pk", filter=Q(state__in=[LineState.TO_UNPACK, LineState.WITHHELD])),
     )
+    lines["fetch"] += lending_queries.transfers(from_library=point.library_id, state=TransferState.REQUESTED).count()
     left = Q(pk__in=OrderLine.objects.filter(order__point=point, state=LineState.TO_PICK).values("order"))
     bags = Order.objects.filter(point=point, state__in=OPEN_ORDER).aggregate(
         pack=Count("pk", filter=Q(state=OrderState.PICKING) | left), shelf=Count("pk", filter=Q(state=OrderState.READY))

@@ -7,8 +7,6 @@ from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_POST
 
@@ -22,7 +20,7 @@ from lending.pages import key_of, show, signed_in
 from lending.states import TransferState
 from pickup import orders, queries
 from pickup.forms import ScanForm
-from pickup.staff_pages import number_in, of_library
+from pickup.staff_pages import Here, at_library, number_in, of_library
 
 if TYPE_CHECKING:
     from lending.models import Library, Transfer
@@ -38,24 +36,20 @@ class Last:
     held: bool
 
 
-@signed_in
+@at_library
 @require_http_methods(["GET", "HEAD", "POST"])
-def desk(request: HttpRequest) -> HttpResponse:
+def desk(request: HttpRequest, here: Here) -> HttpResponse:
     """Scan what leaves and what has come; below, what is to be sent in shelf order, and what is on its way here."""
-    by, now = replace(Actor.of(request), channel="desk"), clock.now()
-    mine = list(lending_queries.libraries().filter(pk__in=auth.require_any_staff(by)))
-    library = next((one for one in mine if one.pk == number_in(request, "library")), None)
-    if library is None:
-        if request.method == "POST" or request.GET.get("library"):
-            raise NotFound
-        return redirect(of_library(request, "transfers", mine[0]))
+    by, library = here.by, here.library
     form = ScanForm(request.POST if request.method == "POST" else None)
     status = form.status
     if request.method == "POST" and form.is_valid():
         try:
             with once(by, request, key=key_of(request)) as answer:
-                scanned = transfers.scan(barcode=form.cleaned_data["barcode"], library_id=library.pk, by=by, now=now)
-                response = answer.redirect(of_library(request, "transfers", library, last=scanned.transfer.pk))
+                scanned = transfers.scan(
+                    barcode=form.cleaned_data["barcode"], library_id=library.pk, by=by, now=here.now
+                )
+                response = answer.redirect(here.to("transfers", last=scanned.transfer.pk))
         except Refusal as refusal:
             form.refuse(refusal)
             status = refusal.status
@@ -64,15 +58,11 @@ def desk(request: HttpRequest) -> HttpResponse:
                 orders.assemble(reservation_ids=[scanned.reservation.pk], now=clock.now())
             return response
     context = {
-        "library": library,
-        "libraries": mine,
-        "at_point": of_library(request, "transfers", library).removeprefix(reverse("transfers")),
-        "to_library": f"?point={point}&library=" if (point := number_in(request, "point")) else "?library=",
+        **here.context,
         "form": form,
         "last": _last(number_in(request, "last"), library) if not form.is_bound else None,
         "to_send": lending_queries.transfers(from_library=library, state=TransferState.REQUESTED),
         "coming": lending_queries.transfers(to_library=library, state=TransferState.SENT).order_by("expected_on", "pk"),
-        "today": lending_queries.today(library, now),
     }
     return show(request, "pickup/staff/transfers.html", context, status=status)
 
@@ -102,4 +92,5 @@ def gone(request: HttpRequest, transfer_id: int) -> HttpResponse:
         act = transfers.not_found if leaving else transfers.lost
         act(transfer_id=transfer_id, by=by, now=clock.now())
         messages.success(request, _("Noted. Who waits for it keeps the place and gets the next copy."))
-        return answer.redirect(of_library(request, "transfers", library))
+        pulled = leaving and "value" in request.POST  # on the pull list, of which the button keeps the session
+        return answer.redirect(of_library(request, "pull-list" if pulled else "transfers", library))

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path
 
-from lending import programme_pages
+from lending import allowance_pages, programme_pages
 from pickup import api as edges
 from pickup import (
+    copy_api,
+    copy_pages,
     day_list_pages,
     hours_api,
     hours_pages,
@@ -80,6 +82,10 @@ api: list[URLPattern | URLResolver] = [
     path("appointments/<int:appointment_id>/confirm", edges.ConfirmAppointment.as_view(), name="api-confirm"),
     path("appointments/<int:appointment_id>/change", edges.ChangeAppointment.as_view(), name="api-change"),
     path("appointments/<int:appointment_id>/cancel", edges.CancelAppointment.as_view(), name="api-cancel"),
+    path("copies", copy_api.Copies.as_view(), name="api-copies"),
+    path("copies/<int:copy_id>/damaged", copy_api.Damaged.as_view(), name="api-copy-damaged"),
+    path("copies/<int:copy_id>/withdraw", copy_api.Withdraw.as_view(), name="api-copy-withdraw"),
+    path("copies/<int:copy_id>/found", copy_api.Found.as_view(), name="api-copy-found"),
     path("visits", lane_api.Visits.as_view(), name="api-visits"),
     path("visits/<int:visit_id>/hand-over", lane_api.HandOver.as_view(), name="api-hand-over"),
     path("visits/<int:visit_id>/put-back", lane_api.PutBack.as_view(), name="api-put-back"),
@@ -142,14 +148,17 @@ pages: list[URLPattern | URLResolver] = [
     path("staff/postings/<int:posting_id>/<slug:what>/", posting_pages.settle, name="posting-settle"),
     path("staff/rules/", with_tabs(programme_pages.all_rules), name="rules"),
     path("staff/rules/<int:programme_id>/", with_tabs(programme_pages.rules), name="programme"),
-    path("staff/transfers/", with_tabs(transfer_pages.desk), name="transfers"),
+    path("staff/rules/<int:programme_id>/classes/", with_tabs(allowance_pages.classes), name="allowances"),
+    path("staff/transfers/", transfer_pages.desk, name="transfers"),
     path("staff/transfers/<int:transfer_id>/gone/", transfer_pages.gone, name="transfer-gone"),
+    path("staff/books/", copy_pages.books, name="books"),
+    path("staff/books/<int:copy_id>/<slug:what>/", copy_pages.act, name="book-act"),
     path("staff/surge/", surge_pages.switch, name="surge"),
     path("staff/texts/", text_pages.texts, name="texts"),
     path("staff/texts/<str:key>/<slug:language>/", text_pages.text, name="text"),
     path("staff/sender/", sender_pages.sender, name="sender"),
     path("staff/days/", opening_pages.days, name="days"),
-    path("staff/search-list/", with_tabs(search_list_pages.search_list), name="search-list"),
+    path("staff/search-list/", search_list_pages.search_list, name="search-list"),
     path("staff/times/", hours_pages.times, name="times"),
     path("staff/times/new/", hours_pages.new, name="new-window"),
     path("staff/times/rules/", hours_pages.rules, name="point-rules"),

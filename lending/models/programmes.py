@@ -81,6 +81,10 @@ class Programme(Named):
         HOUSEHOLD = "household", _("per household")
         PATRON = "patron", _("per person")
 
+    class Foreign(models.TextChoices):
+        STAYS = "stays", _("stays where it came back")
+        HOME = "home", _("goes home to its own library")
+
     class Week(models.TextChoices):
         CALENDAR = "calendar", _("calendar week, from Monday")
         ROLLING = "rolling", _("any seven days")
@@ -146,6 +150,12 @@ class Programme(Named):
         default=0, validators=[MaxValueValidator(10)], help_text=_("days of pause for each day overdue")
     )
     transfer_days = limit(_("open days a book takes from one library to another; empty: none travels"))
+    foreign_books = models.CharField(
+        max_length=10,
+        choices=Foreign.choices,
+        default=Foreign.STAYS,
+        help_text=_("what becomes of another library's book that nobody waits for; only where books travel"),
+    )
     only_surge = models.BooleanField(
         default=False, help_text=_("takes orders only while the building is closed and lending goes on")
     )
@@ -164,6 +174,9 @@ class Programme(Named):
             models.CheckConstraint(
                 condition=Q(volumes_per__in=["household", "patron"], week__in=["calendar", "rolling"]),
                 name="lending_programme_rule_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(foreign_books__in=["stays", "home"]), name="lending_programme_foreign_books_known"
             ),
             models.CheckConstraint(
                 condition=Q(materials_excluded__contained_by=Material.values), name="lending_programme_material_known"

@@ -26,7 +26,9 @@ class Grant(models.Model):
 
     patron = models.ForeignKey(Patron, on_delete=models.CASCADE, related_name="grants")
     allowance = models.ForeignKey(Allowance, on_delete=models.CASCADE, related_name="grants")
-    until = models.DateField(null=True, blank=True)
+    until = models.DateField(null=True, blank=True, help_text=_("last local day; empty: for good"))
+    granted_at = models.DateTimeField(null=True, blank=True)
+    granted_by = models.CharField(max_length=40, blank=True)
 
     class Meta:
         constraints: ClassVar = [

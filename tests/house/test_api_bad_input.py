@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core import clock
+from lending.models import Allowance
 from tests import api, rows
 from tests.pickup import steps
 
@@ -77,6 +78,8 @@ def house(db) -> dict[str, Any]:
         "loan_id": 1,
         "appointment_id": 1,
         "posting_id": 1,
+        "programme_id": point.library.programme_id,
+        "allowance_id": Allowance.objects.create(programme=point.library.programme, key="more", volumes=9).pk,
         "window_id": rows.window(point).pk,
         "copy_id": order.lines.get().copy_id,
         "device_id": 1,

@@ -49,6 +49,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     # lending
     "lending_programme_lends_something": ("programme", "change", {"volumes": 0}),
     "lending_programme_lends_for_a_day": ("programme", "change", {"loan_days": 0}),
+    "lending_programme_foreign_books_known": ("programme", "change", {"foreign_books": "burn"}),
     "lending_programme_rule_known": ("programme", "change", {"volumes_per": "street"}),
     "lending_library_circulation_known": ("library", "change", {"circulation": "paper"}),
     "lending_library_weekdays_known": ("library", "change", {"weekly_closed": [7]}),
@@ -105,7 +106,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "lending_held_reservation_has_copy": ("reservation", "change", {"copy": None}),
     "lending_waiting_reservation_has_no_copy": ("reservation", "change", {"state": "waiting"}),
     "lending_open_reservation_has_patron": ("reservation", "change", {"patron": None}),
-    "lending_loan_state_known": ("loan", "change", {"state": "lost"}),
+    "lending_loan_state_known": ("loan", "change", {"state": "burnt"}),
     "lending_copy_lent_once": ("loan", "again", {}),
     "lending_open_loan_has_patron": ("loan", "change", {"patron": None}),
     "lending_returned_loan_has_its_time": ("loan", "change", {"state": "returned"}),

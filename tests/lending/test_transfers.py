@@ -264,3 +264,80 @@ def test_a_library_for_training_neither_sends_nor_gets(here, programme):
     assert asked(here, copy).state == "allocated"
     assert Reservation.objects.filter(copy__library=training).count() == 0
     assert Copy.objects.filter(library=training, state="shelf").count() == 1
+
+
+# Another library's book that nobody waits for
+
+
+def came_back(copy, at):
+    """A reader brings a book of one library back at another one."""
+    reader = rows.patron(at)
+    loans.check_out(copy_id=copy.pk, patron_id=reader.pk, library_id=copy.at_library_id, by=DESK, now=rows.NOW)
+    return returns.check_in(barcode=copy.barcode, library_id=at.pk, by=DESK, now=rows.NOW)
+
+
+@pytest.fixture
+def homing(programme):
+    programme.foreign_books = Programme.Foreign.HOME
+    programme.save()
+
+
+def test_another_librarys_book_stays_where_it_came_back_unless_the_rules_send_it_home(here, there):
+    copy = rows.copy(at=there)
+    back = came_back(copy, here.library)
+    assert (back.copy.at_library, Transfer.objects.count()) == (here.library, 0)
+    assert allocation.send_home_due(now=rows.NOW) == 0
+
+
+def test_it_goes_home_where_the_rules_say_so(here, there, homing):
+    copy = rows.copy(at=there)
+    came_back(copy, here.library)
+    assert (journey(copy).from_library, journey(copy).to_library) == (here.library, there)
+    scan(copy, here.library)
+    scan(copy, there)
+    copy.refresh_from_db()
+    assert (copy.state, copy.at_library, journey(copy).state) == ("to_shelve", there, "received")
+    assert allocation.send_home_due(now=rows.NOW) == 0
+    assert not invariants.breaches()
+
+
+def test_who_asks_for_it_here_meanwhile_gets_it_and_the_journey_is_called_off(here, there, homing):
+    copy = rows.copy(at=there)
+    came_back(copy, here.library)
+    row = asked(here, copy)
+    assert (row.state, row.copy, journey(copy).state) == ("allocated", copy, "cancelled")
+    wishes.cancel(reservation_id=row.pk, by=DESK, now=rows.NOW)
+    assert allocation.send_home_due(now=rows.NOW) == 1
+    assert Transfer.objects.filter(copy=copy, state="requested", to_library=there).count() == 1
+
+
+def test_somebody_waiting_here_keeps_it_here(here, there, homing):
+    copy = rows.copy(at=there)
+    reader = rows.patron(here.library)
+    loans.check_out(copy_id=copy.pk, patron_id=reader.pk, library_id=there.pk, by=DESK, now=rows.NOW)
+    row = asked(here, copy)
+    returns.check_in(barcode=copy.barcode, library_id=here.library_id, by=DESK, now=rows.NOW)
+    row.refresh_from_db()
+    assert (row.state, Transfer.objects.count()) == ("allocated", 0)
+
+
+def test_an_undone_return_calls_the_journey_home_off(here, there, homing):
+    copy = rows.copy(at=there)
+    back = came_back(copy, here.library)
+    returns.undo(loan_id=back.loan.pk, by=DESK, now=rows.NOW)
+    copy.refresh_from_db()
+    assert (copy.state, journey(copy).state) == ("loan", "cancelled")
+
+
+def test_lent_again_on_the_spot_it_does_not_go_home(here, there, homing):
+    copy = rows.copy(at=there)
+    came_back(copy, here.library)
+    reader = rows.patron(here.library)
+    loans.check_out(copy_id=copy.pk, patron_id=reader.pk, library_id=here.library_id, by=DESK, now=rows.NOW)
+    assert journey(copy).state == "cancelled"
+
+
+def test_a_book_of_another_programme_is_left_alone(here, homing):
+    copy = rows.copy(at=rows.library())
+    came_back(copy, here.library)
+    assert Transfer.objects.count() == 0

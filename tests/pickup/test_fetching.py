@@ -85,3 +85,44 @@ def test_the_page_shows_mine_and_whose_the_others_are(place):
     desk.post(f"/staff/pull-list/let-go/?point={place.pk}", {"key": uuid4().hex})
     assert desk.get(address).context["to_take"] == 3
     assert desk.post(f"/staff/pull-list/burn/?point={place.pk}", {"key": uuid4().hex}).status_code == 404
+
+
+@pytest.fixture
+def branch(place):
+    """A pickup point of another library, to which books travel."""
+    place.library.programme.transfer_days = 1
+    place.library.programme.save()
+    return rows.point(rows.library(programme=place.library.programme, name_en="Far Branch"))
+
+
+def test_what_another_library_waits_for_stands_in_shelf_order_among_the_rest(place, branch):
+    first = rows.copy(at=place.library, call_number="001 가1")
+    [wanted] = rows.reserve(rows.patron(branch.library), first.title, at=branch, now=clock.now())
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(place.library))
+    address = f"/staff/pull-list/?point={place.pk}"
+    page = desk.get(address)
+    found = [row["copy"] for _room, room in page.context["rooms"] for row in room]
+    assert (found[0], len(found), page.context["to_take"]) == (first, 6, 5)
+    assert found == sorted(found, key=lambda one: (one.shelf_key, one.barcode))
+    assert "To Far Branch" in page.content.decode()
+    assert page.context["counts"]["fetch"] == 6
+    version = page.context["version"]
+    journey = first.transfers.get()
+    gone = f"/staff/transfers/{journey.pk}/gone/?point={place.pk}"
+    assert desk.post(gone, {"key": uuid4().hex, "value": ""}).headers["location"].startswith("/staff/pull-list/")
+    page = desk.get(address)
+    wanted.refresh_from_db()
+    assert (page.context["shown"], wanted.state) == (5, "waiting")
+    assert page.context["version"] != version
+
+
+def test_scanned_at_packing_it_leaves_for_the_other_library(place, branch):
+    copy = rows.copy(at=place.library)
+    rows.reserve(rows.patron(branch.library), copy.title, at=branch, now=clock.now())
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(place.library))
+    sent = desk.post(f"/staff/packing/?point={place.pk}", {"barcode": copy.barcode, "key": uuid4().hex}, follow=True)
+    copy.refresh_from_db()
+    assert (sent.status_code, copy.state, copy.transfers.get().state) == (200, "transit", "sent")
+    assert "Into the box for this library" in sent.content.decode()

@@ -57,7 +57,9 @@ class Command(BaseCommand):
         try:
             day_lists.refuse_unless_beside(library)
             sheet = sheets.read(path.read_bytes(), encoding=options["encoding"])
-            listed = day_lists.read(sheet, _maps(options["map"]), region=library.region, lent=options["lent"])
+            listed = day_lists.read(
+                sheet, day_lists.maps_named(options["map"]), region=library.region, lent=options["lent"]
+            )
         except OSError as error:
             raise CommandError(f"{path} cannot be read: {error.strerror}.") from error
         except day_lists.BadMap as error:
@@ -117,13 +119,6 @@ class Command(BaseCommand):
             raise CommandError(f"{len(result.bad)} rows cannot be taken, so nothing was kept. See --skip-bad.")
         elif result.bad:
             raise CommandError(f"{len(result.bad)} of {len(listed.entries) + len(listed.bad)} rows were left out.")
-
-
-def _maps(name: str) -> list[day_lists.ColumnMap]:
-    saved = day_lists.saved_maps()
-    if not name:
-        return list(saved.values())
-    return [saved[name]] if name in saved else [day_lists.read_map(Path(name))]
 
 
 def _point(library: Library, code: str | None) -> PickupPoint:
