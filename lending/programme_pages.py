@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
@@ -18,7 +17,7 @@ from core.once import once
 from core.refusal import Forbidden, NotFound, Refusal
 from lending import auth, members, programmes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, Programme, ProgrammeChange
+from lending.models import Programme, ProgrammeChange
 from lending.pages import key_of, show, signed_in
 
 if TYPE_CHECKING:
@@ -41,27 +40,12 @@ class Difference:
     counted: bool = True
 
 
-def _mine(by: Actor) -> QuerySet[Programme]:
-    """The programmes of the libraries in which the actor works."""
-    libraries = Library.objects.filter(pk__in=auth.require_any_staff(by))
-    return Programme.objects.filter(pk__in=libraries.values("programme")) | Programme.objects.filter(
-        pk__in=libraries.values("surge_programme")
-    )
-
-
-def _manages(by: Actor, programme: Programme) -> bool:
-    """Whether the actor manages a library that follows this programme."""
-    led = Membership.objects.filter(account=by.id, role=Membership.Role.MANAGER).values("library")
-    libraries = Library.objects.filter(pk__in=led)
-    return libraries.filter(programme=programme).exists() or libraries.filter(surge_programme=programme).exists()
-
-
 @signed_in
 @require_safe
 def all_rules(request: HttpRequest) -> HttpResponse:
     """The programmes of my libraries, and who follows them."""
     by = Actor.of(request)
-    found = _mine(by).distinct().prefetch_related("libraries")
+    found = Programme.objects.filter(pk__in=auth.programmes_of(by)).prefetch_related("libraries")
     return show(request, "lending/staff/rules.html", {"programmes": found})
 
 
@@ -70,10 +54,10 @@ def all_rules(request: HttpRequest) -> HttpResponse:
 def rules(request: HttpRequest, programme_id: int) -> HttpResponse:
     """One programme: read by its staff, changed by a manager after a look at what it would mean."""
     by, now = Actor.of(request), clock.now()
-    programme = _mine(by).filter(pk=programme_id).first()
+    programme = Programme.objects.filter(pk__in=auth.programmes_of(by)).filter(pk=programme_id).first()
     if programme is None:
         raise NotFound
-    manager = _manages(by, programme)
+    manager = auth.leads(by, programme.pk)
     form = RulesForm(request.POST if request.method == "POST" else None, instance=programme)
     differences: list[Difference] = []
     effect, last = None, programmes.last_change(programme.pk)
