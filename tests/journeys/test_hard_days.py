@@ -10,10 +10,12 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
 from core.models import Journal
 from lending.models import Copy, Loan, Reservation, Strike, Transfer
 from notifications.models import InboundMessage
+from pickup import links
 from pickup.models import Appointment, OrderLine, Question, Slot, Visit
 from tests import api, rows
 from tests.journeys.town import Town
@@ -56,6 +58,61 @@ def test_a_second_book_a_day_later_joins_the_bag_and_a_third_goes_into_the_next(
     assert following["id"] != order["id"]
     assert [line["title"]["id"] for line in following["lines"]] == [third.title_id]
     assert mina.texts() == [f"[성동도서관] 책 2권 대출. 반납일 {given[0]['due_on']}. 고맙습니다."]
+
+
+def test_a_packed_bag_with_a_time_is_wanted_at_another_place(town):
+    locker = town.place(promise="at_order")
+    other_town = rows.point(rows.library(programme=town.library.programme, sender=town.sender.key))
+    mina = town.reader()
+    book, unpacked = town.book(), town.book()
+    order = town.ready(mina, book)
+    mina.asks(unpacked.title_id)  # late, and still on its shelf
+    mina.texts()
+    left = town.row(order).appointment
+    assert "Collect elsewhere" in mina.page(f"/my/orders/{order['id']}/")
+
+    moved = mina.api.post(f"orders/{order['id']}/pickup-point", {"pickup_point": locker.pk}, key="elsewhere")
+    again = mina.api.post(f"orders/{order['id']}/pickup-point", {"pickup_point": locker.pk}, key="elsewhere")
+    new = moved["order"]
+    assert again["order"]["id"] == new["id"] != order["id"]
+    assert (new["pickup_point"], new["state"], new["books"]) == (locker.pk, "picking", 2)
+    assert new["appointment"]["pickup_point"] == locker.pk  # there the time is promised while ordering
+    assert (mina.order(order)["state"], mina.order(order)["why"]) == ("cancelled", "elsewhere")
+    assert Appointment.objects.get(pk=left.pk).state == "cancelled"
+    assert Slot.objects.get(pk=left.slot_id).booked == 0
+    assert not Strike.objects.exists()
+    town.sweep()
+    [told] = mina.texts()
+    assert f"수령 장소 변경. 새 번호 {new['shown']}" in told
+    assert f"bag {order['shown']}" in town.page("/staff/pull-list/")  # that is where the packed one lies
+
+    town.packs(new)
+    assert OrderLine.objects.get(order=order["id"], copy=book).state == "unpacked"
+    assert set(OrderLine.objects.filter(order=new["id"]).values_list("state", flat=True)) == {"packed"}
+    assert "책 2권 준비. 예약" in mina.texts()[0]
+
+    # Back by the page; whoever only holds the telephone may not.
+    form = {"point": town.point.pk, "key": "back-1"}
+    linked = links.token_for(town.row(new), now=town.now)
+    assert Client().post(f"/o/{linked}/point/", form).status_code == 404
+    answer = mina.browser.post(f"/my/orders/{new['id']}/point/", form)
+    [back] = mina.api.get("orders", state="picking")["results"]
+    assert (answer.status_code, answer.headers["location"]) == (303, f"/my/orders/{back['id']}/")
+    assert (back["pickup_point"], back["books"]) == (town.point.pk, 2)
+    town.sweep()
+    assert f"새 번호 {back['shown']}" in mina.texts()[-1]
+
+    # To another library its books would have to travel: they lie in the bag here, so she waits in line.
+    far = mina.api.post(f"orders/{back['id']}/pickup-point", {"pickup_point": other_town.pk})
+    assert (far["order"], far["why"], [row["state"] for row in far["reservations"]]) == (
+        None,
+        "waiting",
+        ["waiting"] * 2,
+    )
+    town.sweep()
+    assert "수령 장소 변경. 책이 오면" in mina.texts()[0]
+    refused = mina.api.post(f"orders/{back['id']}/pickup-point", {"pickup_point": locker.pk}, 409)
+    assert refused["code"] == "no_open_order"
 
 
 def test_a_family_of_three_cards_and_a_copy_that_is_damaged_at_the_window(town):

@@ -58,9 +58,14 @@ class Reader:
 
     def page(self, path: str) -> str:
         """A page as this patron sees it, in English, its white space in order."""
+        return " ".join(self.browser.get(path).content.decode().split())
+
+    @property
+    def browser(self) -> Client:
+        """Their browser, signed in."""
         browser = Client(headers={"accept-language": "en"})
         browser.force_login(rows.account_of(self.patron))
-        return " ".join(browser.get(path).content.decode().split())
+        return browser
 
 
 @dataclass
