@@ -29,8 +29,8 @@ from lending.edge import (
     told,
     within,
 )
-from lending.serializers import Nothing, Paged, read, read_query
-from pickup import appointments, gathering, orders, preferences, queries, turns, waits
+from lending.serializers import Nothing, Paged, PointInput, read, read_query
+from pickup import appointments, elsewhere, gathering, orders, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
@@ -170,13 +170,17 @@ class Orders(Edge):
                 by=by,
                 now=now,
             )
-            order = requested.order
-            row = {
-                "order": order_row(order.pk, by, purpose="api orders", now=now) if order else None,
-                "reservations": reservation_rows(requested.reservations, by),
-                "why": requested.why,
-            }
-            return answer(row, status=201)
+            return answer(requested_row(requested, by, now=now), status=201)
+
+
+def requested_row(requested: orders.Requested, by: Actor, *, now: datetime) -> dict[str, Any]:
+    """What an asking led to."""
+    order = requested.order
+    return {
+        "order": order_row(order.pk, by, purpose="api orders", now=now) if order else None,
+        "reservations": reservation_rows(requested.reservations, by),
+        "why": requested.why,
+    }
 
 
 def _collector(given: dict[str, Any] | None, patron_id: int, *, by: Actor, now: datetime) -> int | None:
@@ -227,6 +231,18 @@ class ReadyOrder(Edge):
             order_at_work(by, order_id)
             orders.mark_ready(order_id=order_id, by=by, now=now)
             return answer(order_row(order_id, by, purpose="api ready", now=now))
+
+
+class MoveOrder(Edge):
+    @told("collect_order_elsewhere", RequestedRow, takes=PointInput, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """Collect a bag at another pickup point; answers with the bag there, null while no book is there."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(PointInput, request)
+            order_within(by, order_id)
+            moved = elsewhere.collect_at(order_id=order_id, point_id=given["pickup_point"], by=by, now=now)
+            return answer(requested_row(moved, by, now=now))
 
 
 class CancelOrder(Edge):

@@ -87,6 +87,13 @@ class NothingToWaitFor(Refusal):
     sentence = _("The bag is packed already, or no book is still to come for it.")
 
 
+class HereAlready(Refusal):
+    """Somebody has come for this bag and waits at its place. Facts: order."""
+
+    code = "here_already"
+    sentence = _("You are here already. Please ask the staff at the window.")
+
+
 class WaitsForAll(Refusal):
     """`count` books are still to come; the bag waits until `waits_until` (UTC), unless somebody says otherwise."""
 

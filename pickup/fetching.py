@@ -24,7 +24,7 @@ AT_ONCE = 10
 def take(
     *, library_id: int, by: Actor, now: datetime, count: int = AT_ONCE, line_ids: Collection[int] | None = None
 ) -> int:
-    """Take the next books in shelf order that nobody fetches, among `line_ids` if given; gives back how many.
+    """Take the next books of the pull list that nobody fetches, among `line_ids` if given; gives back how many.
 
     Two who take at the same moment get different books.
     """

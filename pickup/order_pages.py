@@ -7,7 +7,7 @@ names: whoever holds the telephone may be somebody else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -24,13 +24,17 @@ from core.refusal import NotFound, Refusal
 from lending import auth
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show, signed_in
-from pickup import appointments, arrivals, gathering, links, notes, orders, progress, queries, slots, waits
+from pickup import appointments, arrivals, elsewhere, gathering, links, notes, orders, progress, queries, slots, waits
 from pickup.errors import LinkOver, NoAppointment, OrderNotFound
 from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
+from pickup.names import whole_number
 from pickup.states import OrderState
 
-DEEDS = ("confirm", "cancel", "here", "note", "whole", "part")
+if TYPE_CHECKING:
+    from lending.models import PickupPoint
+
+DEEDS = ("confirm", "cancel", "here", "note", "whole", "part", "point")
 LOOKS = ("time", "wait")
 
 
@@ -130,6 +134,7 @@ def _page(request: HttpRequest, order: Order, door: Door, *, status: int = 200, 
         "notes": queries.notes().filter(order=order),
         "note_form": NoteForm(),
         "here_form": HereForm(),
+        "points": _other_points(order) if door.titles_too else [],
         **forms,
     }
     return show(request, "pickup/order.html", context, status=status)
@@ -151,7 +156,7 @@ def _act(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespon
         return _time(request, order, door)
     if act == "wait" and request.method != "POST":
         return show(request, "pickup/_todo.html", {**_seen(order, door), "live": True})
-    if act not in DEEDS and act not in LOOKS:
+    if (act not in DEEDS and act not in LOOKS) or (act == "point" and not door.titles_too):
         raise NotFound
     if act in LOOKS or request.method != "POST":
         return HttpResponseNotAllowed(["GET", "HEAD"] if act in LOOKS else ["POST"])
@@ -173,6 +178,16 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
             elif act == "cancel":
                 orders.cancel(order_id=order.pk, by=by, now=now)
                 messages.success(request, _("The order is given back. You do not need to do anything else."))
+            elif act == "point":
+                point_id = whole_number(request.POST.get("point", ""))
+                moved = elsewhere.collect_at(order_id=order.pk, point_id=point_id, by=by, now=now)
+                messages.success(
+                    request,
+                    _("Saved. You collect these books at the other place.")
+                    if moved.order is not None
+                    else _("Saved. No copy is free for this place right now; the place in line is kept."),
+                )
+                return answer.redirect(reverse("my-order", args=[moved.order.pk]) if moved.order else reverse("my"))
             elif act in {"whole", "part"}:
                 gathering.choose(order_id=order.pk, whole=act == "whole", now=now)
                 messages.success(
@@ -192,6 +207,12 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
             raise
         note.refuse(refusal)
         return _page(request, order, door, status=refusal.status, note_form=note)
+
+
+def _other_points(order: Order) -> list[PickupPoint]:
+    """Where else its books may be collected."""
+    points = lending_queries.points(practice=order.library.training).select_related("library")
+    return [point for point in points if point.pk != order.point_id]
 
 
 def _promised(order: Order) -> int:

@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from core import live, nudge, sweeps
 from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations, strikes
 from lending import queries as lending_queries
-from lending.states import ReservationState, StrikeKind
+from lending.states import CopyState, ReservationState, StrikeKind
 from pickup import appointments, gathering, links, places, plates, queries, slots, texts
 from pickup.errors import (
     AlreadyHandedOver,
@@ -74,7 +74,6 @@ def request(
     chose is the first free one, from `not_before` on. With `whole` the bag waits until all of the books are together.
     """
     car = plates.plate(plate)
-    rules = queries.rules_of(point_id)
     reservations.lock_borrower(patron_id=patron_id, point_id=point_id)
     lock_open_order(patron_id, point_id)
     placed = reservations.place(
@@ -90,14 +89,34 @@ def request(
         gathering.set_whole(order, whole=True, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
-    elif rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER and order.appointment_id is None:
-        needs = order.patron is not None and order.patron.accessible_place
-        rooms = slots.free(point_id=point_id, now=now, accessible=needs, limit=1, after=not_before)
-        if rooms:
-            appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
+    else:
+        _first_time(order, now=now, not_before=not_before)
     for reservation in placed:
         reservation.refresh_from_db()
     return Requested(queries.orders(pk=order.pk).get(), placed)
+
+
+def begin_with(found: Sequence[Reservation], *, collector_id: int | None, by: Actor, now: datetime) -> Order | None:
+    """The bag that reservations of one patron, asked for at one point, go into at once; None where no copy is there.
+
+    Where the time is promised while ordering it gets the first free one. The caller has locked the borrower.
+    """
+    bags = _bag(found, opening=True, collector_id=collector_id, by=by, now=now)
+    if not bags:
+        return None
+    _first_time(bags[0], now=now)
+    return queries.orders(pk=bags[0].pk).get()
+
+
+def _first_time(order: Order, *, now: datetime, not_before: datetime | None = None) -> None:
+    """Promise the first free time where that is done while ordering and nobody chose one."""
+    rules = queries.rules_of(order.point_id)
+    if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER or order.appointment_id is not None:
+        return
+    needs = order.patron is not None and order.patron.accessible_place
+    rooms = slots.free(point_id=order.point_id, now=now, accessible=needs, limit=1, after=not_before)
+    if rooms:
+        appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
 
 
 def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
@@ -173,7 +192,12 @@ def _collected_by(order: Order, reservation: Reservation, *, now: datetime) -> N
 def lock_open_order(patron_id: int, point_id: int) -> None:
     """Lock the patron's open bag, with those that share its promise, before the titles that `place` locks."""
     found = Order.objects.filter(patron_id=patron_id, point_id=point_id, state__in=OPEN_ORDER)
-    for order_id in found.values_list("pk", flat=True):
+    lock_with_parties(found)
+
+
+def lock_with_parties(found: QuerySet[Order]) -> None:
+    """Lock open bags, each with those that share its promise."""
+    for order_id in found.order_by("pk").values_list("pk", flat=True):
         appointments.lock_together(order_id)
 
 
@@ -244,8 +268,9 @@ def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
         raise AlreadyPacked(field="barcode", barcode=barcode)
     _refuse_blocked(order, now=now)
     line.move(LineState.PACKED, at=now, by=by)
-    left_behind = OrderLine.objects.filter(copy=copy, state=LineState.TO_UNPACK)  # lent out of a dead bag meanwhile
-    OrderLine.move_many(left_behind, LineState.UNPACKED, at=now, by=by)
+    left_behind = OrderLine.objects.filter(copy=copy, state=LineState.TO_UNPACK)
+    if OrderLine.move_many(left_behind, LineState.UNPACKED, at=now, by=by) and copy.state == CopyState.BAG:
+        copies.to_return_cart(copy_ids=[copy.pk], by=by, now=now)  # out of the dead bag, into this one
     rules = queries.rules_of(order.point_id)
     if rules.lend_at == PointRules.LendAt.PACKING and order.patron_id is not None:
         circulation.pack(

@@ -23,7 +23,7 @@ from pickup.errors import NotInOrder, OrderNotFound
 from pickup.forms import ScanForm
 from pickup.models import Order
 from pickup.staff_pages import Desk, at_desk, number_in, order_here, show_desk
-from pickup.states import OPEN_ORDER, OrderState
+from pickup.states import HERE, OPEN_ORDER, OrderState
 
 if TYPE_CHECKING:
     from lending.models import Copy
@@ -34,7 +34,10 @@ NO_TIME = "none"  # of the filter: what no session waits for
 @at_desk
 @require_safe
 def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """What to fetch for bags and for other libraries, in shelf order, and where each copy is; all, or for a session."""
+    """What to fetch for bags and for other libraries, in shelf order, and where each copy is; all, or for a session.
+
+    What somebody waits for in their car stands first, whichever session is asked for.
+    """
     version = streams.version_of(streams.topics(library_id=desk.point.library_id))  # first: newer rows only look again
     lines = list(queries.to_fetch(desk.point.library_id))
     where = queries.where_are(line.copy for line in lines)
@@ -43,10 +46,15 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     for line in lines:
         promise = queries.live_appointment(line.order)
         session = sessions.of(promise.slot, zone) if promise is not None else None
-        rows.append({"line": line, "copy": line.copy, "bag": where.get(line.copy_id, ""), "session": session})
+        visit = line.order.visit
+        here = visit is not None and visit.state in HERE
+        rows.append(
+            {"line": line, "copy": line.copy, "bag": where.get(line.copy_id, ""), "session": session, "here": here}
+        )
     to_send = lending_queries.transfers(from_library=desk.point.library_id, state=TransferState.REQUESTED)
-    rows += [{"transfer": one, "copy": one.copy, "session": None, "fetcher": None, "mine": False} for one in to_send]
-    rows.sort(key=lambda row: (row["copy"].shelf_key, row["copy"].barcode))
+    sent = {"session": None, "fetcher": None, "mine": False, "here": False}
+    rows += [{"transfer": one, "copy": one.copy, **sent} for one in to_send]
+    rows.sort(key=lambda row: (not row["here"], row["copy"].shelf_key, row["copy"].barcode))
     wanted, mine = request.GET.get("for", ""), request.GET.get("mine") == "1"
     since = desk.now - fetching.LASTS
     for row in rows:
@@ -62,9 +70,11 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     untimed = sum(row["session"] is None for row in rows)
     chosen = next((choice["session"] for choice in choices if choice["session"].key == wanted), None)
     if chosen is not None:
-        shown = [row for row in rows if row["session"] is not None and row["session"].key == chosen.key]
+        shown = [
+            row for row in rows if row["here"] or (row["session"] is not None and row["session"].key == chosen.key)
+        ]
     else:
-        shown = [row for row in rows if row["session"] is None] if wanted == NO_TIME else rows
+        shown = [row for row in rows if row["here"] or row["session"] is None] if wanted == NO_TIME else rows
     in_hand = sum(row["mine"] for row in rows)
     if mine and in_hand:
         shown = [row for row in rows if row["mine"]]
@@ -113,10 +123,10 @@ def _room(copy: Copy) -> str:
 
 
 def _by_room(rows: list[dict[str, Any]]) -> list[tuple[str, list[dict[str, Any]]]]:
-    """Rows under the room in which their copies stand; rooms follow each other as the rows do."""
+    """Rows under the room in which their copies stand, as the rows follow each other; before them whose car is here."""
     rooms: dict[str, list[dict[str, Any]]] = {}
     for row in rows:
-        rooms.setdefault(_room(row["copy"]), []).append(row)
+        rooms.setdefault(_("They wait in the car") if row["here"] else _room(row["copy"]), []).append(row)
     return list(rooms.items())
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.db.models import (
+    Case,
     Count,
     DurationField,
     Exists,
@@ -20,6 +21,7 @@ from django.db.models import (
     Prefetch,
     Q,
     QuerySet,
+    When,
 )
 from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, ExtractIsoWeekDay, ExtractMinute, Floor
 
@@ -105,11 +107,14 @@ def orders_of(patron_id: int) -> QuerySet[Order]:
 
 
 def to_fetch(library_id: int) -> QuerySet[OrderLine]:
-    """The pull list of a library in shelf order: lines whose copy has to be fetched, with order and appointment."""
+    """The pull list of a library: lines whose copy has to be fetched, with order, appointment and visit.
+
+    First what somebody waits for in their car; within that, and the rest, in shelf order.
+    """
     return (
         OrderLine.objects.filter(state=LineState.TO_PICK, order__library_id=library_id)
-        .select_related("copy__title", "order__point", "order__appointment__slot", "fetcher")
-        .order_by("copy__shelf_key", "copy__barcode")
+        .select_related("copy__title", "order__point", "order__appointment__slot", "order__visit", "fetcher")
+        .order_by(Case(When(order__visit__state__in=HERE, then=0), default=1), "copy__shelf_key", "copy__barcode")
     )
 
 

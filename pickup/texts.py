@@ -110,6 +110,14 @@ _SAYING = {
         "[{library}] 책을 서가에서 못 찾아 다시 찾고 있습니다. 번호 {number}. 문의 {phone}",
         "[{library}] A book is not on its shelf; we keep looking. Order {number}. Tel {phone}",
     ),
+    "elsewhere": (
+        "[{library}] 수령 장소 변경. 새 번호 {number}, 준비되면 알려 드립니다. 문의 {phone}",
+        "[{library}] Your pickup place is changed. New order {number}; we tell you when it is ready. Tel {phone}",
+    ),
+    "elsewhere_waits": (
+        "[{library}] 수령 장소 변경. 책이 오면 알려 드립니다. 문의 {phone}",
+        "[{library}] Your pickup place is changed. We tell you when the books are there. Tel {phone}",
+    ),
     "late": (
         "[{library}] 준비가 늦어집니다. 준비되면 알려 드립니다. 번호 {number}. 문의 {phone}",
         "[{library}] Sorry, we need longer. We tell you when it is ready. Order {number}. Tel {phone}",

@@ -77,6 +77,7 @@ api: list[URLPattern | URLResolver] = [
     path("orders/<int:order_id>/pack", edges.PackOrder.as_view(), name="api-order-pack"),
     path("orders/<int:order_id>/wait-for-all", edges.WholeOrder.as_view(), name="api-wait-for-all"),
     path("orders/<int:order_id>/ready", edges.ReadyOrder.as_view(), name="api-order-ready"),
+    path("orders/<int:order_id>/pickup-point", edges.MoveOrder.as_view(), name="api-order-pickup-point"),
     path("orders/<int:order_id>/cancel", edges.CancelOrder.as_view(), name="api-order-cancel"),
     path("orders/<int:order_id>/appointment", edges.ChooseSlot.as_view(), name="api-order-appointment"),
     path("appointments/<int:appointment_id>/confirm", edges.ConfirmAppointment.as_view(), name="api-confirm"),
