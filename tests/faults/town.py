@@ -268,10 +268,10 @@ class Town:
             return server.execute_command(*command)
 
     def end_connections(self) -> int:
-        """Terminate every other connection to the database; how many there were."""
+        """Terminate every other connection to our own database on a server that others use too; how many there were."""
         sql = (
             "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity"
-            " WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+            " WHERE datname = current_database() AND backend_type = 'client backend' AND pid <> pg_backend_pid()"
         )
         return int(self.rows(sql)[0][0])
 

@@ -69,17 +69,18 @@ def test_everybody_who_watches_hears_of_it():
     assert len(set(seen)) == 3
 
 
-def test_who_is_here_reads_when_it_opens_and_not_how_many_are_before(client):
+def test_who_is_here_reads_when_it_opens_and_not_how_long_it_takes(client):
     now, point = clock.now(), rows.point()
     for name in ("first", "second"):
         order = steps.ready(steps.asked(rows.patron(point.library, name=name), point, now=now), now=now)
         arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
     address = f"/o/{links.token_for(order, now=now)}/"
-    assert "앞에 1대" in client.get(address).content.decode()
+    assert "분 기다리시면" in client.get(address).content.decode()
     closing.shut(point_id=point.pk, by=DESK, now=now)
     page = client.get(address).content.decode()
     assert "지금은 닫혀 있습니다" in page
-    assert "앞에 1대" not in page
+    assert "분 기다리시면" not in page
+    assert "앞에 1대" in page
 
 
 @pytest.mark.parametrize("verb", [closing.shut, closing.open_again])
