@@ -30,7 +30,8 @@ def take(
     """
     if not by.is_staff or by.id is None:
         raise Forbidden
-    free = queries.to_fetch(library_id).filter(~Q(pk__in=held(library_id, now=now).values("pk")))
+    # Of the row itself, so that it is asked again once a lock that was waited for is gone.
+    free = queries.to_fetch(library_id).filter(Q(fetcher=None) | Q(fetcher_since__lte=now - LASTS))
     if line_ids is not None:
         free = free.filter(pk__in=line_ids)
     locked = free.select_for_update(of=("self",), skip_locked=True, no_key=True)

@@ -129,7 +129,10 @@ def at_library(
     def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = replace(Actor.of(request), channel="desk")
         works = auth.require_any_staff(by)
-        point = queries.points(pk=number_in(request, "point"), library_id__in=works).first()
+        asked = number_in(request, "point")
+        point = queries.points(pk=asked, library_id__in=works).first()
+        if asked and point is None:
+            raise NotFound
         mine = list(lending_queries.libraries().filter(pk__in=works))
         number = number_in(request, "library") or (point.library_id if point is not None else 0)
         if not number and request.method != "POST" and not request.GET.get("library") and mine:
