@@ -478,6 +478,7 @@ def test_the_show_card_is_used_by_keyboard_and_takes_free_words(product, desks):
 # For everyone
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_everything_that_the_window_can_show_is_read_in_sunlight_and_by_everyone(product, desks, scheme):
     place = cars.place(product, cars=3, here=2)
