@@ -16,7 +16,7 @@ from core import live
 from core.actor import Actor
 from core.refusal import BadInput
 from pickup import plates, queries, waits
-from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound, PointNotFound
+from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
 
@@ -51,11 +51,10 @@ def arrive(
     if purpose not in Visit.Purpose.values:
         raise BadInput(field="purpose", known=Visit.Purpose.values)
     plate, bay = plates.plate(plate), plates.written(bay, field="bay", longest=10)
-    if not queries.points().filter(pk=point_id).exists():
-        raise PointNotFound(field="pickup_point")
+    load = waits.now_at(point_id=point_id, now=now)
     if by.kind == "collector" and order_id is None:
         order_id = by.id
-    if by.kind == "device" and waits.is_night(load := waits.now_at(point_id=point_id, now=now), now=now):
+    if by.kind == "device" and waits.is_night(load, now=now):
         raise ClosedNow(next_open=load.next_open.isoformat() if load.next_open is not None else None)
     order = _asked_for(order_id, point_id, by) if order_id is not None else None
     if plate and order is None and patron_id is None and by.kind in {"staff", "device"}:
@@ -69,7 +68,7 @@ def arrive(
         patron_id = bags[0].patron_id
     if not bags:
         _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
-    visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, by=by, now=now)
+    visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load, by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
     return visit
 
@@ -143,6 +142,7 @@ def _one_visit(
     purpose: str,
     plate: str,
     bay: str,
+    load: waits.Waiting,
     by: Actor,
     now: datetime,
 ) -> Visit:
@@ -168,7 +168,7 @@ def _one_visit(
                     door=by.channel,
                     arrived_at=now,
                     queued_at=now,
-                    expected_seconds=waits.expected_seconds(point_id=point_id, now=now),
+                    expected_seconds=waits.expected_seconds(load),
                 )
                 if not _tie(bags, visit):
                     raise _OtherVisit

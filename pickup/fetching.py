@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
 
 from django.db import transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 
 from core import live
 from core.actor import Actor
 from core.refusal import Forbidden
 from pickup import queries
 from pickup.models import OrderLine
+
+if TYPE_CHECKING:
+    from lending.models import Account
 
 LASTS = timedelta(minutes=45)
 """So long a book is somebody's to fetch; then it is anybody's again, for people are called away."""
@@ -50,9 +54,9 @@ def let_go(*, library_id: int, by: Actor, now: datetime) -> int:
     return left
 
 
-def held(library_id: int, *, now: datetime) -> QuerySet[OrderLine]:
-    """The lines of a pull list that somebody is fetching now."""
-    return queries.to_fetch(library_id).filter(fetcher__isnull=False, fetcher_since__gt=now - LASTS)
+def fetcher_of(line: OrderLine, *, now: datetime) -> Account | None:
+    """Who is fetching the book of a line now."""
+    return line.fetcher if line.fetcher_since is not None and line.fetcher_since > now - LASTS else None
 
 
 def _tell(library_id: int, *, now: datetime) -> None:

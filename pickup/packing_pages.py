@@ -56,12 +56,11 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     rows += [{"transfer": one, "copy": one.copy, **sent} for one in to_send]
     rows.sort(key=lambda row: (not row["here"], row["copy"].shelf_key, row["copy"].barcode))
     wanted, mine = request.GET.get("for", ""), request.GET.get("mine") == "1"
-    since = desk.now - fetching.LASTS
     for row in rows:
         if "line" not in row:
             continue
         line = row["line"]
-        row["fetcher"] = line.fetcher if line.fetcher_since is not None and line.fetcher_since > since else None
+        row["fetcher"] = fetching.fetcher_of(line, now=desk.now)
         row["mine"] = row["fetcher"] is not None and line.fetcher_id == desk.by.id
     choices = [
         {"session": one, "count": sum(row["session"] is not None and row["session"].key == one.key for row in rows)}

@@ -75,9 +75,8 @@ def is_night(load: Waiting, *, now: datetime) -> bool:
     return load.closed and (load.next_open is None or load.next_open - now > OPENS_SOON)
 
 
-def expected_seconds(*, point_id: int, now: datetime) -> int | None:
+def expected_seconds(load: Waiting) -> int | None:
     """What somebody who comes now will wait until called, as everybody is told it; None while it is closed."""
-    load = now_at(point_id=point_id, now=now)
     return None if load.closed or load.expected_minutes is None else 60 * load.expected_minutes
 
 

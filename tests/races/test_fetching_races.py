@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.actor import Actor
-from pickup import fetching
+from pickup import fetching, queries
 from tests import rows
 from tests.pickup import steps
 from tests.races.guards import slowly, without_locks
@@ -28,7 +28,7 @@ def everybody_takes(shared, now):
     told = together(
         LIBRARIANS, lambda n: fetching.take(library_id=library.pk, by=people[n], now=now, count=EACH)
     ).answers
-    return told, [fetching.held(library.pk, now=now).filter(fetcher=one.id).count() for one in people]
+    return told, [queries.to_fetch(library.pk).filter(fetcher=one.id).count() for one in people]
 
 
 def test_each_gets_books_of_their_own(shared, now):
