@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import pwd
+import random
 import secrets
 import shutil
 import socket
@@ -111,10 +112,15 @@ def wanted_port() -> int:
 
 
 def free_port(wanted: int = 0) -> int:
-    """The wanted port when it is free on loopback, else one that is."""
-    for port in (wanted, 0) if wanted else (0,):
-        if (found := _bind(port)) is not None:
-            return found
+    """The wanted port when it is free on loopback, else one that is.
+
+    Never one that the system lends to outgoing connections (Linux: from 32768 on, others later): any client could
+    have it before our server binds it, and the server would not start.
+    """
+    anywhere = random.sample(range(18_000, 32_768), 100)  # two that ask at the same moment hardly get the same
+    for port in (wanted, *anywhere) if wanted else anywhere:
+        if _bind(port):
+            return port
     raise Stop("no port is free on 127.0.0.1")
 
 
@@ -126,7 +132,7 @@ def next_free_port(first: int) -> tuple[int, int]:
     """
     for port in range(first, min(first + 200, 65536)):
         kept = _claim(port)
-        if kept is not None and _bind(port) is not None:
+        if kept is not None and _bind(port):
             return port, kept
         if kept is not None:
             os.close(kept)
@@ -147,14 +153,14 @@ def _claim(port: int) -> int | None:
     return kept
 
 
-def _bind(port: int) -> int | None:
+def _bind(port: int) -> bool:
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port of a moment ago is not taken
         try:
             probe.bind((LOOPBACK, port))
         except OSError:
-            return None
-        return int(probe.getsockname()[1])
+            return False
+        return True
 
 
 # -- secrets --------------------------------------------------------------------------------------------------------

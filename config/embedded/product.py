@@ -81,7 +81,8 @@ class Product:
             filter(None, [os.environ.get("NO_PROXY") or os.environ.get("no_proxy"), LOOPBACK, "localhost"])
         )
         fixed = {"DJANGO_SETTINGS_MODULE": "config.settings", "NO_PROXY": direct, "no_proxy": direct}
-        return {**mine, **fixed, **self.environment, "PYTHONUNBUFFERED": "1"}
+        # Granian is Rust: a backtrace of a hundred lines would bury the one sentence that says what is wrong.
+        return {**mine, **fixed, **self.environment, "PYTHONUNBUFFERED": "1", "RUST_BACKTRACE": "0"}
 
     def prepare(self, *, sample: bool) -> str:
         """Migrate, compile, collect, and fill an empty database; what the command said."""

@@ -18,7 +18,7 @@ import psutil
 import pytest
 
 from config.embedded import processes
-from config.embedded.host import LOOPBACK, ROOT, Stop, kept_secret, next_free_port, wanted_port
+from config.embedded.host import LOOPBACK, ROOT, Stop, free_port, kept_secret, next_free_port, wanted_port
 from config.embedded.product import answers, read_environment
 from tests import checkout
 from tests.checkout import Service
@@ -192,7 +192,7 @@ class TestRunning:
         assert starting.processes() == []
 
     def test_a_taken_port_gives_the_next_one(self, another):
-        with socket.create_server((LOOPBACK, 0)) as other:
+        with socket.create_server((LOOPBACK, free_port())) as other:
             taken = other.getsockname()[1]
             second = another(port=taken)
             second.wait_for_words("Phones")
@@ -296,8 +296,24 @@ def test_a_kept_secret_stays_and_is_private(tmp_path):
     assert (tmp_path / "secret").stat().st_mode & 0o777 == 0o600
 
 
+def test_a_free_port_is_none_that_a_client_may_be_lent():
+    with socket.create_server((LOOPBACK, 0)) as somewhere:
+        lent = []
+        for _ in range(5):
+            with socket.create_connection(somewhere.getsockname()) as client:
+                lent.append(client.getsockname()[1])
+    assert max(free_port() for _ in range(20)) < min(lent)
+
+
+def test_a_wanted_port_is_taken_only_while_it_is_free():
+    with socket.create_server((LOOPBACK, free_port())) as other:
+        taken = other.getsockname()[1]
+        assert free_port(taken) != taken
+    assert free_port(taken) == taken
+
+
 def test_the_next_free_port_is_past_a_taken_one():
-    with socket.create_server((LOOPBACK, 0)) as other:
+    with socket.create_server((LOOPBACK, free_port())) as other:
         taken = other.getsockname()[1]
         found, claim = next_free_port(taken)
         assert taken < found < taken + 200
@@ -306,7 +322,7 @@ def test_the_next_free_port_is_past_a_taken_one():
 
 def test_two_services_that_look_for_a_port_at_the_same_moment_find_two():
     """Granian would let both have the same one, and each would get half of the requests."""
-    with socket.create_server((LOOPBACK, 0)) as other:
+    with socket.create_server((LOOPBACK, free_port())) as other:
         first, claim = next_free_port(other.getsockname()[1])
         second, other_claim = next_free_port(other.getsockname()[1])
         assert first != second

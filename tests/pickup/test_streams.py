@@ -18,6 +18,7 @@ import pytest
 from django.db import connection, connections, transaction
 from django.test import AsyncRequestFactory
 
+from config.embedded.host import free_port
 from core import live
 from core.actor import ANYONE, Actor
 from core.refusal import Refusal
@@ -257,12 +258,6 @@ def test_more_streams_than_a_process_bears_are_asked_to_come_later(point, now, m
 
 
 # The real server
-
-
-def free_port() -> int:
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return int(one.getsockname()[1])
 
 
 @pytest.fixture
