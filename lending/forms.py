@@ -282,6 +282,7 @@ GROUPS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
             "remind_after",
             "rest_hours",
             "transfer_days",
+            "transfer_cutoff",
             "foreign_books",
             "first_day_counts",
             "open_days_only",
@@ -318,6 +319,7 @@ LABELS: dict[str, StrOrPromise] = {
     "remind_after": _("Reminders, days after the due date, parted by commas"),
     "rest_hours": _("Hours a returned book rests"),
     "transfer_days": _("Days between libraries"),
+    "transfer_cutoff": _("Leaves on the same day if asked for before"),
     "foreign_books": _("Another library's book that nobody waits for"),
     "strikes_for": _("What counts as a strike"),
     "strikes": _("Strikes that lead to a pause"),
@@ -326,6 +328,13 @@ LABELS: dict[str, StrOrPromise] = {
     "relend_days": _("Days without a title that was not collected"),
     "overdue_pause": _("Days of pause for a day overdue"),
 }
+
+
+EMPTY: dict[str, StrOrPromise] = {
+    "transfer_days": _("books do not travel"),
+    "transfer_cutoff": _("at any hour"),
+}
+"""What it means where a rule is empty and that is not that nothing is limited."""
 
 
 class AllowanceForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
@@ -420,6 +429,7 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
     strikes_for = forms.MultipleChoiceField(
         choices=StrikeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
+    transfer_cutoff = forms.TimeField(required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
 
     class Meta:
         model = Programme
@@ -457,7 +467,9 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
     def shown(self, name: str, value: Any) -> str:
         """A value as people read it."""
         if value is None:
-            return str(_("books do not travel") if name == "transfer_days" else _("no limit"))
+            return str(EMPTY.get(name, _("no limit")))
+        if name == "transfer_cutoff":
+            return str(value)[:5]  # a history keeps it as a text
         if isinstance(value, bool):
             return str(_("yes") if value else _("no"))
         words = dict(getattr(self.fields.get(name), "choices", ()))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -110,9 +110,14 @@ def change(
         programme=programme,
         at=now,
         principal=by.principal,
-        was={name: was[name] for name in changed},
-        became={name: getattr(programme, name) for name in changed},
+        was={name: plain(was[name]) for name in changed},
+        became={name: plain(getattr(programme, name)) for name in changed},
     )
+
+
+def plain(value: Any) -> Any:
+    """A rule as a history, and a program, can read it."""
+    return value.isoformat("minutes") if isinstance(value, time) else value
 
 
 def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) -> Effect:

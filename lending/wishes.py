@@ -51,6 +51,18 @@ def cancel(*, reservation_id: int, by: Actor, now: datetime) -> Reservation:
 
 
 @transaction.atomic
+def give_up(*, reservation_ids: Collection[int], by: Actor, now: datetime) -> None:
+    """End reservations whose books are on their way to a bag that nobody wants any more; those in a bag are left.
+
+    What is held against their patron is the bag, and pickup says it.
+    """
+    for pk in sorted(reservation_ids):
+        reservation = allocation.lock(pk)
+        if reservation.state in FREE:
+            _let_go(reservation, ReservationState.CANCELLED, by=by, now=now)
+
+
+@transaction.atomic
 def suspend(*, reservation_id: int, until: date, by: Actor, now: datetime) -> Reservation:
     """Pause a waiting reservation until a local day, on which it waits again; it keeps its place.
 

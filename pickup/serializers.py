@@ -319,7 +319,9 @@ class ExpectedRow(ReservationRow):
 class RequestedRow(serializers.Serializer[Any]):
     """What an asking led to."""
 
-    order = OrderRow(allow_null=True, help_text="the bag; null while nothing is on the shelf")
+    order = OrderRow(
+        allow_null=True, help_text="the bag; null while nothing is on the shelf, or on its way for a promised time"
+    )
     reservations = ReservationRow(many=True)
     why = serializers.CharField(help_text="waiting: no copy is free yet, so no time was taken")
 

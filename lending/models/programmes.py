@@ -150,6 +150,11 @@ class Programme(Named):
         default=0, validators=[MaxValueValidator(10)], help_text=_("days of pause for each day overdue")
     )
     transfer_days = limit(_("open days a book takes from one library to another; empty: none travels"))
+    transfer_cutoff = models.TimeField(
+        null=True,
+        blank=True,
+        help_text=_("until when a book that is asked for leaves its library on the same day; empty: all day"),
+    )
     foreign_books = models.CharField(
         max_length=10,
         choices=Foreign.choices,
