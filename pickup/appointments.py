@@ -62,6 +62,8 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     if ready:
         together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
+    elif chosen:
+        _tell_fixed(appointment, [order], by=by, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
     return appointment
 
@@ -73,11 +75,12 @@ def confirm(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
     The table lets KEPT become CONFIRMED for an undone hand-over only. A yes counts for everybody who comes in that car:
     it takes nothing from anybody.
     """
-    appointment, _orders = _with_orders(appointment_id)
+    appointment, orders = _with_orders(appointment_id)
     if appointment.state not in PROMISED:
         raise NoAppointment(appointment=appointment.pk, state=appointment.state)
     if appointment.state != AppointmentState.CONFIRMED:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
+        _tell_fixed(appointment, orders, by=by, now=now)
         live.publish([f"point:{appointment.point_id}"], now=now)
     return appointment
 
@@ -113,6 +116,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     new.move(AppointmentState.CONFIRMED, at=now, by=by)
     if unsaid or apart:  # of those who come apart now, the collector knows only the common time
         _say_anew(new, mine, now=now)
+    _tell_fixed(new, mine, by=by, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return new
 
@@ -201,6 +205,7 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
     silence = queries.rules_of(appointment.point_id).silence
     if not ready or silence == PointRules.Silence.CONSENT or not texts.asks_for_answer(ready[0]):
         appointment.move(AppointmentState.CONFIRMED, at=now, by=RULE)
+        _tell_fixed(appointment, orders, by=RULE, now=now)
     else:
         appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
         texts.hush(orders=ready, why="lapsed", now=now)
@@ -505,6 +510,17 @@ def _say_anew(appointment: Appointment, orders: Sequence[Order], *, now: datetim
     ready = [order for order in orders if order.state == OrderState.READY]
     if ready:
         texts.again(appointment, ready, now=now)
+
+
+def _tell_fixed(appointment: Appointment, orders: Sequence[Order], *, by: Actor, now: datetime) -> None:
+    """Say which time is fixed, where the point says so before the bag is ready; a ready bag says it itself.
+
+    Whoever asked for it just now is told at once, also at night.
+    """
+    packing = [order for order in orders if order.state == OrderState.PICKING]
+    if not packing or len(packing) < len(orders) or not queries.rules_of(appointment.point_id).tell_fixed:
+        return
+    texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)
 
 
 def _attach(orders: Sequence[Order], appointment: Appointment) -> None:
