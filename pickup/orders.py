@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -65,6 +65,7 @@ def request(
     plate: str = "",
     not_before: datetime | None = None,
     whole: bool = False,
+    needed_until: date | None = None,
 ) -> Requested:
     """Ask for books to be collected at a point, at a time if the point promises one while ordering.
 
@@ -79,7 +80,13 @@ def request(
     reservations.lock_borrower(patron_id=patron_id, point_id=point_id)
     lock_open_order(patron_id, point_id)
     placed = reservations.place(
-        patron_id=patron_id, items=items, point_id=point_id, by=by, now=now, collector_id=collector_id
+        patron_id=patron_id,
+        items=items,
+        point_id=point_id,
+        by=by,
+        now=now,
+        collector_id=collector_id,
+        needed_until=needed_until,
     )
     bags = _bag(placed, opening=True, collector_id=collector_id, by=by, now=now)
     chosen = slot_id is not None

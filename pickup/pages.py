@@ -154,6 +154,7 @@ def asking(
                     collector_id=_collector(form, patron.pk, by=by, now=now),
                     plate=form.cleaned_data["plate"],
                     whole=form.cleaned_data["whole"],
+                    needed_until=form.cleaned_data["needed_until"],
                     by=by,
                     now=now,
                 )

@@ -152,6 +152,7 @@ def _ask(
         items=[reservations.Item(title_id, volume) for title_id, volume in items],
         slot_id=told["slot"],
         collector_id=collector,
+        needed_until=told["needed_until"],
         by=by,
         now=now,
     )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -201,6 +203,13 @@ class Programme(Named):
                 violation_error_message=_("Where strikes lead to a pause, both strike days and pause days are needed."),
             ),
         ]
+
+    def clean(self) -> None:
+        """Refuse a rule that nothing can be known for: who let a title go is forgotten after the retention."""
+        kept = settings.RETENTION_DAYS
+        if (self.relend_days or 0) > kept:
+            said = _("At most %(days)s days: after that nobody knows any more who did not collect it.")
+            raise ValidationError({"relend_days": said % {"days": kept}})
 
 
 class Allowance(Named):
