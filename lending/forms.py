@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
@@ -17,6 +17,7 @@ from lending.states import StrikeKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.db.models import QuerySet
     from django.forms import BoundField
     from django_stubs_ext import StrOrPromise
 
@@ -382,6 +383,21 @@ class NoticeForm(Refusable):
         required=False,
         widget=forms.TextInput(attrs={"lang": "en", "autocomplete": "off"}),
     )
+
+
+class SurgeRulesForm(Refusable):
+    """Whose rules hold while the building is closed."""
+
+    programme = forms.ModelChoiceField(
+        label=_("Rules while the building is closed"),
+        queryset=Programme.objects.none(),
+        required=False,
+        empty_label=_("the same as on normal days"),
+    )
+
+    def __init__(self, *args: Any, among: QuerySet[Programme], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast("forms.ModelChoiceField[Programme]", self.fields["programme"]).queryset = among
 
 
 NTH = {1: _("1st"), 2: _("2nd"), 3: _("3rd"), 4: _("4th"), 5: _("5th")}
