@@ -12,7 +12,7 @@ from django.db import ProgrammingError, connections, transaction
 from core import clock
 from lending import queries
 from lending.calendar import NeverOpen
-from lending.models import Library
+from lending.models import Library, Programme
 
 
 @register(Tags.database)
@@ -53,6 +53,31 @@ def libraries_can_serve(*, databases: Sequence[str] | None = None, **_: Any) -> 
             return [message for library in found for message in _amiss(library)]
     except ProgrammingError:
         return []
+
+
+@register(Tags.database)
+def rules_can_be_kept(*, databases: Sequence[str] | None = None, **_: Any) -> list[CheckMessage]:
+    """No programme counts what is forgotten by then: a shorter RETENTION_DAYS may have made it so.
+
+    Runs with `migrate` and `check --database default`; silent while the tables are of another version.
+    """
+    if "default" not in (databases or ()):
+        return []
+    try:
+        with transaction.atomic():
+            return [message for programme in Programme.objects.order_by("pk") for message in _not_kept(programme)]
+    except ProgrammingError:
+        return []
+
+
+def _not_kept(programme: Programme) -> Iterator[CheckMessage]:
+    """What is wrong with the rules of one programme."""
+    try:
+        programme.clean()
+    except ValidationError as error:
+        told = "; ".join(f"{field}: {' '.join(said)}" for field, said in error.message_dict.items())
+        hint = "Change the rule, or keep longer (RETENTION_DAYS)."
+        yield Warning(f"The rules of {programme.key} cannot be kept: {told}", hint=hint, id="lending.W003")
 
 
 def _amiss(library: Library) -> Iterator[CheckMessage]:

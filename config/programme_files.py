@@ -18,6 +18,7 @@ from django.db import models, transaction
 
 from core.actor import Actor
 from lending import programmes
+from lending import surge as surge_rules
 from lending.models import Allowance, Library, PickupPoint, Programme
 from pickup import fitting
 from pickup.models import PointRules, Window
@@ -114,7 +115,7 @@ def load(plan: Plan, *, library_codes: list[str], by: Actor, now: datetime, surg
         if library is None:
             raise BadFile(f"there is no library {code}; the libraries are {', '.join(_codes())}")
         if surge:
-            _write(library, {"surge_programme": programme})
+            surge_rules.lend_by(library_id=library.pk, programme_id=programme.pk, by=by, now=now)
             loaded.libraries += 1
             continue
         _write(library, {"programme": programme, **plan.calendar})

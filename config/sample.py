@@ -42,6 +42,7 @@ PROGRAMME: dict[str, Any] = {
     "week": "calendar",
     "loan_days": 14,
     "transfer_days": 1,
+    "transfer_cutoff": time(17),
     "foreign_books": "home",
 }
 TRAINING_PROGRAMME: dict[str, Any] = {

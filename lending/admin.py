@@ -96,7 +96,8 @@ class ProgrammeAdmin(Kept):
 class LibraryAdmin(Kept):
     list_display = ["code", "name_ko", "programme", "circulation", "surge"]
     list_select_related = ["programme"]
-    readonly_fields = ["surge", "surge_notice_ko", "surge_notice_en"]  # turned on a page that shows what changes
+    # These are set on a page that shows what changes, with a history.
+    readonly_fields = ["surge", "surge_programme", "surge_notice_ko", "surge_notice_en"]
     inlines = [PointLines, SpecialDayLines]
 
 

@@ -13,7 +13,7 @@ from django.db.models import Exists, OuterRef, Q, Subquery
 
 from core import live, nudge, sweeps
 from core.actor import RULE
-from lending import queries
+from lending import journeys, queries
 from lending.errors import AlreadyPromised
 from lending.models import Copy, Library, Reservation, Title, Transfer
 from lending.states import ReservationState, TransferState
@@ -113,7 +113,7 @@ def _hand_out_title(title_id: int, *, by: Actor, now: datetime) -> list[Reservat
         .order_by("placed_at", "pk")
     )
     for reservation in waiting:
-        copy = _copy_for(reservation, free)
+        copy = _copy_for(reservation, free, now=now)
         if copy is None:
             continue
         try:
@@ -135,26 +135,34 @@ def _hand_out_title(title_id: int, *, by: Actor, now: datetime) -> list[Reservat
     return given
 
 
-def _copy_for(reservation: Reservation, free: Sequence[Copy]) -> Copy | None:
-    """The copy that a reservation gets of these: one at its own library, else one that travels there."""
+def _copy_for(reservation: Reservation, free: Sequence[Copy], *, now: datetime) -> Copy | None:
+    """The copy that a reservation gets of these: one at its own library, else the one that can be there first."""
     library = reservation.pickup_point.library
     of_volume = [copy for copy in free if copy.volume == reservation.volume]
     here = [copy for copy in of_volume if copy.at_library_id == library.pk]
-    if not here and library.programme.transfer_days is not None:
-        here = [copy for copy in of_volume if copy.at_library.programme_id == reservation.programme_id]
-    return next(iter(here), None)
+    if here or library.programme.transfer_days is None:
+        return next(iter(here), None)
+    comes = [copy for copy in of_volume if copy.at_library.programme_id == reservation.programme_id]
+    senders = {copy.at_library_id: copy.at_library for copy in comes}
+    if len(senders) < 2:
+        return next(iter(comes), None)
+    calendars = queries.calendars_of([library, *senders.values()])
+    days = {
+        pk: journeys.asked_now(sender=sender, receiver=library, calendars=calendars, now=now)
+        for pk, sender in senders.items()
+    }
+    return min(comes, key=lambda copy: (days[copy.at_library_id], copy.pk))
 
 
 def _send(copy: Copy, *, to: Library, by: Actor, now: datetime) -> Transfer:
-    days = to.programme.transfer_days or 1
-    calendar, today = queries.calendar_of(to), queries.today(to, now)
+    calendars = queries.calendars_of([to, copy.at_library])
     tell(copy.at_library_id, now=now)
     return Transfer.begin(
         copy=copy,
         from_library_id=copy.at_library_id,
         to_library=to,
         requested_at=now,
-        expected_on=calendar.open_days_after(today, days),
+        expected_on=journeys.asked_now(sender=copy.at_library, receiver=to, calendars=calendars, now=now),
         at=now,
         by=by,
     )
@@ -173,7 +181,7 @@ def send_home(*, copy_id: int, by: Actor, now: datetime) -> Transfer | None:
     lonely = (
         Copy.objects.select_for_update(no_key=True, of=("self",))
         .filter(pk__in=queries.far_from_home().filter(pk=copy_id).values("pk"))
-        .select_related("library__programme")
+        .select_related("library__programme", "at_library")
         .first()
     )
     return _send(lonely, to=lonely.library, by=by, now=now) if lonely is not None else None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.contrib.auth import login, logout
 from django.contrib.auth.models import AnonymousUser
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 from rest_framework import authentication, exceptions
@@ -17,9 +17,10 @@ from core import clock
 from core.actor import ANYONE, Actor
 from core.refusal import Forbidden, NotFound
 from lending import accounts, devices
-from lending.models import Account, Library, Membership, Token
+from lending.models import Account, Library, Membership, Programme, Token
 
 if TYPE_CHECKING:
+    from django.db.models import QuerySet
     from django.http import HttpRequest
     from rest_framework.request import Request
 
@@ -191,6 +192,18 @@ def leads(actor: Actor, programme_id: int) -> bool:
     led = Library.objects.filter(memberships__account=actor.id or 0, memberships__role=Membership.Role.MANAGER)
     follow = Q(programme=programme_id) | Q(surge_programme=programme_id)
     return actor.kind == "staff" and led.filter(follow).exists()
+
+
+def may_lend_by(actor: Actor) -> QuerySet[Programme]:
+    """The programmes that a manager may let a library lend by while its building is closed.
+
+    Those that the manager leads, and those that no library follows: whoever follows somebody else's would lead it.
+    """
+    led = Library.objects.filter(memberships__account=actor.id or 0, memberships__role=Membership.Role.MANAGER)
+    mine = Q(libraries__in=led) | Q(pk__in=led.filter(surge_programme__isnull=False).values("surge_programme"))
+    others = Library.objects.filter(Q(programme=OuterRef("pk")) | Q(surge_programme=OuterRef("pk")))
+    found = Programme.objects.filter(pk__in=Programme.objects.filter(mine | ~Exists(others)).values("pk"))
+    return found.order_by("pk") if actor.kind == "staff" else found.none()
 
 
 def require_patron(actor: Actor) -> int:

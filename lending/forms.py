@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
@@ -17,6 +17,7 @@ from lending.states import StrikeKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from django.db.models import QuerySet
     from django.forms import BoundField
     from django_stubs_ext import StrOrPromise
 
@@ -282,6 +283,7 @@ GROUPS: dict[str, tuple[StrOrPromise, tuple[str, ...]]] = {
             "remind_after",
             "rest_hours",
             "transfer_days",
+            "transfer_cutoff",
             "foreign_books",
             "first_day_counts",
             "open_days_only",
@@ -318,6 +320,7 @@ LABELS: dict[str, StrOrPromise] = {
     "remind_after": _("Reminders, days after the due date, parted by commas"),
     "rest_hours": _("Hours a returned book rests"),
     "transfer_days": _("Days between libraries"),
+    "transfer_cutoff": _("Leaves on the same day if asked for before"),
     "foreign_books": _("Another library's book that nobody waits for"),
     "strikes_for": _("What counts as a strike"),
     "strikes": _("Strikes that lead to a pause"),
@@ -326,6 +329,13 @@ LABELS: dict[str, StrOrPromise] = {
     "relend_days": _("Days without a title that was not collected"),
     "overdue_pause": _("Days of pause for a day overdue"),
 }
+
+
+EMPTY: dict[str, StrOrPromise] = {
+    "transfer_days": _("books do not travel"),
+    "transfer_cutoff": _("at any hour"),
+}
+"""What it means where a rule is empty and that is not that nothing is limited."""
 
 
 class AllowanceForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
@@ -375,6 +385,21 @@ class NoticeForm(Refusable):
     )
 
 
+class SurgeRulesForm(Refusable):
+    """Whose rules hold while the building is closed."""
+
+    programme = forms.ModelChoiceField(
+        label=_("Rules while the building is closed"),
+        queryset=Programme.objects.none(),
+        required=False,
+        empty_label=_("the same as on normal days"),
+    )
+
+    def __init__(self, *args: Any, among: QuerySet[Programme], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast("forms.ModelChoiceField[Programme]", self.fields["programme"]).queryset = among
+
+
 NTH = {1: _("1st"), 2: _("2nd"), 3: _("3rd"), 4: _("4th"), 5: _("5th")}
 
 
@@ -420,6 +445,7 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
     strikes_for = forms.MultipleChoiceField(
         choices=StrikeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
+    transfer_cutoff = forms.TimeField(required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M"))
 
     class Meta:
         model = Programme
@@ -457,7 +483,9 @@ class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic
     def shown(self, name: str, value: Any) -> str:
         """A value as people read it."""
         if value is None:
-            return str(_("books do not travel") if name == "transfer_days" else _("no limit"))
+            return str(EMPTY.get(name, _("no limit")))
+        if name == "transfer_cutoff":
+            return str(value)[:5]  # a history keeps it as a text
         if isinstance(value, bool):
             return str(_("yes") if value else _("no"))
         words = dict(getattr(self.fields.get(name), "choices", ()))

@@ -28,8 +28,9 @@ CHANGES_SHOWN = 20
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One rule that becomes another one: how many of the last orders it would have refused, or how many people are
-    further back in line, where that is worked out; `counted`: it is, or there is nothing to work out.
+    """One rule that becomes another one: how many of the last orders it would have refused, how many people are further
+    back in line, or how many would be paused today, where that is worked out; `counted`: it is, or there is nothing to
+    work out.
     """
 
     label: str
@@ -37,6 +38,7 @@ class Difference:
     becomes: str
     refused: int | None = None
     beyond: int | None = None
+    paused: int | None = None
     counted: bool = True
 
 
@@ -111,13 +113,16 @@ def _differences(
     changed = [name for name, value in values.items() if getattr(programme, name) != value]
     for name in [*changed, *(name for name in effect.refused if name not in changed)]:
         refused, beyond = effect.refused.get(name), effect.beyond.get(name)
+        paused = effect.paused if name in programmes.STRIKES else None
         yield Difference(
             form.label_of(name),
             form.shown(name, getattr(programme, name)),
             form.shown(name, values[name]),
             refused,
             beyond,
-            counted=refused is not None or beyond is not None or name in {*programmes.NAMES, *programmes.BY_WHOM},
+            paused,
+            counted=any(told is not None for told in (refused, beyond, paused))
+            or name in {*programmes.NAMES, *programmes.BY_WHOM},
         )
 
 

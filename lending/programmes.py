@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.core.exceptions import ValidationError
@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput, Refusal
 from lending import queries, rules
-from lending.models import Library, Programme, ProgrammeChange, Reservation
+from lending.models import Library, Programme, ProgrammeChange, Reservation, Strike
 from lending.states import ReservationState
 
 if TYPE_CHECKING:
@@ -46,6 +46,7 @@ class RulesChanged(Refusal):
 BY_WHOM = ("volumes_per", "week")
 """How other rules are counted: what they mean is told beside those."""
 IN_LINE = ("waiting_per_copy", "waiting_most")
+STRIKES = ("strikes_for", "strikes", "strike_days", "pause_days")
 KINDS = {"materials_excluded": "title__material__in", "volumes_excluded": "volume__in"}
 
 
@@ -53,11 +54,16 @@ KINDS = {"materials_excluded": "title__material__in", "volumes_excluded": "volum
 class Effect:
     """The orders of the last four weeks, how many of them each changed rule would have refused, and how many people
     are further back in line today than it allows. What other rules would have meant is not worked out.
+
+    `paused` people would be today by the strikes that are noted, where other rules for them were looked at, in place of
+    `paused_now`; None where that cannot be known.
     """
 
     orders: int
     refused: Mapping[str, int]
     beyond: Mapping[str, int]
+    paused: int | None = None
+    paused_now: int = 0
 
 
 def values_of(programme: Programme) -> dict[str, Any]:
@@ -110,16 +116,21 @@ def change(
         programme=programme,
         at=now,
         principal=by.principal,
-        was={name: was[name] for name in changed},
-        became={name: getattr(programme, name) for name in changed},
+        was={name: plain(was[name]) for name in changed},
+        became={name: plain(getattr(programme, name)) for name in changed},
     )
+
+
+def plain(value: Any) -> Any:
+    """A rule as a history, and a program, can read it."""
+    return value.isoformat("minutes") if isinstance(value, time) else value
 
 
 def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) -> Effect:
     """What other rules would have meant for the orders of the last four weeks; nothing is changed.
 
     Looks at the rules that count orders and volumes (of an order, a week, a day), at those for the length of a line,
-    and at what is not lent this way.
+    at what is not lent this way, and at strikes, as far as these rules have noted and kept them.
     """
     library = Library.objects.filter(programme=programme).first()
     today = queries.today(library, now) if library is not None else now.date()
@@ -153,9 +164,32 @@ def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) ->
         of_kind = placed.order_by().filter(**{KINDS[name]: values[name]})
         told[name] = of_kind.values("request").distinct().count()
     lines = queries.lines(programme.pk).values() if changed & set(IN_LINE) else ()
-    return Effect(
-        len(asked), told, {name: _beyond(lines, **{name: values[name]}) for name in IN_LINE if name in changed}
-    )
+    beyond = {name: _beyond(lines, **{name: values[name]}) for name in IN_LINE if name in changed}
+    if not changed & set(STRIKES) or not _are_kept(programme, wanted):
+        return Effect(len(asked), told, beyond)
+    paused, paused_now = (_paused(programme.pk, ruling, today=today) for ruling in (wanted, programme))
+    return Effect(len(asked), told, beyond, paused, paused_now)
+
+
+def _are_kept(programme: Programme, wanted: Programme) -> bool:
+    """Whether all strikes that other rules could see are known: of no new kind, and none is forgotten by now."""
+    kept, seen = (one.strike_days + one.pause_days for one in (programme, wanted))
+    return seen <= kept and set(wanted.strikes_for) <= set(programme.strikes_for)
+
+
+def _paused(programme_id: int, ruling: Programme, *, today: date) -> int:
+    """How many people the strikes that are noted pause today by these rules."""
+    if ruling.strikes is None:
+        return 0
+    noted = Strike.objects.filter(programme=programme_id, kind__in=ruling.strikes_for, forgiven_at=None, on__lte=today)
+    of_patron: dict[int, list[date]] = {}
+    for patron_id, on in noted.values_list("patron_id", "on"):
+        of_patron.setdefault(patron_id, []).append(on)
+    pauses = [
+        rules.pause_of(days, allowed=ruling.strikes, counts_for=ruling.strike_days, pause=ruling.pause_days)
+        for days in of_patron.values()
+    ]
+    return sum(pause is not None and pause[1] >= today for pause in pauses)
 
 
 def _beyond(

@@ -420,6 +420,19 @@ def allocated(*, reservation_ids: Collection[int] | None = None) -> QuerySet[Res
     return rows.select_related("patron", "collector").order_by("placed_at", "pk")
 
 
+def on_their_way(*, patron_ids: Collection[int], point_ids: Collection[int]) -> QuerySet[Reservation]:
+    """Reservations of some patrons at some points whose copy is set aside and has to travel first, oldest first.
+
+    Each says on which local day its copy is expected (`expected_on`), null once it has come.
+    """
+    journey = Transfer.objects.filter(copy=OuterRef("copy"), state__in=OPEN_TRANSFER).values("expected_on")
+    away = ~Q(copy__at_library=F("pickup_point__library")) | Q(copy__state=CopyState.TRANSIT)
+    rows = Reservation.objects.filter(
+        away, patron__in=patron_ids, pickup_point__in=point_ids, state=ReservationState.ALLOCATED
+    )
+    return rows.annotate(expected_on=Subquery(journey[:1])).order_by("placed_at", "pk")
+
+
 def can_be_bagged(reservation: Reservation) -> bool:
     """Whether a reservation has a copy that can be fetched for its bag, so that it need not travel first."""
     copy = reservation.copy

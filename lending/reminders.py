@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.db.models import Exists, OuterRef, Q
 
 from core import sweeps
-from lending import queries
+from lending import queries, telling
 from lending.models import Contact, Library, Loan, Patron
 from lending.states import LoanState
 from lending.texts import BOTH, DUE, OVERDUE, RETURNED
@@ -22,8 +22,6 @@ from notifications import consent, outbox, phone
 from notifications import queries as notification_queries
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
-
     from django.db.models import QuerySet
 
     from lending.models import Programme
@@ -135,10 +133,10 @@ def _remind(patron_id: int, *, now: datetime) -> int:
         return 0
     late = [loan for loan in home if loan.due_on < today]
     due = [loan for loan in needed if loan.due_on >= today]
-    _tell(
+    telling.tell(
         patron,
         BOTH if late and due else OVERDUE if late else DUE,
-        {"due": due, "was_due": late},
+        {name: {loan.due_on for loan in of} for name, of in (("due", due), ("was_due", late))},
         {"count": len(due), "late": len(late)},
         kind="reminder",
         key=f"reminder:{patron.pk}:{today.isoformat()}",
@@ -170,7 +168,7 @@ def _confirm(patron_id: int, *, now: datetime) -> int:
         return 0
     left = queries.at_home().filter(patron=patron).count()
     key = f"returned:{back[-1].pk}:{int(max(loan.returned_at for loan in back if loan.returned_at).timestamp())}"
-    _tell(patron, RETURNED, {}, {"count": len(back), "left": left}, kind="notice", key=key, now=now)
+    telling.tell(patron, RETURNED, {}, {"count": len(back), "left": left}, kind="notice", key=key, now=now)
     Loan.objects.filter(pk__in=[loan.pk for loan in back]).update(return_told_at=now)
     return 1
 
@@ -178,59 +176,6 @@ def _confirm(patron_id: int, *, now: datetime) -> int:
 def _lock(patron_id: int) -> Patron | None:
     rows = Patron.objects.select_for_update(no_key=True, skip_locked=True, of=("self",)).select_related("home")
     return rows.filter(pk=patron_id, home__training=False).first()
-
-
-def _tell(
-    patron: Patron,
-    template: str,
-    dates: dict[str, Sequence[Loan]],
-    counts: dict[str, int],
-    *,
-    kind: str,
-    key: str,
-    now: datetime,
-) -> None:
-    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called."""
-    house = notification_queries.sender(patron.home.sender)
-    to = _for_texts(patron.pk)
-    if house is None or to is None:
-        return
-    language = to.language
-    values: dict[str, Any] = dict.fromkeys(("count", "due", "late", "was_due", "left"), "")
-    values |= {name: days(sorted({loan.due_on for loan in of}), language) for name, of in dates.items() if of}
-    values |= {name: _number(name, count, language) for name, count in counts.items()}
-    outbox.enqueue(
-        sender=house.key,
-        to=to.number,
-        language=language,
-        kind=kind,
-        template=template,
-        values={**values, "library": patron.home.name_in(language), "phone": patron.home.phone},
-        about=f"patron:{patron.pk}",
-        dedup_key=key,
-        now=now,
-        may_text=to.may_text,
-        may_call=False,
-        mail=to.mail,
-    )
-
-
-def days(found: Collection[date], language: str) -> str:
-    """One day, or the first and the last of several: `11/26`, `11/26-12/3`, `26 Nov`."""
-    shown = [f"{one.month}/{one.day}" if language.startswith("ko") else f"{one.day} {one:%b}" for one in sorted(found)]
-    return shown[0] if len(shown) == 1 else f"{shown[0]}-{shown[-1]}"
-
-
-def _number(name: str, count: int, language: str) -> str:
-    if language.startswith("ko") or name == "left":
-        return str(count)
-    return "1 book" if count == 1 else f"{count} books"
-
-
-def _for_texts(patron_id: int) -> Contact | None:
-    own = list(Contact.objects.filter(patron=patron_id, own=True).order_by("position", "pk"))
-    texted = (one for one in own if one.may_text and outbox.takes_texts(one.number))
-    return next(texted, None) or next((one for one in own if outbox.takes_mails(one.mail)), None)
 
 
 def _quiet(library: Library, now: datetime) -> bool:

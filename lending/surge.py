@@ -10,7 +10,7 @@ from django.db import transaction
 from core.refusal import NotFound
 from lending import programmes
 from lending.models import NOTICE as NOTICE  # noqa: PLC0414 (for those who ask here)
-from lending.models import Allowance, Library, SurgeChange
+from lending.models import Allowance, Library, Programme, SurgeChange
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from django.db.models import QuerySet
 
     from core.actor import Actor
-    from lending.models import Programme
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +70,25 @@ def tell(*, library_id: int, notice_ko: str, notice_en: str, by: Actor, now: dat
     return _note(library, by=by, now=now)
 
 
+@transaction.atomic
+def lend_by(*, library_id: int, programme_id: int | None, by: Actor, now: datetime) -> SurgeChange | None:
+    """Say by whose rules the library lends while its building is closed; None if it does already.
+
+    None, or its own programme, is by the rules of normal days. While the switch is on they hold at once; what was lent
+    and asked for before keeps its terms. Refuses with `not_found`.
+    """
+    library = lock(library_id)
+    wanted = programme_id if programme_id != library.programme_id else None
+    if library.surge_programme_id == wanted:
+        return None
+    programme = Programme.objects.filter(pk=wanted).first() if wanted is not None else None
+    if wanted is not None and programme is None:
+        raise NotFound(field="programme")
+    library.surge_programme = programme
+    library.save(update_fields=["surge_programme"])
+    return _note(library, by=by, now=now)
+
+
 def _note(library: Library, *, by: Actor, now: datetime) -> SurgeChange:
     return SurgeChange.objects.create(
         library=library,
@@ -78,21 +96,25 @@ def _note(library: Library, *, by: Actor, now: datetime) -> SurgeChange:
         principal=by.principal,
         channel=by.channel,
         surge=library.surge,
+        programme=library.surge_programme,
         notice_ko=library.surge_notice_ko,
         notice_en=library.surge_notice_en,
     )
 
 
 def history(library_id: int) -> QuerySet[SurgeChange]:
-    """Who turned it when, the last one first."""
-    return SurgeChange.objects.filter(library=library_id)
+    """Who turned or changed it when, the last one first."""
+    return SurgeChange.objects.filter(library=library_id).select_related("programme")
 
 
 def beside(library: Library) -> list[Beside]:
     """The rules that differ between normal days and the closed building, in the order in which rules are shown."""
     surge = library.surge_programme or library.programme
     normal, then = programmes.values_of(library.programme), programmes.values_of(surge)
-    return [Beside(name, normal[name], then[name]) for name in programmes.RULES if normal[name] != then[name]]
+    plain = programmes.plain
+    return [
+        Beside(name, plain(normal[name]), plain(then[name])) for name in programmes.RULES if normal[name] != then[name]
+    ]
 
 
 def allowances(library: Library) -> tuple[list[Allowance], list[Allowance]]:

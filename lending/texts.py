@@ -6,6 +6,7 @@ from notifications import wording
 
 CODE = "lending.code"
 DUE, OVERDUE, BOTH, RETURNED = "lending.due", "lending.overdue", "lending.due_and_overdue", "lending.returned"
+NOT_NEEDED = "lending.not_needed"
 
 wording.register(
     key=CODE,
@@ -34,6 +35,12 @@ _OF_LOANS = {
 }
 PLACES = {"library", "count", "due", "late", "was_due", "left", "phone"}
 
+wording.register(
+    key=NOT_NEEDED,
+    places=PLACES,
+    ko="[{library}] 책 {count}권, 필요하신 날이 지나 예약을 마칩니다. 문의 {phone}",
+    en="[{library}] {count} did not come by the day you named, so we stopped waiting. Tel {phone}",
+)
 for _key, (_ko, _en) in _OF_LOANS.items():
     wording.register(key=_key, places=PLACES, ko=_ko, en=_en, kind="reminder")
 

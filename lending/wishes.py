@@ -16,17 +16,17 @@ from core import nudge, sweeps
 from core.actor import RULE
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import allocation, queries, quota, reservations, strikes
+from lending import allocation, queries, quota, reservations, strikes, telling
 from lending.errors import InAnOrder
-from lending.models import Library, Reservation
+from lending.models import Library, Patron, Reservation
 from lending.states import IN_LINE, ReservationState, StrikeKind
+from lending.texts import NOT_NEEDED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
     from datetime import datetime
 
     from core.actor import Actor
-    from lending.models import Patron
 
 FREE = (ReservationState.WAITING, ReservationState.SUSPENDED, ReservationState.ALLOCATED)
 """The states in which lending alone decides: no bag holds the book."""
@@ -48,6 +48,18 @@ def cancel(*, reservation_id: int, by: Actor, now: datetime) -> Reservation:
             now=now,
         )
     return reservation
+
+
+@transaction.atomic
+def give_up(*, reservation_ids: Collection[int], by: Actor, now: datetime) -> None:
+    """End reservations whose books are on their way to a bag that nobody wants any more; those in a bag are left.
+
+    What is held against their patron is the bag, and pickup says it.
+    """
+    for pk in sorted(reservation_ids):
+        reservation = allocation.lock(pk)
+        if reservation.state in FREE:
+            _let_go(reservation, ReservationState.CANCELLED, by=by, now=now)
 
 
 @transaction.atomic
@@ -140,9 +152,15 @@ def resume_due(*, now: datetime) -> int:
 
 
 def expire_due(*, now: datetime) -> int:
-    """End those that are of no use any more by their patron's own word; gives back how many."""
+    """End those that are of no use any more by their patron's own word, and tell them; gives back how many.
+
+    What ends at the same time for one patron is one text, which waits for the morning.
+    """
     due = _of_today("needed_until__lt", FREE, now=now)
-    return sum(sweeps.each("not needed any more", due, lambda pk: _expire(pk, now=now)))
+    of_patron: dict[int, list[int]] = {}
+    for pk, patron_id in Reservation.objects.filter(pk__in=due).order_by("pk").values_list("pk", "patron_id"):
+        of_patron.setdefault(patron_id or 0, []).append(pk)
+    return sum(sweeps.each("not needed any more", of_patron, lambda pk: _expire(of_patron[pk], now=now)))
 
 
 def _resume(reservation_id: int, *, now: datetime) -> int:
@@ -155,13 +173,22 @@ def _resume(reservation_id: int, *, now: datetime) -> int:
     return 1
 
 
-def _expire(reservation_id: int, *, now: datetime) -> int:
-    reservation = allocation.lock(reservation_id)
-    until = reservation.needed_until
-    if reservation.state not in FREE or until is None or until >= _today(reservation, now):
-        return 0
-    _let_go(reservation, ReservationState.EXPIRED, by=RULE, now=now)
-    return 1
+def _expire(reservation_ids: list[int], *, now: datetime) -> int:
+    """End those of one patron whose last day is over, and say how many they were."""
+    titles = Reservation.objects.filter(pk__in=reservation_ids).values_list("title_id", flat=True)
+    allocation.lock_titles(titles)
+    ended = []
+    for pk in reservation_ids:
+        reservation = allocation.lock(pk)
+        until = reservation.needed_until
+        if reservation.state in FREE and until is not None and until < _today(reservation, now):
+            _let_go(reservation, ReservationState.EXPIRED, by=RULE, now=now)
+            ended.append(reservation)
+    patron = Patron.objects.select_related("home").filter(reservations__in=ended).first()
+    if patron is not None and not patron.home.training:
+        key = f"not-needed:{patron.pk}:{ended[-1].pk}"
+        telling.tell(patron, NOT_NEEDED, {}, {"count": len(ended)}, kind="notice", key=key, now=now)
+    return len(ended)
 
 
 def _let_go(reservation: Reservation, to: ReservationState, *, by: Actor, now: datetime) -> None:

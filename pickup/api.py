@@ -167,6 +167,7 @@ class Orders(Edge):
                 collector_id=_collector(given["collector"], patron_id, by=by, now=now),
                 plate=given["plate"],
                 whole=given["whole"],
+                needed_until=given["needed_until"],
                 by=by,
                 now=now,
             )

@@ -6,7 +6,7 @@ Rows are locked in the order of the house: orders by id, then the appointment; p
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
@@ -14,6 +14,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from core import live, sweeps
 from core.actor import RULE, Actor
+from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
 from pickup import queries, scheduling, slots, texts
@@ -49,6 +50,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         accessible=accessible,
         ready=ready,
         has_place=appointment is not None,
+        after=queries.not_before([order]),
     )
     if appointment is None:
         place = _take(slot, accessible=accessible, ready=ready, now=now)
@@ -60,6 +62,8 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     if ready:
         together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
+    elif chosen:
+        _tell_fixed(appointment, [order], by=by, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
     return appointment
 
@@ -71,11 +75,12 @@ def confirm(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
     The table lets KEPT become CONFIRMED for an undone hand-over only. A yes counts for everybody who comes in that car:
     it takes nothing from anybody.
     """
-    appointment, _orders = _with_orders(appointment_id)
+    appointment, orders = _with_orders(appointment_id)
     if appointment.state not in PROMISED:
         raise NoAppointment(appointment=appointment.pk, state=appointment.state)
     if appointment.state != AppointmentState.CONFIRMED:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
+        _tell_fixed(appointment, orders, by=by, now=now)
         live.publish([f"point:{appointment.point_id}"], now=now)
     return appointment
 
@@ -93,7 +98,14 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     ready = any(order.state == OrderState.READY for order in mine)
     apart = len(mine) < len(orders)
     accessible = needs_accessible(mine) if apart else appointment.accessible
-    slot = slots.check(slot_id=slot_id, point_id=appointment.point_id, now=now, accessible=accessible, ready=ready)
+    slot = slots.check(
+        slot_id=slot_id,
+        point_id=appointment.point_id,
+        now=now,
+        accessible=accessible,
+        ready=ready,
+        after=queries.not_before(mine),
+    )
     unsaid = texts.hush(orders=mine, why="time_changed", now=now)  # while they still name the old promise
     if apart:
         new = _apart(appointment, mine, slot, ready=ready, accessible=accessible, by=by, now=now)
@@ -104,6 +116,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     new.move(AppointmentState.CONFIRMED, at=now, by=by)
     if unsaid or apart:  # of those who come apart now, the collector knows only the common time
         _say_anew(new, mine, now=now)
+    _tell_fixed(new, mine, by=by, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return new
 
@@ -192,6 +205,7 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
     silence = queries.rules_of(appointment.point_id).silence
     if not ready or silence == PointRules.Silence.CONSENT or not texts.asks_for_answer(ready[0]):
         appointment.move(AppointmentState.CONFIRMED, at=now, by=RULE)
+        _tell_fixed(appointment, orders, by=RULE, now=now)
     else:
         appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
         texts.hush(orders=ready, why="lapsed", now=now)
@@ -246,10 +260,18 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     packing = [order for order in orders if order.state == OrderState.PICKING]
     if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
         return 0
-    if _next_free(appointment, packing, after=None, template="moved", by=RULE, now=now) is None:
+    after = _another_day(packing[0], now=now) if queries.coming(packing) else None
+    if _next_free(appointment, packing, after=after, template="moved", by=RULE, now=now) is None:
         for order in packing:
             texts.about_order("late", order, now=now)
     return 1
+
+
+def _another_day(order: Order, *, now: datetime) -> datetime:
+    """The first moment of the next open day: a book that has not come by its time does not come in the next hour."""
+    library = order.library
+    day = lending_queries.calendar_of(library).open_days_after(lending_queries.today(library, now), 1)
+    return datetime.combine(day, time(), tzinfo=lending_queries.zone_of(library))
 
 
 @transaction.atomic
@@ -290,6 +312,7 @@ def _next_free(
     Where there is none the promise ends, which is the caller's to say; None then.
     """
     ready = any(order.state == OrderState.READY for order in orders)
+    after = max((moment for moment in (after, queries.not_before(orders)) if moment is not None), default=None)
     rooms = slots.free(point_id=old.point_id, now=now, accessible=old.accessible, after=after, ready=ready, limit=1)
     texts.hush(orders=orders, why="time_changed", now=now, by=by)
     new = None
@@ -487,6 +510,17 @@ def _say_anew(appointment: Appointment, orders: Sequence[Order], *, now: datetim
     ready = [order for order in orders if order.state == OrderState.READY]
     if ready:
         texts.again(appointment, ready, now=now)
+
+
+def _tell_fixed(appointment: Appointment, orders: Sequence[Order], *, by: Actor, now: datetime) -> None:
+    """Say which time is fixed, where the point says so before the bag is ready; a ready bag says it itself.
+
+    Whoever asked for it just now is told at once, also at night.
+    """
+    packing = [order for order in orders if order.state == OrderState.PICKING]
+    if not packing or len(packing) < len(orders) or not queries.rules_of(appointment.point_id).tell_fixed:
+        return
+    texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)
 
 
 def _attach(orders: Sequence[Order], appointment: Appointment) -> None:

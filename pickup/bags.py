@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
@@ -31,6 +31,7 @@ class Problem(StrEnum):
 class Bag:
     """An open order with its books; its people wait for `waits_for` more before they want it.
 
+    While it holds none, `coming` are the days on which its books are expected from other libraries.
     `session` and `appointment` are those promised; `kept_to` its last minute (UTC).
     """
 
@@ -42,6 +43,7 @@ class Bag:
     session: Session | None
     problems: list[Problem]
     waits_for: int = 0
+    coming: Sequence[date] = ()
 
     @property
     def lines(self) -> list[OrderLine]:
@@ -52,6 +54,11 @@ class Bag:
     def count(self) -> int:
         """How many books it is to hold."""
         return len(self.inside) + len(self.left)
+
+    @property
+    def comes_on(self) -> date | None:
+        """The day on which all books of a bag that holds none yet are expected."""
+        return max(self.coming, default=None)
 
     @property
     def complete(self) -> bool:
@@ -74,7 +81,8 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Bag]:
     asked = list(orders)
     waiting = [order for order in asked if order.whole_until is not None and order.whole_until > now]
     more = queries.more_to_come(waiting) if waiting else {}
-    return [_bag(order, more.get(order.pk, 0), now=now) for order in asked]
+    coming = queries.coming(asked)
+    return [_bag(order, more.get(order.pk, 0), coming.get(order.pk, ()), now=now) for order in asked]
 
 
 def one(order: Order, *, now: datetime) -> Bag:
@@ -82,7 +90,7 @@ def one(order: Order, *, now: datetime) -> Bag:
     return of([order], now=now)[0]
 
 
-def _bag(order: Order, waits_for: int, *, now: datetime) -> Bag:
+def _bag(order: Order, waits_for: int, coming: Sequence[date], *, now: datetime) -> Bag:
     lines = list(order.lines.all())
     inside = [line for line in lines if line.state in {LineState.PACKED, LineState.GIVEN}]
     left = [line for line in lines if line.state == LineState.TO_PICK]
@@ -90,7 +98,7 @@ def _bag(order: Order, waits_for: int, *, now: datetime) -> Bag:
     session = sessions.of(promise.slot, order.library.zone) if promise is not None else None
     lost = sum(line.state == LineState.MISSING for line in lines)
     problems = list(_problems(order, left, lost, session, now=now))
-    return Bag(order, inside, left, lost, promise, session, problems, waits_for)
+    return Bag(order, inside, left, lost, promise, session, problems, waits_for, coming)
 
 
 def is_blocked(order: Order, *, now: datetime) -> bool:
@@ -102,10 +110,15 @@ def is_blocked(order: Order, *, now: datetime) -> bool:
 def to_pack(found: Iterable[Bag]) -> list[Bag]:
     """Those that somebody has to work on: who is here for one comes first, then the time that was promised.
 
-    A bag on the shelf is among them when a book came later, or when its card was blocked since it was packed.
+    A bag on the shelf is among them when a book came later, or when its card was blocked since it was packed. One whose
+    books are still on their way is not, until its time is near or somebody is here for it.
     """
     return sorted(
-        (bag for bag in found if bag.order.state == OrderState.PICKING or bag.left or Problem.BLOCKED in bag.problems),
+        (
+            bag
+            for bag in found
+            if (bag.order.state == OrderState.PICKING and not bag.coming) or bag.left or bag.problems
+        ),
         key=lambda bag: Problem.HERE not in bag.problems,
     )
 

@@ -41,7 +41,7 @@ def collect_at(*, order_id: int, point_id: int, by: Actor, now: datetime) -> ord
         raise HereAlready(order=order.pk)
     if order.point_id == point_id:
         return orders.Requested(order, [])
-    ids = [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)]
+    ids = [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or queries.on_their_way_to(order)
     allocation.lock_titles(lending_queries.reservations().filter(pk__in=ids).values_list("title_id", flat=True))
     reservations.unbag(reservation_ids=ids, by=by, now=now)
     orders.close_empty(order=order, why="elsewhere", by=by, now=now)

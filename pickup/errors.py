@@ -42,7 +42,9 @@ class NoNumberFree(Refusal):
 
 
 class SlotUnavailable(Refusal):
-    """`why` is full, closed, past, cutoff, other_point or no_accessible_place; `next` lists free slots of the point."""
+    """`why` is full, closed, past, cutoff, travels (before the books can be here), other_point or no_accessible_place;
+    `next` lists free slots of the point.
+    """
 
     code = "slot_unavailable"
     sentence = _("This time cannot be booked any more. Please choose another one.")

@@ -9,9 +9,10 @@ from __future__ import annotations
 import heapq
 from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal
 
+from lending import journeys
 from lending import queries as lending_queries
 from lending.calendar import Calendar, NeverOpen
 from lending.states import CopyState, ReservationState
@@ -65,8 +66,7 @@ def at_points(
     queue: dict[tuple[int, str, int], dict[int, int]] = {}
     for title_id, volume, programme_id, library_id, count in lending_queries.queues(titles):
         queue.setdefault((title_id, volume, programme_id), {})[library_id] = count
-    libraries = {point.library_id: point.library for point in points}
-    calendars = lending_queries.calendars_of(libraries.values())
+    calendars = _calendars([point.library for point in points], copies)
     rules = queries.rules_of_many([point.pk for point in points])
     soonest = slots.earliest(point_ids=[point.pk for point in points], now=now, accessible=accessible)
     return {
@@ -75,7 +75,7 @@ def at_points(
                 point,
                 [copy for copy in of_wish if copy.library.programme_id == point.library.programme_id],
                 queue.get((*wish, point.library.programme_id), {}),
-                calendar=calendars[point.library_id],
+                calendars=calendars,
                 rules=rules[point.pk],
                 slot=soonest.get(point.pk),
                 now=now,
@@ -87,16 +87,27 @@ def at_points(
     }
 
 
+def not_before(hopes: Collection[Hope]) -> datetime | None:
+    """The first moment for which books asked for together at one point can be promised a time.
+
+    That of the day on which all that travels is there; None where one of them is there now, or none travels.
+    """
+    travel = [hope for hope in hopes if hope.kind == "travels"]
+    days = [hope.day for hope in travel if hope.day is not None]
+    if not days or any(hope.here for hope in hopes):
+        return None
+    return datetime.combine(max(days), time(), tzinfo=lending_queries.zone_of(travel[0].point.library))
+
+
 def turns(reservations: Collection[Reservation], *, now: datetime) -> dict[int, date]:
     """The day on which the turn of each of these waiting reservations comes, by its id; unknown days are left out.
 
     Four queries, however many are asked about.
     """
     asked = [row for row in reservations if row.state == ReservationState.WAITING]
-    libraries = {row.pickup_point.library_id: row.pickup_point.library for row in asked}
-    calendars = lending_queries.calendars_of(libraries.values())
     ahead, places = lending_queries.ahead_at_library(asked), lending_queries.positions(asked)
     copies = _copies({row.title_id for row in asked}) if asked else {}
+    calendars = _calendars([row.pickup_point.library for row in asked], copies)
     found = {}
     for row in asked:
         library = row.pickup_point.library
@@ -108,7 +119,7 @@ def turns(reservations: Collection[Reservation], *, now: datetime) -> dict[int, 
         ]
         before = places[row.pk] - 1 if travels else ahead[row.pk]
         today = lending_queries.today(library, now)
-        day = _turn(library, reached, ahead=before, calendar=calendars[library.pk], today=today)
+        day = _turn(library, reached, ahead=before, calendars=calendars, today=today)
         if day is not None:
             found[row.pk] = day
     return found
@@ -123,12 +134,19 @@ def _copies(title_ids: Collection[int], *, practice: bool = False) -> dict[Wish,
     return found
 
 
+def _calendars(receivers: Iterable[Library], copies: dict[Wish, list[Copy]]) -> dict[int, Calendar]:
+    """The calendars of these libraries and of those from which copies would come; one query."""
+    libraries = {copy.at_library_id: copy.at_library for of_wish in copies.values() for copy in of_wish}
+    libraries |= {library.pk: library for library in receivers}
+    return lending_queries.calendars_of(libraries.values())
+
+
 def _hope(
     point: PickupPoint,
     copies: list[Copy],
     waiting: dict[int, int],
     *,
-    calendar: Calendar,
+    calendars: dict[int, Calendar],
     rules: PointRules,
     slot: Slot | None,
     now: datetime,
@@ -136,16 +154,17 @@ def _hope(
     today = lending_queries.today(point.library, now)
     here = [copy for copy in copies if copy.at_library_id == point.library_id]
     if any(copy.free for copy in here):  # type: ignore[attr-defined]  # annotated
-        return _on_shelf(point, calendar=calendar, rules=rules, slot=slot, today=today)
+        return _on_shelf(point, calendar=calendars[point.library_id], rules=rules, slot=slot, today=today)
     travel = point.library.programme.transfer_days
     free = [copy for copy in copies if copy.free]  # type: ignore[attr-defined]  # annotated
     if free and travel is not None:
-        comes = calendar.open_days_after(today, travel)
-        return Hope(point, "travels", today, day=comes, libraries=_where(free))
+        senders = _where(free)
+        comes = journeys.soonest(senders=senders, receiver=point.library, calendars=calendars, now=now)
+        return Hope(point, "travels", today, day=comes, libraries=senders)
     if here or (copies and travel is not None):
         ahead = waiting.get(point.library_id, 0) if travel is None else sum(waiting.values())
         reached = here if travel is None else copies
-        turn = _turn(point.library, reached, ahead=ahead, calendar=calendar, today=today)
+        turn = _turn(point.library, reached, ahead=ahead, calendars=calendars, today=today)
         return Hope(point, "line", today, day=turn, number=sum(waiting.values()) + 1)
     if copies:
         return Hope(point, "elsewhere", today, libraries=_where(copies))
@@ -157,9 +176,14 @@ def _where(copies: Iterable[Copy]) -> tuple[Library, ...]:
     return tuple(sorted(libraries.values(), key=lambda library: (library.position, library.pk)))
 
 
-def _turn(library: Library, copies: Iterable[Copy], *, ahead: int, calendar: Calendar, today: date) -> date | None:
-    """The open day on which whoever has `ahead` people before them gets one of a library's copies, if one is known."""
-    programme = library.programme
+def _turn(
+    library: Library, copies: Iterable[Copy], *, ahead: int, calendars: dict[int, Calendar], today: date
+) -> date | None:
+    """The open day on which whoever has `ahead` people before them gets one of these copies, if one is known.
+
+    A copy of another library has to travel here first.
+    """
+    programme, calendar = library.programme, calendars[library.pk]
 
     def lent_until(day: date) -> date:
         return calendar.due_date(
@@ -170,7 +194,8 @@ def _turn(library: Library, copies: Iterable[Copy], *, ahead: int, calendar: Cal
         )
 
     try:
-        turn = day_of_turn(_days_back(copies, today=today, lent_until=lent_until), ahead=ahead, lent_until=lent_until)
+        back = _days_back(library, copies, calendars=calendars, today=today, lent_until=lent_until)
+        turn = day_of_turn(back, ahead=ahead, lent_until=lent_until)
         return calendar.next_open(turn) if turn else None
     except NeverOpen:
         return None
@@ -187,18 +212,28 @@ def _on_shelf(point: PickupPoint, *, calendar: Calendar, rules: PointRules, slot
     return Hope(point, "time" if rules.promise == PointRules.Promise.AT_ORDER else "offer", today, slot=slot)
 
 
-def _days_back(copies: Iterable[Copy], *, today: date, lent_until: Callable[[date], date]) -> list[date]:
-    """When these copies can be had: due loans, what is set aside and lent next, and the end of a rest."""
+def _days_back(
+    library: Library,
+    copies: Iterable[Copy],
+    *,
+    calendars: dict[int, Calendar],
+    today: date,
+    lent_until: Callable[[date], date],
+) -> list[date]:
+    """When a library can have these copies: due loans, what is set aside and lent next, and the end of a rest."""
     days = []
     for copy in copies:
         due: date | None = copy.due_on  # type: ignore[attr-defined]  # annotated
         if due is not None:
-            if due >= today:
-                days.append(due)  # an overdue book tells nothing
+            day = due if due >= today else None  # an overdue book tells nothing
         elif copy.rests_until is not None:
-            days.append(max(today, lending_queries.today(copy.at_library, copy.rests_until)))
-        elif copy.state not in {CopyState.LOAN, CopyState.TRANSIT}:
-            days.append(lent_until(today))
+            day = max(today, lending_queries.today(copy.at_library, copy.rests_until))
+        else:
+            day = lent_until(today) if copy.state not in {CopyState.LOAN, CopyState.TRANSIT} else None
+        if day is not None and copy.at_library_id != library.pk:
+            day = journeys.asked_on(day, sender=copy.at_library, receiver=library, calendars=calendars)
+        if day is not None:
+            days.append(day)
     return days
 
 

@@ -65,6 +65,12 @@ class AskForm(Refusable):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
     whole = forms.BooleanField(label=_("Wait until all books are together"), required=False)
+    needed_until = forms.DateField(
+        label=_("Needed until"),
+        required=False,
+        help_text=_("For what is waited for: after this day nobody waits for it any more. Empty: as long as it takes."),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
+    )
     who = forms.ChoiceField(choices=[("me", _("I come myself")), (ANYBODY_ELSE, _("Somebody else comes"))])
     name = forms.CharField(label=_("Name"), max_length=80, required=False)
     number = forms.CharField(
@@ -362,6 +368,12 @@ class PhoneOrderForm(Refusable):
     )
     language = forms.ChoiceField(
         label=_("Language of the texts"), choices=[("ko", "한국어"), ("en", "English")], required=False
+    )
+    needed_until = forms.DateField(
+        label=_("Needed until"),
+        required=False,
+        help_text=_("For what is waited for: after this day nobody waits for it any more. Empty: as long as it takes."),
+        widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     needs = forms.MultipleChoiceField(required=False)
     needs_note = forms.CharField(label=_("Something else to do"), max_length=200, required=False)

@@ -34,7 +34,8 @@ WINDOW = tuple(field.name for field in Window._meta.concrete_fields if field.nam
 """The columns of a window that staff set."""
 
 RULES = (
-    "promise", "silence", "answer_minutes", "offers", "lead_minutes", "horizon_days", "grace_minutes", "keep_days",
+    "promise", "silence", "tell_fixed", "answer_minutes", "offers", "lead_minutes", "horizon_days", "grace_minutes",
+    "keep_days",
 )  # fmt: skip
 """The rules of a point that staff set here; when a book counts as lent is set with the programme."""
 

@@ -140,6 +140,7 @@ class RulesRow(serializers.Serializer[PointRules]):
     by_appointment = serializers.BooleanField()
     promise = serializers.ChoiceField(PointRules.Promise.choices)
     silence = serializers.ChoiceField(PointRules.Silence.choices)
+    tell_fixed = serializers.BooleanField(help_text="a text as soon as a time is fixed, before the bag is ready")
     answer_minutes = serializers.IntegerField()
     offers = serializers.IntegerField()
     lead_minutes = serializers.IntegerField()
@@ -153,6 +154,7 @@ class RulesInput(Strict):
 
     promise = serializers.ChoiceField(PointRules.Promise.choices, required=False)
     silence = serializers.ChoiceField(PointRules.Silence.choices, required=False)
+    tell_fixed = serializers.BooleanField(required=False)
     answer_minutes = Whole(required=False, min_value=0, max_value=hours.LONGEST["answer_minutes"])
     offers = Whole(required=False, min_value=1, max_value=hours.LONGEST["offers"])
     lead_minutes = Whole(required=False, min_value=0, max_value=hours.LONGEST["lead_minutes"])

@@ -45,6 +45,7 @@ LABELS: dict[str, StrOrPromise] = {
     "session_en": _("Name of the session (English)"),
     "promise": _("When a time is given"),
     "silence": _("When nobody answers an offer"),
+    "tell_fixed": _("When a time is fixed before the bag is ready"),
     "answer_minutes": _("Minutes to answer an offer"),
     "offers": _("How often a time is offered in all"),
     "lead_minutes": _("Minutes to pack, before the earliest time"),
@@ -53,6 +54,9 @@ LABELS: dict[str, StrOrPromise] = {
     "keep_days": _("Open days that a ready bag is kept"),
 }
 """What windows and rules are called, by their columns."""
+
+
+TOLD = ((False, _("no text: the next one says that it is ready")), (True, _("a text says so")))
 
 
 def shown(name: str, value: Any) -> str:
@@ -68,6 +72,7 @@ def shown(name: str, value: Any) -> str:
         "regime": Window.Regime.choices,
         "promise": PointRules.Promise.choices,
         "silence": PointRules.Silence.choices,
+        "tell_fixed": TOLD,
     }
     return str(dict(words.get(name, ())).get(value, value))
 
@@ -186,6 +191,7 @@ class PointRulesForm(HoursForm):
 
     promise = forms.ChoiceField(label=LABELS["promise"], choices=PointRules.Promise.choices)
     silence = forms.ChoiceField(label=LABELS["silence"], choices=PointRules.Silence.choices)
+    tell_fixed = forms.TypedChoiceField(label=LABELS["tell_fixed"], choices=TOLD, coerce=lambda said: said == "True")
     answer_minutes = number("answer_minutes", least=0, most=hours.LONGEST["answer_minutes"])
     offers = number("offers", least=1, most=hours.LONGEST["offers"])
     lead_minutes = number("lead_minutes", least=0, most=hours.LONGEST["lead_minutes"])
@@ -195,7 +201,7 @@ class PointRulesForm(HoursForm):
 
     def groups(self) -> list[list[forms.BoundField]]:
         """What is chosen, then what is counted: the sentences need more room than the numbers."""
-        chosen = ["promise", "silence"]
+        chosen = ["promise", "silence", "tell_fixed"]
         return [[self[name] for name in chosen], [self[name] for name in self.fields if name not in chosen]]
 
 

@@ -238,7 +238,13 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
     seen = progress.of_one(order, now=now)
     needs = order.patron is not None and order.patron.accessible_place
     accessible = seen.appointment.accessible if seen.appointment is not None else needs
-    days = slots.days(point_id=order.point_id, now=now, accessible=accessible, ready=order.state == OrderState.READY)
+    days = slots.days(
+        point_id=order.point_id,
+        now=now,
+        accessible=accessible,
+        after=queries.not_before([order]),
+        ready=order.state == OrderState.READY,
+    )
     context = {
         "seen": seen,
         "base": door.base,

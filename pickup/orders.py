@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet
 
 from core import live, nudge, sweeps
 from core.actor import RULE, Actor
-from lending import circulation, copies, quota, reservations, strikes
+from lending import circulation, copies, quota, reservations, strikes, wishes
 from lending import queries as lending_queries
 from lending.states import CopyState, ReservationState, StrikeKind
 from pickup import appointments, gathering, links, places, plates, queries, slots, texts
@@ -65,31 +65,41 @@ def request(
     plate: str = "",
     not_before: datetime | None = None,
     whole: bool = False,
+    needed_until: date | None = None,
 ) -> Requested:
     """Ask for books to be collected at a point, at a time if the point promises one while ordering.
 
     All or nothing: a refused title, quota or slot refuses the whole asking. With no copy allocated no time is taken
-    and `why` is `waiting`; the books join a bag when they come free. `plate` is of the car that will come, as somebody
-    typed it (`invalid` if it cannot be one); a plate said before stands until another is said. A time that nobody
-    chose is the first free one, from `not_before` on. With `whole` the bag waits until all of the books are together.
+    and `why` is `waiting`; the books join a bag when they come free. Where all that can be had travels first, the time
+    is one from the day on which it is expected; an earlier one is refused (`slot_unavailable`). `plate` is of the car
+    that will come, as somebody typed it (`invalid` if it cannot be one); a plate said before stands until another is
+    said. A time that nobody chose is the first free one, from `not_before` on. With `whole` the bag waits until all of
+    the books are together. After `needed_until`, a local day, nobody waits for those that are in no bag.
     """
     car = plates.plate(plate)
     reservations.lock_borrower(patron_id=patron_id, point_id=point_id)
     lock_open_order(patron_id, point_id)
     placed = reservations.place(
-        patron_id=patron_id, items=items, point_id=point_id, by=by, now=now, collector_id=collector_id
+        patron_id=patron_id,
+        items=items,
+        point_id=point_id,
+        by=by,
+        now=now,
+        collector_id=collector_id,
+        needed_until=needed_until,
     )
     bags = _bag(placed, opening=True, collector_id=collector_id, by=by, now=now)
-    if not bags:
+    chosen = slot_id is not None
+    order = bags[0] if bags else _bag_to_come(placed, chosen=chosen, not_before=not_before, by=by, now=now)
+    if order is None:
         return Requested(None, placed, "waiting")
-    order = bags[0]
     if car and car != order.plate:
         Order.objects.filter(pk=order.pk).update(plate=car)
     if whole and queries.more_to_come([order]):
         gathering.set_whole(order, whole=True, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
-    else:
+    elif bags:
         _first_time(order, now=now, not_before=not_before)
     for reservation in placed:
         reservation.refresh_from_db()
@@ -99,24 +109,57 @@ def request(
 def begin_with(found: Sequence[Reservation], *, collector_id: int | None, by: Actor, now: datetime) -> Order | None:
     """The bag that reservations of one patron, asked for at one point, go into at once; None where no copy is there.
 
-    Where the time is promised while ordering it gets the first free one. The caller has locked the borrower.
+    Where the time is promised while ordering it gets the first free one, also for books that travel first. The caller
+    has locked the borrower.
     """
     bags = _bag(found, opening=True, collector_id=collector_id, by=by, now=now)
-    if not bags:
+    if bags:
+        _first_time(bags[0], now=now)
+    order = bags[0] if bags else _bag_to_come(found, chosen=False, not_before=None, by=by, now=now)
+    return queries.orders(pk=order.pk).get() if order is not None else None
+
+
+def _bag_to_come(
+    placed: Sequence[Reservation], *, chosen: bool, not_before: datetime | None, by: Actor, now: datetime
+) -> Order | None:
+    """The bag for books that all travel first, so that it has a time where one is promised while ordering.
+
+    None where nothing travels, no time is promised, or none is free from the day on which they are expected: then they
+    go into a bag when they come. A bag that holds books already is joined only when a time was `chosen`.
+    """
+    row = next((row for row in placed if row.state == ReservationState.ALLOCATED and row.patron_id is not None), None)
+    if row is None or row.patron_id is None or not _is_promised_now(row.pickup_point_id):
         return None
-    _first_time(bags[0], now=now)
-    return queries.orders(pk=bags[0].pk).get()
+    order = _open_order(row.patron_id, row.pickup_point_id)
+    if order is not None:
+        return order if chosen or not order.lines.filter(state__in=IN_BAG).exists() else None
+    try:
+        with transaction.atomic():
+            order = _begin(row, row.patron_id, row.pickup_point_id, by=by, now=now)
+            moments = [moment for moment in (queries.not_before([order]), not_before) if moment is not None]
+            if not chosen and not _first_time(order, now=now, not_before=max(moments, default=None)):
+                raise _NothingLeft
+    except _NothingLeft:
+        return None
+    live.publish([f"point:{order.point_id}"], now=now)
+    return order
 
 
-def _first_time(order: Order, *, now: datetime, not_before: datetime | None = None) -> None:
-    """Promise the first free time where that is done while ordering and nobody chose one."""
-    rules = queries.rules_of(order.point_id)
-    if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER or order.appointment_id is not None:
-        return
+def _is_promised_now(point_id: int) -> bool:
+    """Whether a point promises its times while ordering."""
+    rules = queries.rules_of(point_id)
+    return rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER
+
+
+def _first_time(order: Order, *, now: datetime, not_before: datetime | None = None) -> bool:
+    """Promise the first free time where that is done while ordering and nobody chose one; says whether it was."""
+    if not _is_promised_now(order.point_id) or order.appointment_id is not None:
+        return False
     needs = order.patron is not None and order.patron.accessible_place
     rooms = slots.free(point_id=order.point_id, now=now, accessible=needs, limit=1, after=not_before)
     if rooms:
         appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
+    return bool(rooms)
 
 
 def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
@@ -383,8 +426,12 @@ def keep_until(order: Order, *, now: datetime) -> datetime:
 
 @transaction.atomic
 def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
-    """Nobody wants the bag any more: books go back, the place of its time is free again."""
+    """Nobody wants the bag any more: books go back, the place of its time is free again.
+
+    What was on its way to a bag that holds no book yet is not needed any more either.
+    """
     order = locked(order_id)
+    wishes.give_up(reservation_ids=queries.on_their_way_to(order), by=by, now=now)
     _close(order, OrderState.CANCELLED, why=f"by_{by.kind}", by=by, now=now)
     if by.kind in {"patron", "collector", "anyone"}:
         strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.CANCELLED, now=now)

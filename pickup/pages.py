@@ -154,6 +154,7 @@ def asking(
                     collector_id=_collector(form, patron.pk, by=by, now=now),
                     plate=form.cleaned_data["plate"],
                     whole=form.cleaned_data["whole"],
+                    needed_until=form.cleaned_data["needed_until"],
                     by=by,
                     now=now,
                 )
@@ -221,16 +222,27 @@ def _at(
         "here_count": sum(book.here for book in books),
         "left": quota.standing(patron=patron, library=point.library, today=today).left,
         "today": today,
-        **_times(request, form, point, patron=patron, now=now),
+        **_times(request, form, point, [book.hopes[point.pk] for book in books], patron=patron, now=now),
     }
 
 
-def _times(request: HttpRequest, form: AskForm, point: PickupPoint, *, patron: Patron, now: datetime) -> dict[str, Any]:
-    """The days and times to choose from, where the point promises one while ordering."""
+def _times(
+    request: HttpRequest,
+    form: AskForm,
+    point: PickupPoint,
+    hopes: list[forecast.Hope],
+    *,
+    patron: Patron,
+    now: datetime,
+) -> dict[str, Any]:
+    """The days and times to choose from, where the point promises one while ordering and a book is there, or comes."""
     rules = queries.rules_of_many([point.pk])[point.pk]
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER:
         return {"rules": rules, "days": [], "day": None}
-    days = slots.days(point_id=point.pk, now=now, accessible=patron.accessible_place)
+    after = forecast.not_before(hopes)
+    if after is None and not any(hope.here for hope in hopes):
+        return {"rules": rules, "days": [], "day": None}
+    days = slots.days(point_id=point.pk, now=now, accessible=patron.accessible_place, after=after)
     return {"rules": rules, **chosen_day(days, request, taken=form["slot"].value())}
 
 

@@ -24,7 +24,7 @@ from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
 from notifications import phone
-from pickup import bags, orders, preferences, queries, readback, slots
+from pickup import bags, forecast, orders, preferences, queries, readback, slots
 from pickup.forms import CallerForm, PhoneOrderForm, TimesForm
 from pickup.models import PointRules
 from pickup.preference_pages import told_by
@@ -102,7 +102,9 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=by, now=desk.now, needs=bool(patron.what_to_do))
     free: list[Slot] = []
     if point is not None and rules is not None and rules.by_appointment and rules.promise == AT_ORDER:
-        free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=patron.accessible_place)
+        hopes = forecast.at_points(wishes=items, points=[point], now=desk.now)
+        after = forecast.not_before([hope for at_point in hopes.values() for hope in at_point])
+        free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=patron.accessible_place, after=after)
     standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
     context = {
         "form": form,
@@ -150,6 +152,7 @@ def _ask(
         items=[reservations.Item(title_id, volume) for title_id, volume in items],
         slot_id=told["slot"],
         collector_id=collector,
+        needed_until=told["needed_until"],
         by=by,
         now=now,
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -34,7 +34,8 @@ class Progress:
     whether the offered time suits. `choose`: choose a time. `come`: the bag is ready and it is time, or no time is
     needed. `come_later`: ready, at the promised time. `packing`: nothing, the library packs. `done`: handed over.
     `over`: cancelled or expired.
-    `to_come` books that were asked for together with these are still waited for.
+    `to_come` books that were asked for together with these are still waited for. While the bag holds none,
+    `on_their_way` are the days on which its books are expected from other libraries.
     `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
     """
 
@@ -49,6 +50,7 @@ class Progress:
     todo: Todo
     minutes: int | None = None
     to_come: int = 0
+    on_their_way: Sequence[date] = ()
 
     @property
     def whole(self) -> bool:
@@ -58,7 +60,12 @@ class Progress:
     @property
     def count(self) -> int:
         """How many books are, will be or were in the bag."""
-        return len(self.lines)
+        return len(self.lines) or len(self.on_their_way)
+
+    @property
+    def comes_on(self) -> date | None:
+        """The day on which all books of a bag that holds none yet are expected."""
+        return max(self.on_their_way, default=None)
 
     @property
     def zone(self) -> str:
@@ -114,7 +121,7 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
     contacts = queries.collectors_of(rows)
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
-    to_come = queries.more_to_come(rows)
+    to_come, coming = queries.more_to_come(rows), queries.coming(rows)
     found = []
     for order in rows:
         appointment = queries.live_appointment(order)
@@ -134,6 +141,7 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
                 today=_day(now, order.library.zone),
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
                 to_come=to_come.get(order.pk, 0),
+                on_their_way=coming.get(order.pk, ()),
             )
         )
     return found

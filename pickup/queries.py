@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -28,6 +28,7 @@ from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, Ext
 from core.actor import RULE, Actor
 from core.among import Among
 from core.models import Journal
+from lending import queries as lending_queries
 from lending.models import Contact, Copy, Household, Library, Loan, Patron, PickupPoint, Posting, Reservation
 from lending.states import ReservationState
 from notifications.models import Message
@@ -183,6 +184,66 @@ def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
     waiting = Counter(waits.values_list("request", flat=True))
     found = {pk: sum(waiting[asking] for asking in of_bag) for pk, of_bag in bags.items()}
     return {pk: count for pk, count in found.items() if count}
+
+
+def coming(orders: Iterable[Order]) -> dict[int, list[date]]:
+    """The days on which the books of bags that hold none yet are expected from other libraries, by the order's id.
+
+    Bags that hold a book, or to which none is on its way, are left out. One query, however many bags, when they are
+    read with their lines as `queries.orders` does.
+    """
+    empty = {
+        (order.patron_id, order.point_id): order.pk
+        for order in orders
+        if order.state == OrderState.PICKING and not any(line.state in IN_BAG for line in order.lines.all())
+    }
+    if not empty:
+        return {}
+    rows = lending_queries.on_their_way(
+        patron_ids={patron_id for patron_id, _point in empty if patron_id is not None},
+        point_ids={point_id for _patron, point_id in empty},
+    )
+    found: dict[int, list[date]] = {}
+    for row in rows:
+        whose, day = (row.patron_id, row.pickup_point_id), row.expected_on  # type: ignore[attr-defined]  # annotated
+        if day is not None and whose in empty:
+            found.setdefault(empty[whose], []).append(day)
+    return found
+
+
+def on_their_way_to(order: Order) -> list[int]:
+    """The reservations whose books are on their way to a bag that holds none yet; none for any other bag."""
+    if order.patron_id is None or not coming([order]):
+        return []
+    rows = lending_queries.on_their_way(patron_ids=[order.patron_id], point_ids=[order.point_id])
+    return list(rows.values_list("pk", flat=True))
+
+
+def not_before(orders: Collection[Order]) -> datetime | None:
+    """The first moment of the day on which all books of bags that hold none yet are expected; None where none are."""
+    days = coming(orders)
+    travelling = [order for order in orders if order.pk in days]
+    moments = (
+        datetime.combine(max(days[order.pk]), time(), tzinfo=ZoneInfo(order.library.zone)) for order in travelling
+    )
+    return max(moments, default=None)
+
+
+def nothing_comes() -> QuerySet[Order]:
+    """Bags that were begun for books on their way, of which none comes any more."""
+    held = OrderLine.objects.filter(order=OuterRef("pk"), state__in=IN_BAG)
+    asked = Reservation.objects.filter(
+        patron=OuterRef("patron"), pickup_point=OuterRef("point"), state=ReservationState.ALLOCATED
+    )
+    return Order.objects.filter(~Exists(held), ~Exists(asked), state=OrderState.PICKING)
+
+
+def lost_its_copy(order: Order) -> bool:
+    """Whether somebody who had a copy set aside when this bag was begun waits in line again."""
+    again = Reservation.objects.filter(
+        patron=order.patron_id, pickup_point=order.point_id, moved_at__gt=order.opened_at
+    )
+    return again.filter(state=ReservationState.WAITING).exists()
 
 
 def collected_by(contact_id: int) -> QuerySet[Order]:

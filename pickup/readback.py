@@ -37,9 +37,9 @@ def sentences(
     `order` is the bag that the books went into, None when none is on the shelf; `asked` are the reservations of this
     call, `contact` is who is told, `own` whether that is the caller. No title, no name of the caller.
     """
+    waiting = sum(row.copy_id is None for row in asked)
     with translation.override(language):
-        said = [_order(order, now=now)] if order is not None else []
-        waiting = sum(row.copy_id is None for row in asked)
+        said = [_order(order, len(asked) - waiting, now=now)] if order is not None else []
         if waiting:
             said.append(_waiting(waiting, order is not None))
         said.append(_told(contact, own=own))
@@ -74,8 +74,9 @@ def clock_time(at: time) -> str:
     return (_("%(hour)s:%(minute)s pm") if at.minute else _("%(hour)s pm")) % facts
 
 
-def _order(order: Order, *, now: datetime) -> str:
-    count = sum(line.state in {"to_pick", "packed"} for line in order.lines.all())
+def _order(order: Order, travelling: int, *, now: datetime) -> str:
+    """The bag with its time; `travelling` books are told while it holds none."""
+    count = sum(line.state in {"to_pick", "packed"} for line in order.lines.all()) or travelling
     facts = {
         "number": order.shown,
         "place": str(order.point),

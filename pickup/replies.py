@@ -175,7 +175,7 @@ def other_times(order: Order, *, now: datetime) -> list[Slot]:
     accessible = order.patron is not None and order.patron.accessible_place
     if promised is not None:
         accessible = promised.accessible
-    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else None
+    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else queries.not_before([order])
     rooms = slots.free(
         point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1
     )

@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.actor import Actor
-from lending.serializers import Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
+from lending.serializers import Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
 from pickup import handovers, queries
 from pickup.models import Appointment, Order, PointRules, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
@@ -122,6 +122,9 @@ class OrderInput(Strict):
     plate = Words(required=False, allow_blank=True, default="", max_length=20, help_text="of the car that will come")
     whole = serializers.BooleanField(
         required=False, default=False, help_text="the bag waits until all of the books are together, a week at most"
+    )
+    needed_until = Day(
+        required=False, allow_null=True, default=None, help_text="last local day on which what is waited for is of use"
     )
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
 
@@ -319,7 +322,9 @@ class ExpectedRow(ReservationRow):
 class RequestedRow(serializers.Serializer[Any]):
     """What an asking led to."""
 
-    order = OrderRow(allow_null=True, help_text="the bag; null while nothing is on the shelf")
+    order = OrderRow(
+        allow_null=True, help_text="the bag; null while nothing is on the shelf, or on its way for a promised time"
+    )
     reservations = ReservationRow(many=True)
     why = serializers.CharField(help_text="waiting: no copy is free yet, so no time was taken")
 

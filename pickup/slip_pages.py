@@ -41,7 +41,7 @@ def slips(request: HttpRequest, desk: Desk) -> HttpResponse:
     if chosen is not None:
         found = [bag for bag in open_here if bag.session is not None and bag.session.key == chosen.key]
     else:
-        found = [bag for bag in open_here if bag.order.state == OrderState.PICKING]
+        found = [bag for bag in open_here if bag.order.state == OrderState.PICKING and not bag.coming]
     context = {"choices": choices, "chosen": chosen}
     return _print(request, desk, found[:MOST], context)
 

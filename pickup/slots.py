@@ -208,10 +208,14 @@ def free(
     return list(rooms.select_related("point__library").order_by("starts_at")[:limit])
 
 
-def days(*, point_id: int, now: datetime, accessible: bool = False, ready: bool = False) -> list[Day]:
-    """The days ahead on which a point hands over, full ones too; what `free` says of cut-offs and `ready` holds."""
+def days(
+    *, point_id: int, now: datetime, accessible: bool = False, after: datetime | None = None, ready: bool = False
+) -> list[Day]:
+    """The days ahead on which a point hands over, full ones too; what `free` says of `after` and `ready` holds."""
     ahead = Slot.objects.filter(point_id=point_id, open=True).select_related("point__library").order_by("starts_at")
     ahead = ahead.filter(starts_at__gt=now) if ready else ahead.filter(orders_until__gt=now)
+    if after is not None:
+        ahead = ahead.filter(starts_at__gte=after)
     found: dict[date, list[Room]] = {}
     for slot in ahead:
         rooms = found.setdefault(slot.starts_at.astimezone(ZoneInfo(slot.point.library.zone)).date(), [])
@@ -236,11 +240,19 @@ def _places(slot: Slot, *, accessible: bool) -> int:
 
 
 def check(
-    *, slot_id: int, point_id: int, now: datetime, accessible: bool, ready: bool, has_place: bool = False
+    *,
+    slot_id: int,
+    point_id: int,
+    now: datetime,
+    accessible: bool,
+    ready: bool,
+    has_place: bool = False,
+    after: datetime | None = None,
 ) -> Slot:
     """The slot, if it can still be asked for at this point; refuses with `slot_unavailable` and the next free ones.
 
-    `has_place`: the party holds a place of it already and joins there, so that only the room does not matter.
+    `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
+    `after` the books are not here yet.
     """
     slot = Slot.objects.filter(pk=slot_id).first()
     if slot is None:
@@ -254,6 +266,8 @@ def check(
         why = "past"
     elif not ready and slot.orders_until <= now:
         why = "cutoff"
+    elif after is not None and slot.starts_at < after:
+        why = "travels"
     elif has_place:
         return slot
     elif slot.booked >= slot.capacity:
@@ -261,13 +275,15 @@ def check(
     elif accessible and slot.booked_accessible >= slot.accessible:
         why = "no_accessible_place"
     if why:
-        raise unavailable(point_id=point_id, why=why, now=now, accessible=accessible, ready=ready)
+        raise unavailable(point_id=point_id, why=why, now=now, accessible=accessible, ready=ready, after=after)
     return slot
 
 
-def unavailable(*, point_id: int, why: str, now: datetime, accessible: bool, ready: bool) -> SlotUnavailable:
+def unavailable(
+    *, point_id: int, why: str, now: datetime, accessible: bool, ready: bool, after: datetime | None = None
+) -> SlotUnavailable:
     """The refusal for a slot that cannot be had, with the way on: the next three that can."""
-    following = free(point_id=point_id, now=now, accessible=accessible, ready=ready)
+    following = free(point_id=point_id, now=now, accessible=accessible, ready=ready, after=after)
     return SlotUnavailable(field="slot", why=why, next=[slot_facts(slot) for slot in following])
 
 

@@ -96,6 +96,11 @@ class Here:
     point: int
 
     @property
+    def today(self) -> date:
+        """The library's local day."""
+        return lending_queries.today(self.library, self.now)
+
+    @property
     def context(self) -> dict[str, Any]:
         """What a page of a library needs: the library, those to choose from, and what its forms' addresses end with."""
         kept = {"point": self.point} if self.point else {}
@@ -107,7 +112,7 @@ class Here:
             "zone": self.library.zone,
             "now": self.now,
             "seen_from": f"{self.library.zone} {self.now.isoformat()}",
-            "today": lending_queries.today(self.library, self.now),
+            "today": self.today,
         }
 
     def to(self, name: str, *args: Any, **more: Any) -> str:

@@ -17,7 +17,7 @@ from lending import auth, members
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from lending.edge import Edge, told
-from lending.serializers import Nothing, Strict, Words, read, read_query
+from lending.serializers import Id, Nothing, Strict, Words, read, read_query
 from pickup import surge
 
 if TYPE_CHECKING:
@@ -25,7 +25,8 @@ if TYPE_CHECKING:
 
 
 class SurgeInput(Strict):
-    surge = serializers.BooleanField(required=False, help_text="absent: only the notice is changed")
+    surge = serializers.BooleanField(required=False, help_text="absent: the switch stays as it is")
+    programme = Id(required=False, allow_null=True, help_text="whose rules hold meanwhile; null: those of normal days")
     notice_ko = Words(required=False, allow_blank=True, max_length=lending_surge.NOTICE)
     notice_en = Words(required=False, allow_blank=True, max_length=lending_surge.NOTICE)
 
@@ -63,6 +64,14 @@ class SurgeChangeRow(serializers.Serializer[Any]):
     at = serializers.DateTimeField()
     by = serializers.CharField(source="principal")
     surge = serializers.BooleanField()
+    programme = serializers.IntegerField(source="programme_id", allow_null=True, help_text="whose rules hold meanwhile")
+
+
+class ProgrammeChoiceRow(serializers.Serializer[Any]):
+    id = serializers.IntegerField(source="pk")
+    key = serializers.CharField()
+    name_ko = serializers.CharField()
+    name_en = serializers.CharField()
 
 
 class SurgeRow(serializers.Serializer[Any]):
@@ -70,6 +79,8 @@ class SurgeRow(serializers.Serializer[Any]):
 
     library = serializers.CharField()
     surge = serializers.BooleanField(help_text="the building is closed, lending goes on")
+    programme = serializers.IntegerField(allow_null=True, help_text="whose rules hold meanwhile; null: the same ones")
+    programmes = ProgrammeChoiceRow(many=True, help_text="those that may be chosen")
     notice_ko = serializers.CharField()
     notice_en = serializers.CharField()
     rules = RuleBesideRow(many=True)
@@ -84,11 +95,12 @@ class Surge(Edge):
     def get(self, request: Request, code: str) -> Response:
         """How the switch stands, and what turning it would change."""
         read_query(Nothing, request)
-        return Response(_row(_managed(Actor.of(request), code).pk))
+        by = Actor.of(request)
+        return Response(_row(_managed(by, code).pk, by))
 
     @told("switch_surge", SurgeRow, takes=SurgeInput, keyed=True)
     def post(self, request: Request, code: str) -> HttpResponseBase:
-        """Turn the switch, change the notice, or both; what stands so already stays."""
+        """Turn the switch, change the notice or the rules; what stands so already stays."""
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(SurgeInput, request)
@@ -97,9 +109,15 @@ class Surge(Edge):
                 before = {"notice_ko": library.surge_notice_ko, "notice_en": library.surge_notice_en}
                 words = {name: given.get(name, was) for name, was in before.items()}
                 surge.tell(library_id=library.pk, **words, by=by, now=now)
+            if "programme" in given:
+                chosen = given["programme"]
+                may = auth.may_lend_by(by).filter(pk=chosen).exists()
+                if chosen not in {None, library.programme_id} and not may:
+                    raise NotFound(field="programme")
+                lending_surge.lend_by(library_id=library.pk, programme_id=chosen, by=by, now=now)
             if "surge" in given:
                 surge.switch(library_id=library.pk, on=given["surge"], by=by, now=now)
-            return answer(_row(library.pk))
+            return answer(_row(library.pk, by))
 
 
 def _managed(by: Actor, code: str) -> Library:
@@ -110,12 +128,14 @@ def _managed(by: Actor, code: str) -> Library:
     return library
 
 
-def _row(library_id: int) -> dict[str, Any]:
+def _row(library_id: int, by: Actor) -> dict[str, Any]:
     library, now = lending_queries.library_with_rules(library_id), clock.now()
     look = surge.look(library=library, on=not library.surge, now=now)
     row = {
         "library": library.code,
         "surge": library.surge,
+        "programme": library.surge_programme_id,
+        "programmes": auth.may_lend_by(by).exclude(pk=library.programme_id),
         "notice_ko": library.surge_notice_in("ko"),
         "notice_en": library.surge_notice_in("en"),
         "rules": lending_surge.beside(library),

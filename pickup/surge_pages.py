@@ -14,7 +14,7 @@ from core.refusal import BadInput
 from lending import auth, members
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from lending.forms import NoticeForm, RulesForm
+from lending.forms import NoticeForm, RulesForm, SurgeRulesForm
 from lending.pages import key_of
 from pickup import surge
 from pickup.staff_pages import Desk, at_desk, show_desk
@@ -37,8 +37,14 @@ def switch(request: HttpRequest, desk: Desk) -> HttpResponse:
         request.POST if request.POST.get("step") == "notice" else None,
         initial={"notice_ko": library.surge_notice_ko, "notice_en": library.surge_notice_en},
     )
-    if request.method == "POST" and (not form.is_bound or form.is_valid()):
-        return _act(request, desk, library, form)
+    among = auth.may_lend_by(desk.by).exclude(pk=library.programme_id)
+    rules_form = SurgeRulesForm(
+        request.POST if request.POST.get("step") == "rules" else None,
+        initial={"programme": library.surge_programme_id},
+        among=among,
+    )
+    if request.method == "POST" and all(not one.is_bound or one.is_valid() for one in (form, rules_form)):
+        return _act(request, desk, library, form, rules_form)
     on = not library.surge
     changes = list(lending_surge.history(library.pk)[:CHANGES_SHOWN])
     context = {
@@ -49,19 +55,27 @@ def switch(request: HttpRequest, desk: Desk) -> HttpResponse:
         "standing": surge.outside(library=library, now=desk.now) if library.surge else [],
         "notices": [(code, library.surge_notice_in(code)) for code in ("ko", "en")],
         "form": form,
+        "rules_form": rules_form,
         "changes": changes,
         "names": members.names_of(one.principal for one in changes),
     }
-    return show_desk(request, desk, "pickup/staff/surge.html", context, status=form.status)
+    return show_desk(request, desk, "pickup/staff/surge.html", context, status=max(form.status, rules_form.status))
 
 
-def _act(request: HttpRequest, desk: Desk, library: Library, form: NoticeForm) -> HttpResponse:
+def _act(
+    request: HttpRequest, desk: Desk, library: Library, form: NoticeForm, rules_form: SurgeRulesForm
+) -> HttpResponse:
     step = request.POST.get("step", "")
-    if step not in {"on", "off", "notice"}:
+    if step not in {"on", "off", "notice", "rules"}:
         raise BadInput(field="step")
     with once(desk.by, request, key=key_of(request)) as answer:
         if step == "notice":
             surge.tell(library_id=library.pk, **form.cleaned_data, by=desk.by, now=desk.now)
+            said = _("Saved.")
+        elif step == "rules":
+            programme = rules_form.cleaned_data["programme"]
+            chosen = programme.pk if programme is not None else None
+            lending_surge.lend_by(library_id=library.pk, programme_id=chosen, by=desk.by, now=desk.now)
             said = _("Saved.")
         elif surge.switch(library_id=library.pk, on=step == "on", by=desk.by, now=desk.now) is None:
             said = _("It stood so already.")

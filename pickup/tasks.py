@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import appointments, lane, offers, orders, rehearsals, slots
+from pickup import appointments, coming, lane, offers, orders, rehearsals, slots
 
 
 @shared_task
@@ -28,6 +28,7 @@ def deadlines(**_: object) -> None:
     appointments.not_ready_in_time(now=now)
     appointments.misses_due(now=now)
     orders.expire_due(now=now)
+    coming.close_due(now=now)
     orders.release_numbers(now=now)
     lane.forget_stale(now=now)
 

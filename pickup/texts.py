@@ -82,6 +82,10 @@ _SAYING = {
         "[{library}] 휴관으로 시간 취소. 새 시간을 곧 알립니다. 번호 {number}. 문의 {phone}",
         "[{library}] Your time falls away, we are closed. We tell you a new one. Order {number}. Tel {phone}",
     ),
+    "fixed": (
+        "[{library}] 수령 시간 {when} 확정. 번호 {number}. 문의 {phone}",
+        "[{library}] Your time is fixed: {when}, order {number}. We tell you when it is ready. Tel {phone}",
+    ),
     "ready": (
         "[{library}] 책 {count}권 준비. 예약 {when}, 번호 {number}. 문의 {phone}",
         "[{library}] {count} ready for {when}, order {number}. Tel {phone}",
@@ -346,6 +350,20 @@ def ready(orders: Sequence[Order], *, now: datetime) -> None:
     else:
         for order in orders:
             about_order("ready_until", order, now=now, not_after=order.keep_until)
+
+
+def fixed(appointment: Appointment, orders: Sequence[Order], *, kind: str, now: datetime) -> None:
+    """Tell which time is fixed for bags that are still packed."""
+    _say(
+        "fixed",
+        orders,
+        about=f"appointment:{appointment.pk}",
+        dedup_key=f"fixed:appointment:{appointment.pk}:{_these(orders, now)}",
+        at=appointment.arrives,
+        kind=kind,
+        now=now,
+        not_after=appointment.slot.ends_at,
+    )
 
 
 def _untimed(orders: Sequence[Order], *, now: datetime) -> None:

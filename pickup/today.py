@@ -292,8 +292,10 @@ def counts(point: PickupPoint) -> dict[str, int]:
     )
     lines["fetch"] += lending_queries.transfers(from_library=point.library_id, state=TransferState.REQUESTED).count()
     left = Q(pk__in=OrderLine.objects.filter(order__point=point, state=LineState.TO_PICK).values("order"))
+    inside = Q(pk__in=OrderLine.objects.filter(order__point=point, state=LineState.PACKED).values("order"))
     bags = Order.objects.filter(point=point, state__in=OPEN_ORDER).aggregate(
-        pack=Count("pk", filter=Q(state=OrderState.PICKING) | left), shelf=Count("pk", filter=Q(state=OrderState.READY))
+        pack=Count("pk", filter=Q(state=OrderState.PICKING) & inside | left),
+        shelf=Count("pk", filter=Q(state=OrderState.READY)),
     )
     here = Visit.objects.filter(point=point, state__in=HERE).count()
     sender = [point.library.sender]

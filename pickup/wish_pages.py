@@ -26,7 +26,7 @@ from lending.states import ReservationState
 from pickup import turns
 from pickup.forms import day_of
 from pickup.names import whole_number
-from pickup.staff_pages import Desk, at_desk, show_desk
+from pickup.staff_pages import Here, at_library
 
 if TYPE_CHECKING:
     from lending.models import Reservation
@@ -59,30 +59,30 @@ def _mine(request: HttpRequest, reservation_id: int) -> Reservation:
     return _one(rows.filter(pk=reservation_id).first())
 
 
-@at_desk
+@at_library
 @require_safe
-def theirs(request: HttpRequest, desk: Desk, reservation_id: int) -> HttpResponse:
+def theirs(request: HttpRequest, here: Here, reservation_id: int) -> HttpResponse:
     """A reservation of somebody who calls, or stands here."""
-    found = _theirs(desk, reservation_id)
-    access.saw([f"patron:{found.patron_id}"], purpose=SCREEN, by=desk.by, now=desk.now)
-    return show_desk(request, desk, "pickup/staff/reservation.html", _shown(found, now=desk.now))
+    found = _theirs(here, reservation_id)
+    access.saw([f"patron:{found.patron_id}"], purpose=SCREEN, by=here.by, now=here.now)
+    return show(request, "pickup/staff/reservation.html", {**here.context, **_shown(found, now=here.now)})
 
 
-@at_desk
+@at_library
 @require_POST
-def change_theirs(request: HttpRequest, desk: Desk, reservation_id: int, act: str) -> HttpResponse:
+def change_theirs(request: HttpRequest, here: Here, reservation_id: int, act: str) -> HttpResponse:
     """Change it for them; how is `act`."""
-    found = _theirs(desk, reservation_id)
-    with once(desk.by, request, key=key_of(request)) as answer:
-        said = _act(request, found, act, by=desk.by, now=desk.now)
-        back = desk.to("patron", found.patron_id) if act == "cancel" else desk.to("staff-reservation", found.pk)
+    found = _theirs(here, reservation_id)
+    with once(here.by, request, key=key_of(request)) as answer:
+        said = _act(request, found, act, by=here.by, now=here.now)
+        back = here.to("patron", found.patron_id) if act == "cancel" else here.to("staff-reservation", found.pk)
         response = answer.redirect(back)
     messages.success(request, said)
     return response
 
 
-def _theirs(desk: Desk, reservation_id: int) -> Reservation:
-    served = lending_queries.patrons_of([desk.point.library_id])
+def _theirs(here: Here, reservation_id: int) -> Reservation:
+    served = lending_queries.patrons_of([here.library.pk])
     return _one(lending_queries.reservations().filter(pk=reservation_id, patron__in=served).first())
 
 

@@ -123,13 +123,16 @@ class Library(Named):
 
 
 class SurgeChange(models.Model):
-    """The switch "building closed, lending goes on" was turned, or its notice changed; a trigger keeps it as it is."""
+    """The switch "building closed, lending goes on" was turned, or its notice or rules changed; a trigger keeps it."""
 
     library = models.ForeignKey(Library, on_delete=models.PROTECT, related_name="surge_changes")
     at = models.DateTimeField()
     principal = models.CharField(max_length=40)
     channel = models.CharField(max_length=10)
     surge = models.BooleanField(help_text=_("as it is from then on"))
+    programme = models.ForeignKey(
+        Programme, null=True, on_delete=models.PROTECT, related_name="+", help_text=_("whose rules hold meanwhile")
+    )
     notice_ko = models.CharField(max_length=NOTICE, blank=True)
     notice_en = models.CharField(max_length=NOTICE, blank=True)
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
+from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.db.models import Q
@@ -150,6 +152,11 @@ class Programme(Named):
         default=0, validators=[MaxValueValidator(10)], help_text=_("days of pause for each day overdue")
     )
     transfer_days = limit(_("open days a book takes from one library to another; empty: none travels"))
+    transfer_cutoff = models.TimeField(
+        null=True,
+        blank=True,
+        help_text=_("until when a book that is asked for leaves its library on the same day; empty: all day"),
+    )
     foreign_books = models.CharField(
         max_length=10,
         choices=Foreign.choices,
@@ -196,6 +203,13 @@ class Programme(Named):
                 violation_error_message=_("Where strikes lead to a pause, both strike days and pause days are needed."),
             ),
         ]
+
+    def clean(self) -> None:
+        """Refuse a rule that nothing can be known for: who let a title go is forgotten after the retention."""
+        kept = settings.RETENTION_DAYS
+        if (self.relend_days or 0) > kept:
+            said = _("At most %(days)s days: after that nobody knows any more who did not collect it.")
+            raise ValidationError({"relend_days": said % {"days": kept}})
 
 
 class Allowance(Named):

@@ -56,6 +56,9 @@ class PointRules(models.Model):
         blank=True,
         help_text=_("places of the pickup shelf in their order, such as A1, A2"),
     )
+    tell_fixed = models.BooleanField(
+        default=False, help_text=_("a text as soon as a time is fixed, before the bag is ready")
+    )
     shut_until = models.DateTimeField(null=True, blank=True, help_text=_("closed by the staff until then"))
 
     class Meta:

@@ -92,7 +92,7 @@ def test_gangseo_the_next_day_and_at_the_weekend_for_tuesday():
     assert earliest(point, at(days(1), 17, 1)) == (days(3), 10)
     assert earliest(point, at(days(5))) == earliest(point, at(days(6), 20)) == (days(8), 10)
     rules = PointRules.objects.get(point=point)
-    assert (rules.keep_days, rules.offers) == (1, 1)  # not collected is over
+    assert (rules.keep_days, rules.offers, rules.tell_fixed) == (0, 1, True)  # not collected is over
 
 
 def test_namyangju_three_volumes_once_a_week_no_weekends_no_holidays():
@@ -116,7 +116,7 @@ def test_jeju_wednesdays_and_saturdays():
     point = follow("jeju-2020")
     assert earliest(point, at(days(1))) == (days(2), 10)
     assert earliest(point, at(days(2))) == (days(5), 10)
-    assert PointRules.objects.get(point=point).keep_days == 1
+    assert PointRules.objects.get(point=point).keep_days == 0
 
 
 def test_seoul_education_three_reservations_three_in_line_three_cancellations():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import time, timedelta
 
 import pytest
 from django.core.exceptions import ObjectDoesNotExist
@@ -10,8 +10,9 @@ from django.db import DatabaseError, transaction
 from django.forms.models import model_to_dict
 from django.urls import reverse
 
+from config import checks
 from core import clock
-from lending import members, programmes, wishes
+from lending import members, programmes, strikes, wishes
 from lending.forms import RulesForm
 from lending.models import Library, Membership, Patron, ProgrammeChange
 from lending.reservations import Item
@@ -82,6 +83,74 @@ def test_a_look_counts_who_stands_further_back_in_line_today(manager, point):
     assert [(one.beyond, one.counted) for one in shown.context["differences"]] == [(1, True), (2, True)]
     told = page(manager, programme, waiting_most=4, step="look", key="k2")
     assert [one.beyond for one in told.context["differences"]] == [0]
+
+
+def struck(point, *ago: int):
+    """A patron who let so many bags go, each so many days ago."""
+    who, now = rows.patron(point.library), clock.now()
+    for days in ago:
+        at = now - timedelta(days=days)
+        strikes.note(patron_id=who.pk, library_id=point.library_id, kind="uncollected", now=at)
+    return who
+
+
+def test_a_look_counts_who_would_be_paused_for_strikes_today(manager, point):
+    programme = point.library.programme
+    settings = {"strikes": 3, "strikes_for": ["uncollected"], "strike_days": 30, "pause_days": 30}
+    programmes.change(programme_id=programme.pk, values=settings, by=rows.RULE, now=clock.now())
+    programme.refresh_from_db()
+    struck(point, 1, 2, 3)
+    struck(point, 1, 20)
+    struck(point, 9)
+    forgiven = struck(point, 1, 2)
+    strikes.forgive(patron_id=forgiven.pk, programme_id=programme.pk, by=rows.RULE, now=clock.now())
+    shown = page(manager, programme, strikes=2, step="look")
+    (difference,) = shown.context["differences"]
+    assert (difference.paused, shown.context["effect"].paused_now) == (2, 1)
+    assert "2 in place of 1" in shown.content.decode() or "1명에서 2명" in shown.content.decode()
+    shorter = page(manager, programme, strikes=2, strike_days=10, step="look").context
+    assert {one.paused for one in shorter["differences"]} == {1}
+    none = page(manager, programme, strikes="", step="look").context["differences"]
+    assert [one.paused for one in none] == [0]
+
+
+@pytest.mark.parametrize(
+    "changes", [{"strikes_for": ["uncollected", "missed"]}, {"pause_days": 31}], ids=["a new kind", "a longer memory"]
+)
+def test_a_look_does_not_guess_what_was_never_noted_or_is_forgotten(manager, point, changes):
+    programme = point.library.programme
+    settings = {"strikes": 3, "strikes_for": ["uncollected"], "strike_days": 30, "pause_days": 30}
+    programmes.change(programme_id=programme.pk, values=settings, by=rows.RULE, now=clock.now())
+    programme.refresh_from_db()
+    (difference,) = page(manager, programme, **changes, step="look").context["differences"]
+    assert (difference.paused, difference.counted) == (None, False)
+
+
+def test_the_cutoff_of_the_courier_is_typed_as_a_time_and_shown_in_the_history(manager, point):
+    programme = point.library.programme
+    (difference,) = page(manager, programme, transfer_cutoff="17:00", step="look").context["differences"]
+    assert (difference.was, difference.becomes) == ("at any hour", "17:00") or difference.becomes == "17:00"
+    assert page(manager, programme, transfer_cutoff="17:00", step="save").status_code == 303
+    programme.refresh_from_db()
+    assert programme.transfer_cutoff == time(17)
+    assert "17:00" in manager.get(reverse("programme", args=[programme.pk])).content.decode()
+    assert "transfer_cutoff" in page(manager, programme, transfer_cutoff="25:00", step="look").context["form"].errors
+
+
+def test_a_title_is_not_refused_for_longer_than_it_is_known_who_let_it_go(manager, point, settings):
+    settings.RETENTION_DAYS = 28
+    programme = point.library.programme
+    said = page(manager, programme, relend_days=29, step="look")
+    assert said.status_code == 400
+    assert "28" in str(said.context["form"].errors["relend_days"])
+    with pytest.raises(programmes.NoSuchRule):
+        programmes.change(programme_id=programme.pk, values={"relend_days": 29}, by=rows.RULE, now=rows.NOW)
+    changed = programmes.change(programme_id=programme.pk, values={"relend_days": 28}, by=rows.RULE, now=rows.NOW)
+    assert changed is not None
+    settings.RETENTION_DAYS = 14  # the operator keeps less from now on
+    (warning,) = checks.rules_can_be_kept(databases=["default"])
+    assert programme.key in warning.msg
+    assert "14" in warning.msg
 
 
 def test_a_look_says_what_is_not_estimated(manager, point):

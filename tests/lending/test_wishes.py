@@ -9,9 +9,10 @@ import pytest
 from core.actor import RULE
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import loans, queries, reservations, wishes
+from lending import allocation, loans, queries, reservations, wishes
 from lending.errors import InAnOrder, NoCopies, PointClosed, QueueFull, QuotaExceeded, TooManyReserved
 from lending.models import Copy, PickupPoint, Reservation, Strike, Transfer
+from notifications.models import Message
 from tests import rows
 
 pytestmark = pytest.mark.django_db
@@ -275,3 +276,56 @@ def test_a_bag_takes_only_what_is_still_collected_at_its_point(point):
     assert reservations.bag(reservation_ids=[row.pk], point_id=point.pk, by=RULE, now=rows.NOW) == []
     (bagged,) = reservations.bag(reservation_ids=[row.pk], point_id=door.pk, by=RULE, now=rows.NOW)
     assert bagged.state == "bagged"
+
+
+def said():
+    return list(Message.objects.order_by("pk"))
+
+
+def test_who_is_not_waited_for_any_more_is_told_so_in_one_text(point):
+    reader, other = rows.patron(point.library), rows.patron(point.library)
+    for who, count in ((reader, 2), (other, 1)):
+        for _ in range(count):
+            rows.reserve(who, lent(point).title, at=point, needed_until=TODAY)
+    midnight = datetime.fromisoformat("2026-11-25T00:00:00+09:00")
+    assert wishes.expire_due(now=midnight) == 3
+    assert {(row.template, row.kind) for row in said()} == {("lending.not_needed", "notice")}
+    assert sorted(row.body.split(",")[0] for row in said()) == [f"[{point.library.name_ko}] 책 {n}권" for n in (1, 2)]
+    for row in said():  # nobody is woken for it
+        assert row.not_before == datetime.fromisoformat("2026-11-25T08:00:00+09:00")
+    assert wishes.expire_due(now=midnight) == 0
+    assert len(said()) == 2
+
+
+def test_the_text_names_no_title_and_speaks_the_readers_language(point):
+    reader = rows.patron(point.library, language="en")
+    rows.reserve(reader, lent(point).title, at=point, needed_until=TODAY)
+    assert wishes.expire_due(now=rows.NOW + DAY) == 1
+    (row,) = said()
+    assert row.body == (
+        f"[{point.library.name_en}] 1 book did not come by the day you named, so we stopped waiting. Tel 02-100-6440"
+    )
+
+
+def test_who_has_a_landline_alone_reads_it_on_their_page(point):
+    reader = rows.patron(point.library, number=rows.landline())
+    (row,) = rows.reserve(reader, lent(point).title, at=point, needed_until=TODAY)
+    assert wishes.expire_due(now=rows.NOW + DAY) == 1
+    assert said() == []
+    assert list(queries.not_needed_any_more(reader.pk, since=rows.NOW)) == [row]
+
+
+def test_one_that_cannot_be_ended_does_not_hold_up_the_others(point, monkeypatch):
+    bad, good = (
+        rows.reserve(rows.patron(point.library), lent(point).title, at=point, needed_until=TODAY)[0] for _ in range(2)
+    )
+    real = allocation.lock
+
+    def lock(reservation_id: int):
+        if reservation_id == bad.pk:
+            raise RuntimeError("a row that cannot be read")
+        return real(reservation_id)
+
+    monkeypatch.setattr(allocation, "lock", lock)
+    assert wishes.expire_due(now=rows.NOW + DAY) == 1
+    assert (again(bad).state, again(good).state) == ("waiting", "expired")

@@ -97,7 +97,7 @@ def test_a_new_patron_comes_with_a_number_and_consents(client: Client, desk) -> 
     form = enrolment()
     answer = client.post(f"/staff/patrons/new/{desk.at}", form)
     who = Patron.objects.get(card_number="7700-0001")
-    assert answer.headers["Location"] == f"/staff/patrons/{who.pk}/{desk.at}"
+    assert answer.headers["Location"] == f"/staff/patrons/{who.pk}/{desk.at}&library={desk.library.pk}"
     assert (who.home, who.account) == (desk.library, None)
     assert {(one.what, one.given, one.by) for one in Consent.objects.filter(patron=who)} == {
         ("privacy", True, f"staff:{desk.librarian.pk}"),
@@ -191,3 +191,48 @@ def test_everything_is_kept_right(client: Client, desk) -> None:
 def test_what_cannot_be_done_is_refused_with_a_sentence(client: Client, desk, name, fields, status) -> None:
     who = rows.patron(desk.library)
     assert act(client, desk, who, name, **fields).status_code == status
+
+
+def test_a_library_without_a_pickup_place_looks_after_its_patrons(client: Client) -> None:
+    lane = rows.point()
+    branch = rows.library(programme=lane.library.programme)
+    librarian = rows.staff(branch)
+    client.force_login(librarian)
+    who = rows.patron(lane.library, name="홍길동")
+    led = client.get("/staff/patrons/")
+    assert (led.status_code, led.headers["location"]) == (302, f"/staff/patrons/?library={branch.pk}")
+    at = f"?library={branch.pk}"
+    assert "홍*동" in client.post(f"/staff/patrons/{at}", {"caller": "홍길동"}).content.decode()
+    page = client.get(f"/staff/patrons/{who.pk}/{at}")
+    assert page.status_code == 200
+    assert f"/staff/phone-orders/{who.pk}/" not in page.content.decode()  # an order needs a place
+    saved = client.post(f"/staff/patrons/{who.pk}/language/{at}", {"key": "k", "language": "en"})
+    assert saved.headers["location"] == f"/staff/patrons/{who.pk}/{at}"
+    assert Patron.objects.get(pk=who.pk).language == "en"
+    code = client.post(f"/staff/patrons/{who.pk}/code/{at}")
+    assert re.search(r"\d{3} \d{3}", code.content.decode())
+    told = {"card_number": "21009999", "name": "새 회원", "number": "010-0000-0001", "language": "ko", "agrees": "on"}
+    made = client.post(f"/staff/patrons/new/{at}", {"key": "n", **told})
+    assert made.status_code == 303, made.content.decode()
+    assert Patron.objects.get(card_number="21009999").home == branch
+    assert (f"patron:{who.pk}", "patrons") in looks()
+
+
+def test_what_a_patron_waits_for_is_changed_without_a_pickup_place_of_ones_own(client: Client) -> None:
+    lane = rows.point()
+    branch = rows.library(programme=lane.library.programme)
+    client.force_login(rows.staff(branch))
+    who, copy = rows.patron(lane.library), rows.copy(at=lane.library)
+    rows.reserve(rows.patron(lane.library), copy.title, at=lane)
+    (row,) = rows.reserve(who, copy.title, at=lane)
+    at = f"?library={branch.pk}"
+    assert client.get(f"/staff/reservations/{row.pk}/{at}").status_code == 200
+    assert client.post(f"/staff/reservations/{row.pk}/cancel/{at}", {"key": "c"}).status_code == 303
+    row.refresh_from_db()
+    assert row.state == "cancelled"
+
+
+def test_a_library_of_others_is_unknown_here_too(client: Client, desk) -> None:
+    other = rows.library()
+    assert client.get(f"/staff/patrons/?library={other.pk}").status_code == 404
+    assert client.post("/staff/patrons/", {"caller": "x"}).status_code == 404

@@ -330,3 +330,62 @@ def test_bags_and_promises_go_on_while_it_is_on(point):
     assert order.patron is not None
     appointments.cancel(appointment_id=order.appointment.pk, by=rows.patron_actor(order.patron), now=rows.NOW)
     orders.cancel(order_id=order.pk, by=BOSS, now=rows.NOW)
+
+
+# Whose rules hold meanwhile
+
+
+def test_a_manager_chooses_by_whose_rules_the_library_lends_meanwhile(manager, point):
+    other = rows.programme(volumes=1, name_en="One book")
+    page = press(manager, point, "rules", programme=other.pk)
+    assert page.context["library"].surge_programme == other
+    assert [row[1:] for row in page.context["rules"] if row[1:] == ("5", "1")]
+    change = SurgeChange.objects.get()
+    assert (change.programme, change.surge) == (other, False)
+    assert "by the rules of" in page.content.decode() or "규칙으로" in page.content.decode()
+    press(manager, point, "rules", programme=other.pk)
+    assert SurgeChange.objects.count() == 1  # these were the rules already
+    back = press(manager, point, "rules", programme="")
+    assert (back.context["library"].surge_programme, list(back.context["rules"])) == (None, [])
+    assert SurgeChange.objects.count() == 2
+
+
+def test_they_hold_at_once_while_it_is_on(manager, point):
+    switch(point)
+    other = rows.programme(volumes=1)
+    press(manager, point, "rules", programme=other.pk)
+    assert lending_queries_library(point).rules == other
+
+
+def test_rules_that_somebody_else_leads_cannot_be_chosen(manager, point):
+    """Who follows a programme leads it: else a manager could change the rules of a library next door."""
+    theirs = rows.library()
+    also = rows.programme()
+    rows.library(surge_programme=also)
+    for programme in (theirs.programme, also):
+        assert press(manager, point, "rules", programme=programme.pk).status_code == 400
+    assert lending_queries_library(point).surge_programme_id == point.library.surge_programme_id
+    boss = api.signed_in(rows.staff(point.library, role="manager"))
+    address = f"libraries/{point.library.code}/surge"
+    assert boss.post(address, {"programme": theirs.programme_id}, status=404)["field"] == "programme"
+    offered = {one["id"] for one in boss.get(address)["programmes"]}
+    assert not offered & {theirs.programme_id, also.pk, point.library.programme_id}
+    assert point.library.surge_programme_id in offered
+
+
+def test_programs_of_managers_choose_the_rules_too(point):
+    other = rows.programme(volumes=1)
+    boss = api.signed_in(rows.staff(point.library, role="manager"))
+    address = f"libraries/{point.library.code}/surge"
+    after = boss.post(address, {"programme": other.pk})
+    assert after["programme"] == other.pk
+    assert {"rule": "volumes", "normal": 5, "surge": 1} in after["rules"]
+    assert [one["programme"] for one in after["changes"]] == [other.pk]
+    assert boss.post(address, {"programme": None})["programme"] is None
+    assert boss.post(address, {"programme": "one"}, status=400)["field"] == "programme"
+
+
+def test_a_librarian_chooses_no_rules(client, point):
+    client.force_login(rows.staff(point.library))
+    assert press(client, point, "rules", programme="").status_code == 403
+    assert not SurgeChange.objects.exists()

@@ -236,3 +236,44 @@ def test_what_is_in_a_bag_is_refused_to_programs_by_its_name(point):
     other = rows.point(point.library)
     said = mine.post(f"reservations/{row.pk}/pickup-point", {"pickup_point": other.pk}, 409)
     assert said["code"] == "in_an_order"
+
+
+# Said while ordering
+
+
+def test_the_last_day_is_said_while_ordering(point):
+    _who, mine = api.patron(home=point.library)
+    copy = rows.copy(at=point.library)
+    rows.reserve(rows.patron(point.library), copy.title, at=point)  # somebody else has it
+    until = (today() + 3 * DAY).isoformat()
+    body = {"pickup_point": point.pk, "items": [{"title": copy.title_id}]}
+    asked = mine.post("orders", {**body, "needed_until": until}, 201)
+    assert asked["reservations"][0]["needed_until"] == until
+    for wrong in ((today() - DAY).isoformat(), "soon"):
+        assert mine.post("orders", {**body, "needed_until": wrong}, 400)["field"] == "needed_until"
+
+
+def test_the_list_asks_until_when_what_is_not_there_is_needed(client, point):
+    reader = rows.patron(point.library, pin=rows.PIN)
+    client.post("/sign-in/", {"card_number": reader.card_number, "pin": rows.PIN})
+    here, gone = rows.copy(at=point.library), rows.copy(at=point.library)
+    client.post("/ask/note/", {"title": here.title_id})
+    assert 'name="needed_until"' not in client.get("/ask/").content.decode()  # nothing is waited for
+    rows.reserve(rows.patron(point.library), gone.title, at=point)
+    client.post("/ask/note/", {"title": gone.title_id})
+    assert 'name="needed_until"' in client.get("/ask/").content.decode()
+    sent = {"key": "k1", "point": point.pk, "who": "me"}
+    late = client.post("/ask/", {**sent, "needed_until": (today() - DAY).isoformat()})
+    assert (late.status_code, bool(late.context["form"].errors["needed_until"])) == (400, True)
+    assert client.post("/ask/", {**sent, "needed_until": today().isoformat()}).status_code == 303
+    assert {row.needed_until for row in Reservation.objects.filter(patron=reader)} == {today()}
+
+
+def test_a_caller_says_it_too(client, desk, point):
+    who, copy = rows.patron(point.library), rows.copy(at=point.library)
+    rows.reserve(rows.patron(point.library), copy.title, at=point)
+    address = f"{reverse('phone-order', args=[who.pk])}?point={point.pk}&item={copy.title_id}:"
+    contact = who.contacts.get()
+    sent = {"key": "p1", "who": contact.pk, "needed_until": today().isoformat()}
+    assert client.post(address, sent).status_code == 303
+    assert Reservation.objects.get(patron=who).needed_until == today()

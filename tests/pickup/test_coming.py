@@ -1,0 +1,274 @@
+"""Books that travel, where the time is promised while ordering: the bag has its time before its books are here."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from uuid import uuid4
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from core import clock
+from lending import transfers, wishes
+from lending.models import Reservation, SpecialDay, Transfer
+from lending.reservations import Item
+from notifications.models import Message
+from pickup import appointments, bags, coming, elsewhere, orders, progress, queries, today
+from pickup.errors import SlotUnavailable
+from pickup.models import Order, Slot
+from tests import rows
+from tests.pickup import steps
+
+pytestmark = pytest.mark.django_db
+DESK = steps.DESK
+TOMORROW = rows.NOW + timedelta(days=1)
+"""The day on which a book that is asked for now is here, at ten in the morning."""
+
+
+@pytest.fixture
+def programme():
+    return rows.programme(transfer_days=1)
+
+
+@pytest.fixture
+def place(programme):
+    """A drive lane with a time today, two tomorrow, and one the day after."""
+    point = rows.point(rows.library(programme=programme), rules={"promise": "at_order"})
+    for hours in (6, 25, 30, 49):
+        rows.slot(point, rows.NOW + timedelta(hours=hours))
+    return point
+
+
+@pytest.fixture
+def there(programme):
+    """A library that only supplies books."""
+    return rows.library(programme=programme, name_ko="용답")
+
+
+@pytest.fixture
+def reader(place):
+    return rows.patron(place.library)
+
+
+def slot_at(place, moment: datetime) -> Slot:
+    return Slot.objects.get(point=place, starts_at=moment)
+
+
+def ask(who, place, *titles, slot=None, now=rows.NOW):
+    return orders.request(
+        patron_id=who.pk,
+        point_id=place.pk,
+        items=[Item(title.pk) for title in titles],
+        slot_id=slot.pk if slot else None,
+        by=rows.patron_actor(who),
+        now=now,
+    )
+
+
+def travel(copy, to, *, now=TOMORROW):
+    """The copy leaves its library and comes to the other one."""
+    transfers.scan(barcode=copy.barcode, library_id=copy.at_library_id, by=DESK, now=now)
+    transfers.scan(barcode=copy.barcode, library_id=to.pk, by=DESK, now=now)
+
+
+def test_a_time_on_the_day_on_which_the_book_is_expected_is_promised_while_ordering(place, there, reader):
+    copy = rows.copy(at=there)
+    chosen = slot_at(place, rows.NOW + timedelta(hours=30))
+    requested = ask(reader, place, copy.title, slot=chosen)
+    order = requested.order
+    assert order is not None
+    assert (requested.why, order.state, list(order.lines.all())) == ("", "picking", [])
+    assert (order.appointment.slot, order.appointment.state) == (chosen, "confirmed")
+    assert Slot.objects.get(pk=chosen.pk).booked == 1
+    travel(copy, place.library)
+    (joined,) = orders.assemble(now=TOMORROW)
+    assert joined.pk == order.pk
+    ready = steps.ready(order, now=TOMORROW)
+    assert (ready.state, ready.appointment.slot) == ("ready", chosen)
+    assert Message.objects.get().template == "ready"  # for the time that was promised, not a new offer
+
+
+def test_an_earlier_time_is_refused_with_those_from_that_day_on(place, there, reader):
+    copy = rows.copy(at=there)
+    with pytest.raises(SlotUnavailable) as refused:
+        ask(reader, place, copy.title, slot=slot_at(place, rows.NOW + timedelta(hours=6)))
+    assert refused.value.facts["why"] == "travels"
+    following = list(Slot.objects.filter(starts_at__gt=TOMORROW).order_by("starts_at").values_list("pk", flat=True))
+    assert [one["id"] for one in refused.value.facts["next"]] == following
+    assert [model.objects.count() for model in (Reservation, Order, Transfer)] == [0, 0, 0]
+
+
+def test_who_chooses_none_gets_the_first_from_that_day_on(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    assert order.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
+    assert order.appointment.state == "offered"
+
+
+def test_the_day_is_that_of_both_calendars(place, there, reader):
+    SpecialDay.objects.create(library=there, day=rows.day("2026-11-24"))
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    assert order.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=49))
+
+
+def test_without_a_free_time_it_waits_without_a_bag(place, there, reader):
+    Slot.objects.filter(starts_at__gt=TOMORROW).update(open=False)
+    requested = ask(reader, place, rows.copy(at=there).title)
+    assert (requested.order, requested.why) == (None, "waiting")
+    assert requested.reservations[0].state == "allocated"
+    assert not Order.objects.exists()
+
+
+def test_a_place_that_offers_times_later_begins_no_bag(there, programme, reader):
+    place = rows.point(rows.library(programme=programme), rules={"promise": "when_ready"})
+    rows.slot(place, rows.NOW + timedelta(hours=30))
+    assert ask(reader, place, rows.copy(at=there).title).order is None
+
+
+def test_a_book_that_is_here_does_not_wait_for_one_that_travels(place, there, reader):
+    near, far = rows.copy(at=place.library), rows.copy(at=there)
+    soonest = slot_at(place, rows.NOW + timedelta(hours=6))
+    order = ask(reader, place, near.title, far.title, slot=soonest).order
+    assert order is not None
+    assert (order.appointment.slot, order.lines.get().copy) == (soonest, near)
+
+
+def test_two_that_travel_come_in_one_bag(place, there, programme, reader):
+    later = rows.library(programme=programme)
+    SpecialDay.objects.create(library=later, day=rows.day("2026-11-24"))
+    copies = [rows.copy(at=there), rows.copy(at=later)]
+    order = ask(reader, place, *(copy.title for copy in copies)).order
+    assert order is not None
+    assert order.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=49))
+    for copy in copies:
+        travel(copy, place.library)
+    orders.assemble(now=TOMORROW)
+    assert Order.objects.get().lines.count() == 2
+
+
+def test_nobody_is_given_an_earlier_time_afterwards(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    early = slot_at(place, rows.NOW + timedelta(hours=6))
+    with pytest.raises(SlotUnavailable) as refused:
+        appointments.change(
+            appointment_id=order.appointment_id, slot_id=early.pk, by=rows.patron_actor(reader), now=rows.NOW
+        )
+    assert refused.value.facts["why"] == "travels"
+
+
+def test_calling_the_order_off_calls_the_journey_off_and_frees_the_time(place, there, reader):
+    copy = rows.copy(at=there)
+    order = ask(reader, place, copy.title).order
+    assert order is not None
+    orders.cancel(order_id=order.pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert Reservation.objects.get().state == "cancelled"
+    assert Transfer.objects.get().state == "cancelled"
+    assert Slot.objects.get(pk=order.appointment.slot_id).booked == 0
+    assert steps.again(order).state == "cancelled"
+
+
+def test_calling_the_book_off_closes_the_bag_without_a_word(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    wishes.cancel(reservation_id=Reservation.objects.get().pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert coming.close_due(now=rows.NOW) == 1
+    assert (steps.again(order).state, Slot.objects.get(pk=order.appointment.slot_id).booked) == ("cancelled", 0)
+    assert not Message.objects.exists()
+    assert coming.close_due(now=rows.NOW) == 0
+
+
+def test_a_book_that_was_not_found_closes_the_bag_and_is_told(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    assert coming.close_due(now=rows.NOW) == 0  # it is on its way
+    transfers.not_found(transfer_id=Transfer.objects.get().pk, by=DESK, now=rows.NOW + timedelta(hours=1))
+    assert coming.close_due(now=rows.NOW + timedelta(hours=1)) == 1
+    assert steps.again(order).state == "cancelled"
+    assert Message.objects.get().template == "not_found"
+    assert Reservation.objects.get().state == "waiting"
+
+
+def test_another_copy_takes_the_place_of_one_that_was_not_found(place, there, programme, reader):
+    title = rows.title()
+    copies = [rows.copy(title, there), rows.copy(title, rows.library(programme=programme))]
+    order = ask(reader, place, title).order
+    assert order is not None
+    transfers.not_found(transfer_id=Transfer.objects.get().pk, by=DESK, now=rows.NOW + timedelta(hours=1))
+    assert coming.close_due(now=rows.NOW + timedelta(hours=1)) == 0
+    assert Reservation.objects.get().copy_id == copies[1].pk
+    assert steps.again(order).state == "picking"
+
+
+def test_between_the_scan_and_the_bag_it_is_not_closed(place, there, reader):
+    copy = rows.copy(at=there)
+    order = ask(reader, place, copy.title).order
+    assert order is not None
+    travel(copy, place.library)
+    assert coming.close_due(now=TOMORROW) == 0
+    orders.assemble(now=TOMORROW)
+    assert steps.again(order).lines.count() == 1
+
+
+def test_a_book_that_has_not_come_by_its_time_moves_it_to_another_day(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    begun = rows.NOW + timedelta(hours=25)
+    assert appointments.not_ready_in_time(now=begun) == 1
+    moved = steps.again(order)
+    assert moved.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=49))  # not that of the same afternoon
+    assert Message.objects.get().template.startswith("moved")
+
+
+def test_at_another_place_it_travels_there_and_has_a_time_there(place, there, programme, reader):
+    other = rows.point(rows.library(programme=programme), rules={"promise": "at_order"})
+    slot = rows.slot(other, rows.NOW + timedelta(hours=30))
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    moved = elsewhere.collect_at(order_id=order.pk, point_id=other.pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert moved.order is not None
+    assert (moved.order.point_id, moved.order.appointment.slot) == (other.pk, slot)
+    assert steps.again(order).state == "cancelled"
+    assert Transfer.objects.get(state="requested").to_library == other.library
+
+
+def test_pages_say_that_it_travels_and_nobody_has_to_pack_it_yet(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    seen = progress.of_one(steps.again(order), now=rows.NOW)
+    assert (seen.count, seen.comes_on) == (1, rows.day("2026-11-25"))
+    (bag,) = bags.of(queries.bags(pk=order.pk), now=rows.NOW)
+    assert (bag.comes_on, bags.to_pack([bag]), today.counts(place)["pack"]) == (rows.day("2026-11-25"), [], 0)
+    (bag,) = bags.of(queries.bags(pk=order.pk), now=rows.NOW + timedelta(hours=24, minutes=50))
+    assert bags.to_pack([bag]) == [bag]  # its time is near and nothing is here
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_list_offers_times_from_the_day_on_which_the_book_is_expected(there, programme):
+    place = rows.point(rows.library(programme=programme), rules={"promise": "at_order"})
+    now = clock.now()
+    for hours in (1, 24, 48, 72):
+        rows.slot(place, now + timedelta(hours=hours))
+    reader = rows.patron(place.library, pin=rows.PIN)
+    client = Client(headers={"accept-language": "en"})
+    client.post("/sign-in/", {"card_number": reader.card_number, "pin": rows.PIN})
+    client.post(reverse("note"), {"title": rows.copy(at=there).title_id})
+    shown = client.get(reverse("ask"))
+    days: list[date] = [day.day for day in shown.context["days"]]
+    assert days
+    assert min(days) == (now.astimezone(rows.SEOUL) + timedelta(days=1)).date()
+    assert "expected here" in shown.content.decode()
+    slot = shown.context["day"].rooms[0].slot
+    sent = {"key": uuid4().hex, "point": place.pk, "slot": slot.pk, "who": "me"}
+    asked = client.post(reverse("ask"), sent)
+    order = Order.objects.get()
+    assert asked.headers["location"] == reverse("my-order", args=[order.pk])
+    assert "on their way from another library" in client.get(asked.headers["location"]).content.decode()
+
+
+def test_the_rule_that_closes_bags_leaves_those_that_hold_a_book(place, reader):
+    order = steps.asked(reader, place)
+    assert coming.close_due(now=rows.NOW) == 0
+    assert steps.again(order).state == "picking"
