@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from core import sweeps
 from lending import queries
-from lending.models import Contact, Library, Loan, Patron
+from lending.models import ByDoor, Contact, Library, Loan, Patron
 from lending.states import LoanState
 from lending.texts import BOTH, DUE, OVERDUE, RETURNED
 from notifications import consent, outbox, phone
@@ -83,7 +83,8 @@ def late_people(library: Library, *, now: datetime) -> list[Late]:
         if patron is None:
             continue
         texted = patron.text_reminders and any(
-            (one.may_text and phone.can_text(one.number) and one.number not in silent) or outbox.takes_mails(one.mail)
+            (one.may_text and phone.can_text(one.number) and one.number not in silent)
+            or outbox.takes_mails(one.mails_to)
             for one in own
         )
         number = phone.display(own[0].number, library.region) if own else ""
@@ -141,6 +142,7 @@ def _remind(patron_id: int, *, now: datetime) -> int:
         {"due": due, "was_due": late},
         {"count": len(due), "late": len(late)},
         kind="reminder",
+        by_mail=patron.reminders_by == ByDoor.MAIL,
         key=f"reminder:{patron.pk}:{today.isoformat()}",
         now=now,
     )
@@ -170,7 +172,9 @@ def _confirm(patron_id: int, *, now: datetime) -> int:
         return 0
     left = queries.at_home().filter(patron=patron).count()
     key = f"returned:{back[-1].pk}:{int(max(loan.returned_at for loan in back if loan.returned_at).timestamp())}"
-    _tell(patron, RETURNED, {}, {"count": len(back), "left": left}, kind="notice", key=key, now=now)
+    by_mail = patron.returns_by == ByDoor.MAIL
+    counts = {"count": len(back), "left": left}
+    _tell(patron, RETURNED, {}, counts, kind="notice", by_mail=by_mail, key=key, now=now)
     Loan.objects.filter(pk__in=[loan.pk for loan in back]).update(return_told_at=now)
     return 1
 
@@ -187,12 +191,16 @@ def _tell(
     counts: dict[str, int],
     *,
     kind: str,
+    by_mail: bool,
     key: str,
     now: datetime,
 ) -> None:
-    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called."""
+    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called.
+
+    `by_mail` the other way round.
+    """
     house = notification_queries.sender(patron.home.sender)
-    to = _for_texts(patron.pk)
+    to = _told_on(patron.pk, by_mail=by_mail)
     if house is None or to is None:
         return
     language = to.language
@@ -209,9 +217,9 @@ def _tell(
         about=f"patron:{patron.pk}",
         dedup_key=key,
         now=now,
-        may_text=to.may_text,
+        may_text=to.may_text and not (by_mail and outbox.takes_mails(to.mails_to)),
         may_call=False,
-        mail=to.mail,
+        mail=to.mails_to,
     )
 
 
@@ -227,10 +235,11 @@ def _number(name: str, count: int, language: str) -> str:
     return "1 book" if count == 1 else f"{count} books"
 
 
-def _for_texts(patron_id: int) -> Contact | None:
+def _told_on(patron_id: int, *, by_mail: bool) -> Contact | None:
     own = list(Contact.objects.filter(patron=patron_id, own=True).order_by("position", "pk"))
-    texted = (one for one in own if one.may_text and outbox.takes_texts(one.number))
-    return next(texted, None) or next((one for one in own if outbox.takes_mails(one.mail)), None)
+    texted = [one for one in own if one.may_text and outbox.takes_texts(one.number)]
+    mailed = [one for one in own if outbox.takes_mails(one.mails_to)]
+    return next(iter([*mailed, *texted] if by_mail else [*texted, *mailed]), None)
 
 
 def _quiet(library: Library, now: datetime) -> bool:

@@ -172,6 +172,8 @@ def _one_visit(
                 )
                 if not _tie(bags, visit):
                     raise _OtherVisit
+                if bags and not visit.orders.exists():  # handed over, cancelled or wanted elsewhere since we looked
+                    raise NoOpenOrder(order=bags[0].pk)
         except _OtherVisit:
             continue
         except IntegrityError as error:

@@ -32,6 +32,7 @@ from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
 
 if TYPE_CHECKING:
     from lending.models import Reservation
+    from pickup.models import Slot
 
 BATCH = 500
 NUMBERS = range(1000, 10000)
@@ -89,34 +90,51 @@ def request(
         gathering.set_whole(order, whole=True, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
-    else:
-        _first_time(order, now=now, not_before=not_before)
+    elif (room := _first_room(order, now=now, not_before=not_before)) is not None:
+        appointments.promise(order_id=order.pk, slot_id=room.pk, by=RULE, now=now, chosen=False)
     for reservation in placed:
         reservation.refresh_from_db()
     return Requested(queries.orders(pk=order.pk).get(), placed)
 
 
-def begin_with(found: Sequence[Reservation], *, collector_id: int | None, by: Actor, now: datetime) -> Order | None:
-    """The bag that reservations of one patron, asked for at one point, go into at once; None where no copy is there.
+def begin_instead(found: Sequence[Reservation], *, of: Order, by: Actor, now: datetime) -> Order | None:
+    """The bag that reservations out of a closed one go into at another point; None where no copy is there.
 
-    Where the time is promised while ordering it gets the first free one. The caller has locked the borrower.
+    Who collects, the plate of their car and the wish for all books at once are as they were. Where the time is promised
+    while ordering it gets the first free one, and the time of the old bag is free for others from now on: both slots
+    are counted in the order of their ids. The caller has locked the borrower and the bags.
     """
-    bags = _bag(found, opening=True, collector_id=collector_id, by=by, now=now)
+    bags = _bag(found, opening=True, collector_id=of.collector_id, by=by, now=now)
+    left = of.appointment
+    room = _first_room(bags[0], now=now) if bags else None
+    later = left is not None and room is not None and left.slot_id > room.pk
+    if not later:
+        appointments.drop_if_empty(appointment=left, by=by, now=now)
+    if bags and room is not None:
+        appointments.promise(order_id=bags[0].pk, slot_id=room.pk, by=RULE, now=now, chosen=False)
+    if later:
+        appointments.drop_if_empty(appointment=left, by=by, now=now)
     if not bags:
         return None
-    _first_time(bags[0], now=now)
-    return queries.orders(pk=bags[0].pk).get()
+    there = queries.orders(pk=bags[0].pk).get()
+    if of.plate and not there.plate:
+        Order.objects.filter(pk=there.pk).update(plate=of.plate)
+    if of.whole_until is not None and of.whole_until > now and queries.more_to_come([there]):
+        gathering.set_whole(there, whole=True, now=now)
+    return queries.orders(pk=there.pk).get()
 
 
-def _first_time(order: Order, *, now: datetime, not_before: datetime | None = None) -> None:
-    """Promise the first free time where that is done while ordering and nobody chose one."""
+def _first_room(order: Order, *, now: datetime, not_before: datetime | None = None) -> Slot | None:
+    """Where a time is promised while ordering and the bag has none yet: that of its party, else the first free one."""
     rules = queries.rules_of(order.point_id)
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER or order.appointment_id is not None:
-        return
+        return None
+    with_them = appointments.promise_of_party(order, None, now=now)
+    if with_them is not None and (not_before is None or with_them.slot.starts_at >= not_before):
+        return with_them.slot
     needs = order.patron is not None and order.patron.accessible_place
     rooms = slots.free(point_id=order.point_id, now=now, accessible=needs, limit=1, after=not_before)
-    if rooms:
-        appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
+    return next(iter(rooms), None)
 
 
 def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
@@ -417,8 +435,19 @@ def close_empty(*, order: Order, why: str, by: Actor, now: datetime) -> None:
     _close(order, OrderState.CANCELLED, why=why, by=by, now=now)
 
 
+def close_moved(*, order: Order, by: Actor, now: datetime) -> None:
+    """Close a bag whose books go into another one; its time is given back by `begin_instead`. The caller locked it."""
+    _end(order, OrderState.CANCELLED, why="elsewhere", by=by, now=now)
+
+
 def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
     """End an open order: its lines, its reservations, its promise, what was not said yet."""
+    _end(order, to, why=why, by=by, now=now)
+    appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)
+
+
+def _end(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
+    """End an open order, and leave its promise to the caller."""
     order.move(to, at=now, by=by, why=why)
     texts.hush_one(order, why=why, now=now, by=by)
     lines = list(queries.lines_of_bag(order.pk, IN_BAG))
@@ -428,7 +457,6 @@ def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) 
     ended = ReservationState.EXPIRED if to == OrderState.EXPIRED else ReservationState.CANCELLED
     reservations.end_bagged(reservation_ids=[line.reservation_id for line in lines], to=ended, by=by, now=now)
     nudge.ring("copy came free", {line.copy.title_id for line in to_fetch})
-    appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
 
 
