@@ -19,7 +19,7 @@ wording.register(
     key=MAIL,
     kind="answer",
     places={"library", "phone"},
-    ko="[{library}] 알림을 이 메일로 받으시려면 확인해 주세요: {link} 신청하지 않으셨다면 그냥 두세요. 문의 {phone}",
+    ko="[{library}] 알림을 이 메일로 받으시려면 확인해 주세요: {link} 아니시면 무시해 주세요.",
     en="[{library}] To get your library's messages at this address, please confirm: {link}"
     " Did you not ask for it? Then leave it. Tel {phone}",
 )
