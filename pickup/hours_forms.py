@@ -224,7 +224,7 @@ class PointRulesForm(HoursForm):
         """What is chosen, then what is counted, then what is written: sentences need more room than numbers."""
         chosen, written = ["by_appointment", "promise", "silence", "lend_at"], ["bag_places"]
         counted = [name for name in self.fields if name not in {*chosen, *written}]
-        return [[self[name] for name in names] for names in (chosen, counted, written)]
+        return [[self[name] for name in names] for names in (chosen[:2], chosen[2:], counted, written)]
 
 
 def differences(was: dict[str, Any], became: dict[str, Any]) -> list[tuple[str, str, str]]:
