@@ -51,7 +51,8 @@ PAGES: dict[str, list[str]] = {
         "/staff/overdue/?point=1", "/staff/search-list/", "/staff/books/?point=1", "/staff/books/?point=1&copy=1",
         "/staff/rehearsal/", "/staff/lane/?point=5", "/staff/transfers/?point=1", "/staff/day-list/?point=1",
         "/staff/postings/?point=1", "/staff/patrons/?point=1", "/staff/patrons/new/?point=1",
-        "/staff/patrons/1/?point=1", "/staff/tablet/?point=1", "/staff/sign-in/second/",
+        "/staff/patrons/1/?point=1", r"/staff/orders/\d+/elsewhere/.*", "/staff/tablet/?point=1",
+        "/staff/sign-in/second/",
     ],
     "manager": [
         "/staff/?point=1", "/staff/settings/roles/?point=1", "/staff/settings/looks/?point=1", "/staff/rules/",

@@ -109,6 +109,42 @@ def _number(carrier: Twilio, sender: Sender) -> Iterator[Finding]:
     else:
         yield Finding(about, sender.number)
     yield from _hooks(found, sender)
+    yield from _registered(carrier, sender, found)
+
+
+def _registered(carrier: Twilio, sender: Sender, found: OwnNumber) -> Iterator[Finding]:
+    """Whether carriers let texts of this number through: where it has to be registered, and Twilio tells how it stands.
+
+    United States: a 10DLC campaign, or a toll-free number's verification, which counts in Canada too. In Korea a number
+    is registered with the carrier that sends from it, and no interface of Twilio's says whether it is.
+    """
+    about = f"registration of {sender.key}"
+    try:
+        home = phone.country(sender.number)
+        if home == "KR":
+            yield Finding(about, "a Korean sender number (발신번호 사전등록) cannot be looked up: ask Twilio")
+        elif home in {"US", "CA"} and phone.is_toll_free(sender.number):
+            yield _stands(about, "toll-free verification", carrier.toll_free_states(found.sid), "TWILIO_APPROVED")
+        elif home in {"US", "CA"} and (not sender.countries or "US" in sender.countries):
+            campaigns = carrier.campaigns(found.sid)
+            if campaigns is None:
+                then = "add it to one that has a campaign, in Twilio's console under Messaging, Services"
+                yield Finding(about, "", f"{sender.number} is in no messaging service", then)
+            else:
+                yield _stands(about, "10DLC campaign", campaigns, "VERIFIED")
+    except CarrierError as error:
+        told = str(error) or type(error).__name__  # a page that is refused comes without its code
+        yield Finding(about, "", f"not told: {told}", "try again; look at the rights of the API key")
+
+
+def _stands(about: str, what: str, states: list[str], good: str) -> Finding:
+    if good in states:
+        return Finding(about, f"{what} {good}")
+    if not states:
+        return Finding(
+            about, "", f"no {what}: texts to the United States are stopped", "submit one in Twilio's console"
+        )
+    return Finding(about, "", f"{what} {', '.join(states)}", "wait for it, or look at its reasons in Twilio's console")
 
 
 def _hooks(found: OwnNumber, sender: Sender) -> Iterator[Finding]:

@@ -13,7 +13,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Gauge, generate_latest
 
-from notifications import outbox
+from notifications.models import Message
 
 # What rehearsals leave behind is no sign of anything: but for their own sweep it counts nowhere. A telephone counts
 # while a library that serves people uses it, or none at all.
@@ -23,7 +23,7 @@ WHICH = {
     ":telephones": """(
         SELECT t.id FROM notifications_sender t LEFT JOIN lending_library l ON l.sender = t.key
         GROUP BY t.id HAVING NOT coalesce(bool_and(l.training), false))""",
-    ":said": f"dedup_key NOT LIKE '{outbox.PRACTICE}%'",
+    ":said": f"dedup_key NOT LIKE '{Message.PRACTICE}%'",
 }
 
 # Since when the oldest row waits, and how many do, at each hand-off and at each deadline. A row that a sweep would

@@ -198,6 +198,7 @@ SPECTACULAR_SETTINGS = {
         "LineState": "pickup.states.LineState.choices",
         "AppointmentState": "pickup.states.AppointmentState.choices",
         "VisitState": "pickup.states.VisitState.choices",
+        "ByDoor": "lending.models.people.ByDoor.choices",
     },
 }
 

@@ -1,7 +1,8 @@
-"""The numbers of a patron, and the people they named to collect."""
+"""The numbers of a patron, the people they named to collect, and by which way each of them is told."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.core.exceptions import ValidationError
@@ -9,9 +10,36 @@ from django.db import IntegrityError, transaction
 
 from core.actor import Actor
 from core.refusal import NotFound
-from lending.errors import LastNumber, MailUnreadable, NumberListed, UnknownCard
+from lending import mails
+from lending.errors import DoorShut, LastNumber, MailUnreadable, NoDoorLeft, NumberListed, UnknownCard
 from lending.models import Consent, Contact, Patron
-from notifications import phone
+from notifications import outbox, phone
+
+WAYS = Contact.Door.choices
+"""The ways by which somebody may choose to hear first of what they have to know, with their words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """By which ways something is told to a contact: a text if it may be one, else a mail to `mail`, else a call."""
+
+    may_text: bool
+    mail: str
+    may_call: bool
+
+
+def doors(contact: Contact, *, by_mail: bool = False) -> Doors:
+    """The ways that are open to tell a contact what they have to know, as they chose it.
+
+    A way that was chosen and is not open any more gives way to the others. `by_mail`: what they wanted by mail alone,
+    such as receipts.
+    """
+    mail = contact.mails_to
+    if (by_mail or contact.told_by == Contact.Door.MAIL) and outbox.takes_mails(mail):
+        return Doors(may_text=False, mail=mail, may_call=contact.may_call)
+    if contact.told_by == Contact.Door.CALL and contact.may_call and not by_mail:
+        return Doors(may_text=False, mail="", may_call=True)
+    return Doors(may_text=contact.may_text, mail=mail, may_call=contact.may_call)
 
 
 def of(patron_id: int) -> list[Contact]:
@@ -53,37 +81,80 @@ def put_first(*, patron_id: int, contact_id: int, by: Actor, now: datetime) -> C
 
 
 @transaction.atomic
-def use(*, patron_id: int, contact_id: int, may_text: bool, may_call: bool, by: Actor, now: datetime) -> Contact:
-    """What may be done with a number. Refuses with `not_found`.
+def use(
+    *,
+    patron_id: int,
+    contact_id: int,
+    may_text: bool,
+    may_call: bool,
+    by: Actor,
+    now: datetime,
+    told_by: str | None = None,
+) -> Contact:
+    """What may be done with a number, and how its owner hears first of what they have to know (None: as before).
 
     It is never texted if it can take no texts, or if the patron withdrew that texts go through a carrier abroad.
+    Refuses with `not_found`, with `door_shut` a way that is not open for it, and with `no_door_left` if no number of
+    the patron's own would be told anything any more.
     """
     _locked(patron_id)
     chosen = _one(patron_id, contact_id)
+    was = chosen.may_text, chosen.may_call, chosen.told_by
     abroad = Consent.objects.filter(patron=patron_id, what=Consent.What.ABROAD).order_by("-id").first()
     wanted = may_text and (abroad is None or abroad.given)
     chosen.may_text, chosen.may_call = wanted and phone.can_text(chosen.number), may_call
-    chosen.save(update_fields=["may_text", "may_call"])
+    if told_by is not None:
+        if told_by not in Contact.Door.values or (told_by != Contact.Door.TEXT and not chosen.own):
+            raise DoorShut(field="told_by", door=told_by)
+        chosen.told_by = told_by
+    if (
+        chosen.own
+        and (chosen.may_text, chosen.may_call, chosen.told_by) != was
+        and (
+            (chosen.told_by == Contact.Door.MAIL and not chosen.mails_to)
+            or (chosen.told_by == Contact.Door.CALL and not chosen.may_call)
+        )
+    ):
+        raise DoorShut(field="told_by", door=chosen.told_by)
+    chosen.save(update_fields=["may_text", "may_call", "told_by"])
+    if chosen.own and was[:2] != (may_text, may_call):
+        _refuse_silence(patron_id)
     return chosen
+
+
+def _refuse_silence(patron_id: int) -> None:
+    """Refuse with `no_door_left` if no number of the patron's own could be told anything."""
+    own = list(Contact.objects.filter(patron_id=patron_id, own=True))
+    if not any(one.may_text or one.may_call or one.mails_to for one in own):
+        raise NoDoorLeft
 
 
 @transaction.atomic
 def set_mail(*, patron_id: int, contact_id: int, mail: str, by: Actor, now: datetime) -> Contact:
-    """Where mails go while this number of the patron's own takes no texts; "" for none any more.
+    """Where mails go to the owner of this number, once whoever reads them there has confirmed it; "" for none.
 
-    Whether the address is theirs is the caller's business: staff see the person. Refuses with `not_found`, and with
-    `mail_unreadable` what is no address.
+    A mail asks for that, again when the same address is said again, unless it is confirmed. Refuses with `not_found`,
+    with `mail_unreadable` what is no address, and with `no_door_left` to forget the last way to tell them anything.
     """
     _locked(patron_id)
     chosen = _one(patron_id, contact_id)
     if not chosen.own:
         raise NotFound
+    was, had_door = chosen.mail, bool(chosen.mails_to)
     chosen.mail = mail.strip()
+    if chosen.mail == was and had_door:
+        return chosen
+    chosen.mail_confirmed_at = None
+    if chosen.told_by == Contact.Door.MAIL:
+        chosen.told_by = Contact.Door.TEXT
     try:
         chosen.clean_fields(exclude=[field.name for field in Contact._meta.fields if field.name != "mail"])
     except ValidationError as error:
         raise MailUnreadable(field="mail") from error
-    chosen.save(update_fields=["mail"])
+    chosen.save(update_fields=["mail", "mail_confirmed_at", "told_by"])
+    if had_door:
+        _refuse_silence(patron_id)
+    mails.ask(chosen, now=now)
     return chosen
 
 

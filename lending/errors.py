@@ -61,6 +61,36 @@ class MailUnreadable(Refusal):
     sentence = _("This is no mail address. Please ask how it is spelt.")
 
 
+class MailLinkOver(Refusal):
+    """The address in the mail confirms nothing: wrong, too old, another address since, or said already."""
+
+    code = "mail_link_over"
+    status = 404
+    sentence = _(
+        "This link is over: it was used already, or the address was changed. In your settings you can have another one"
+        " sent."
+    )
+
+
+class NoDoorLeft(Refusal):
+    """Nobody could be told any more that a bag is ready, moved, or that the library is closed. Facts: none."""
+
+    code = "no_door_left"
+    sentence = _(
+        "Then nothing could tell you that your books are ready. Please leave a way open: texts, calls, or a mail"
+        " address that you have confirmed."
+    )
+
+
+class DoorShut(Refusal):
+    """A way was chosen that is not open for this number. Facts: door."""
+
+    code = "door_shut"
+    sentence = _(
+        "This way is not open yet. For mails, please confirm a mail address first; for calls, please allow calls."
+    )
+
+
 class NoHousehold(Refusal):
     """The patron lives with nobody that we know of."""
 

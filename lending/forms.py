@@ -10,7 +10,18 @@ from django.utils.dates import WEEKDAYS
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from lending.models import NOTICE, Allowance, Consent, Language, Material, Membership, Patron, Programme
+from lending.models import (
+    NOTICE,
+    Allowance,
+    ByDoor,
+    Consent,
+    Contact,
+    Language,
+    Material,
+    Membership,
+    Patron,
+    Programme,
+)
 from lending.search import UnreadableQuery
 from lending.states import StrikeKind
 
@@ -237,11 +248,43 @@ class MemberForm(Refusable):
 
 
 class TextsForm(Refusable):
-    """What somebody is texted of their loans."""
+    """What somebody is told of their loans, and by which way; mails are offered where the library sends any."""
 
-    receipts = forms.BooleanField(label=_("After I collected: how many books, and until when"), required=False)
-    reminders = forms.BooleanField(label=_("Before books are due, and when they are late"), required=False)
-    returns = forms.BooleanField(label=_("After I brought books back"), required=False)
+    NOT = "no"
+
+    receipts = forms.ChoiceField(label=_("After I collected: how many books, and until when"))
+    reminders = forms.ChoiceField(label=_("Before books are due, and when they are late"))
+    returns = forms.ChoiceField(label=_("After I brought books back"))
+
+    def __init__(self, *args: Any, who: Patron, mails: bool, **kwargs: Any) -> None:
+        stands = {
+            name: getattr(who, f"{name}_by") if getattr(who, f"text_{name}") else self.NOT for name in self.base_fields
+        }
+        kwargs["initial"] = stands
+        super().__init__(*args, **kwargs)
+        for name, field in self.fields.items():
+            ways = [way for way in ByDoor.choices if mails or way[0] in {ByDoor.TEXT, stands[name]}]
+            cast("forms.ChoiceField", field).choices = [(self.NOT, _("not at all")), *ways]
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen, as the columns have it; the way of what is not wanted stays."""
+        told = self.cleaned_data
+        wanted = {name: told[name] != self.NOT for name in told}
+        return {**wanted, **{f"{name}_by": way for name, way in told.items() if way != self.NOT}}
+
+
+class ToldForm(Refusable):
+    """What may be done with a number, and by which way its owner hears first of what they have to know."""
+
+    may_text = forms.BooleanField(required=False)
+    may_call = forms.BooleanField(required=False)
+    told_by = forms.ChoiceField(choices=Contact.Door.choices, required=False)
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What was chosen; a way that was not asked for stays."""
+        return {**self.cleaned_data, "told_by": self.cleaned_data["told_by"] or None}
 
 
 class BookForm(forms.Form):

@@ -17,9 +17,9 @@ from core import clock
 from core.actor import Actor
 from core.once import once, require_key
 from core.refusal import NotFound
-from lending import accounts, auth, consents, contacts, devices, patrons, queries, standings
+from lending import accounts, auth, consents, contacts, devices, mails, patrons, queries, standings
 from lending.edge import Edge, Pages, page_of, told
-from lending.models import Consent, Patron
+from lending.models import Consent, Contact, Patron
 from lending.models import Language as Languages
 from lending.serializers import (
     HistoryRow,
@@ -180,11 +180,18 @@ class ContactRow(serializers.Serializer[Any]):
     own = serializers.BooleanField(help_text="else somebody who collects")
     name = serializers.CharField()
     number = serializers.CharField(help_text="E.164")
-    mail = serializers.CharField(help_text="mails go there where the number takes no texts; staff enter it")
+    mail = serializers.CharField(help_text="mails go there once it is confirmed")
+    mail_confirmed = serializers.SerializerMethodField(help_text="by the link in the mail that asks")
+    told_by = serializers.ChoiceField(
+        choices=Contact.Door.choices, help_text="how to tell first what has to be known: ready, moved, closed"
+    )
     language = serializers.ChoiceField(choices=Languages.choices)
     may_text = serializers.BooleanField()
     may_call = serializers.BooleanField()
     kept = serializers.BooleanField(help_text="for the next time")
+
+    def get_mail_confirmed(self, row: Contact) -> bool:
+        return row.mail_confirmed_at is not None
 
 
 class ContactsRow(serializers.Serializer[Any]):
@@ -198,6 +205,8 @@ class ContactInput(Strict):
     may_text = serializers.BooleanField(required=False)
     may_call = serializers.BooleanField(required=False)
     kept = serializers.BooleanField(required=False, help_text="somebody who collects: keep them for the next time")
+    told_by = serializers.ChoiceField(choices=Contact.Door.choices, required=False)
+    mail = Words(required=False, max_length=254, allow_blank=True, help_text="a mail asks there for a yes; empty: none")
 
 
 class Contacts(Edge):
@@ -213,6 +222,9 @@ class OneContact(Edge):
     def post(self, request: Request, contact_id: int) -> HttpResponseBase:
         """What may be done with a number; the answer is all of them."""
         by, now = Actor.of(request), clock.now()
+        require_key(request)
+        if isinstance(request.data, dict) and request.data.get("mail"):
+            mails.count(patron_id=_me(request).pk, now=now)
         with once(by, request) as answer:
             given, patron = read(ContactInput, request), _me(request)
             chosen = next((one for one in contacts.of(patron.pk) if one.pk == contact_id), None)
@@ -223,9 +235,12 @@ class OneContact(Edge):
                 contacts.put_first(**which, by=by, now=now)
             if "kept" in given:
                 contacts.keep(**which, kept=given.pop("kept"), by=by, now=now)
+            if "mail" in given:
+                contacts.set_mail(**which, mail=given.pop("mail"), by=by, now=now)
             if given:
                 text, call = given.get("may_text", chosen.may_text), given.get("may_call", chosen.may_call)
-                contacts.use(**which, may_text=text, may_call=call, by=by, now=now)
+                told_by = given.get("told_by")
+                contacts.use(**which, may_text=text, may_call=call, told_by=told_by, by=by, now=now)
             return answer(_contacts(patron))
 
 

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from core import clock
+from core import clock, counters
 from core.actor import Actor
-from core.refusal import Refusal
-from lending import codes, contacts
-from lending.forms import ConfirmForm, NumberForm
-from lending.pages import patron_of, show, signed_in
-from notifications import phone
+from core.refusal import BadInput, Refusal
+from lending import codes, contacts, mails
+from lending.errors import MailLinkOver
+from lending.forms import ConfirmForm, NumberForm, ToldForm
+from lending.pages import address_of, patron_of, show, signed_in
+from notifications import phone, transports
 
+KNOCKS = 60  # links that confirm nothing, from one network address in ten minutes
 NUMBER = "number to confirm"  # in a session: the number to which a code was texted
 
 
@@ -36,7 +40,8 @@ def numbers(request: HttpRequest) -> HttpResponse:
     ]
     own = [row for row in rows if row["contact"].own]
     named = [row for row in rows if not row["contact"].own]
-    return show(request, "lending/settings_numbers.html", {"own": own, "named": named})
+    context = {"own": own, "named": named, "ways": contacts.WAYS, "mails": transports.mail() is not None}
+    return show(request, "lending/settings_numbers.html", context)
 
 
 @signed_in
@@ -87,16 +92,22 @@ def confirm_number(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_POST
 def change_number(request: HttpRequest, contact_id: int, act: str) -> HttpResponse:
-    """First, may text, may call, forget. `act` is one of first, uses, keep, once, unmail, remove."""
-    told = {"patron_id": patron_of(request).pk, "contact_id": contact_id}
+    """First, may text, may call, forget. `act` is one of first, uses, keep, once, mail, unmail, remove."""
+    told: dict[str, Any] = {"patron_id": patron_of(request).pk, "contact_id": contact_id}
     by, now = Actor.of(request), clock.now()
     if act == "first":
         contacts.put_first(**told, by=by, now=now)
         said = _("We reach you under this number first from now on.")
     elif act == "uses":
-        sent = request.POST
-        contacts.use(**told, may_text="may_text" in sent, may_call="may_call" in sent, by=by, now=now)
+        form = ToldForm(request.POST)
+        if not form.is_valid():
+            raise BadInput(field=next(iter(form.errors)))
+        contacts.use(**told, **form.chosen, by=by, now=now)
         said = _("Saved.")
+    elif act == "mail":
+        mails.count(patron_id=told["patron_id"], now=now)
+        contacts.set_mail(**told, mail=request.POST.get("mail", ""), by=by, now=now)
+        said = _("Saved. A mail is on its way there: the address counts once you have confirmed it.")
     elif act in {"keep", "once"}:
         contacts.keep(**told, kept=act == "keep", by=by, now=now)
         said = _("Saved.")
@@ -108,3 +119,24 @@ def change_number(request: HttpRequest, contact_id: int, act: str) -> HttpRespon
         said = _("This number is forgotten.")
     messages.success(request, said)
     return redirect("settings-numbers")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def confirm_mail(request: HttpRequest, token: str) -> HttpResponse:
+    """The page behind the link in the mail that asks: whoever reads the address says that it is theirs.
+
+    It tells a stranger no name. Who knocks in vain is counted.
+    """
+    now = clock.now()
+    try:
+        if request.method == "POST":
+            contact = mails.confirm(token=token, by=Actor("anyone", None, "link"), now=now)
+        else:
+            contact = mails.contact_of(token, now=now)
+    except MailLinkOver:
+        counters.hit(f"mail link:{address_of(request)}", limit=KNOCKS, per=timedelta(minutes=10), now=now)
+        raise
+    home = contact.patron.home if contact.patron is not None else None
+    context = {"mail": mails.masked(contact.mail), "library": home, "confirmed": contact.mail_confirmed_at is not None}
+    return show(request, "lending/confirm_mail.html", context)

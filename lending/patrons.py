@@ -262,15 +262,26 @@ def choose_texts(
     receipts: bool | None = None,
     reminders: bool | None = None,
     returns: bool | None = None,
+    receipts_by: str | None = None,
+    reminders_by: str | None = None,
+    returns_by: str | None = None,
 ) -> Patron:
-    """What a patron is texted of their loans: after a hand-over, before books are due and when late, after a return.
+    """What a patron is told of their loans, after a hand-over, before books are due and when late, after a return, and
+    whether by text or by mail.
 
     None leaves it as it is. Refuses with `unknown_card`.
     """
     patron = Patron.objects.select_for_update(no_key=True).filter(pk=patron_id).first()
     if patron is None:
         raise UnknownCard
-    chosen = {"text_receipts": receipts, "text_reminders": reminders, "text_returns": returns}
+    chosen = {
+        "text_receipts": receipts,
+        "text_reminders": reminders,
+        "text_returns": returns,
+        "receipts_by": receipts_by,
+        "reminders_by": reminders_by,
+        "returns_by": returns_by,
+    }
     changed = {name: value for name, value in chosen.items() if value is not None}
     for name, value in changed.items():
         setattr(patron, name, value)

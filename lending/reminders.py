@@ -15,7 +15,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from core import sweeps
 from lending import queries, telling
-from lending.models import Contact, Library, Loan, Patron
+from lending.models import ByDoor, Contact, Library, Loan, Patron
 from lending.states import LoanState
 from lending.texts import BOTH, DUE, OVERDUE, RETURNED
 from notifications import consent, outbox, phone
@@ -81,7 +81,8 @@ def late_people(library: Library, *, now: datetime) -> list[Late]:
         if patron is None:
             continue
         texted = patron.text_reminders and any(
-            (one.may_text and phone.can_text(one.number) and one.number not in silent) or outbox.takes_mails(one.mail)
+            (one.may_text and phone.can_text(one.number) and one.number not in silent)
+            or outbox.takes_mails(one.mails_to)
             for one in own
         )
         number = phone.display(own[0].number, library.region) if own else ""
@@ -139,6 +140,7 @@ def _remind(patron_id: int, *, now: datetime) -> int:
         {name: {loan.due_on for loan in of} for name, of in (("due", due), ("was_due", late))},
         {"count": len(due), "late": len(late)},
         kind="reminder",
+        by_mail=patron.reminders_by == ByDoor.MAIL,
         key=f"reminder:{patron.pk}:{today.isoformat()}",
         now=now,
     )
@@ -168,7 +170,9 @@ def _confirm(patron_id: int, *, now: datetime) -> int:
         return 0
     left = queries.at_home().filter(patron=patron).count()
     key = f"returned:{back[-1].pk}:{int(max(loan.returned_at for loan in back if loan.returned_at).timestamp())}"
-    telling.tell(patron, RETURNED, {}, {"count": len(back), "left": left}, kind="notice", key=key, now=now)
+    by_mail = patron.returns_by == ByDoor.MAIL
+    counts = {"count": len(back), "left": left}
+    telling.tell(patron, RETURNED, {}, counts, kind="notice", by_mail=by_mail, key=key, now=now)
     Loan.objects.filter(pk__in=[loan.pk for loan in back]).update(return_told_at=now)
     return 1
 

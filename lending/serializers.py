@@ -17,7 +17,7 @@ from rest_framework.request import Request
 
 from core.refusal import BadInput
 from lending import queries
-from lending.models import Language, Library, Loan, Membership, Posting, Reservation
+from lending.models import ByDoor, Language, Library, Loan, Membership, Posting, Reservation
 from lending.states import LoanState, PostingState, ReservationState, TransferState
 
 BIGGEST_ID = 2**63 - 1
@@ -357,14 +357,20 @@ class TextsInput(Strict):
     receipts = serializers.BooleanField(required=False)
     reminders = serializers.BooleanField(required=False)
     returns = serializers.BooleanField(required=False)
+    receipts_by = serializers.ChoiceField(choices=ByDoor.choices, required=False)
+    reminders_by = serializers.ChoiceField(choices=ByDoor.choices, required=False)
+    returns_by = serializers.ChoiceField(choices=ByDoor.choices, required=False)
 
 
 class TextsRow(serializers.Serializer[Any]):
-    """What a patron is texted of their loans, if a number of theirs takes texts."""
+    """What a patron is told of their loans, and by which way, if it is open; else by the other one."""
 
     receipts = serializers.BooleanField(source="text_receipts", help_text="after a hand-over: how many, until when")
     reminders = serializers.BooleanField(source="text_reminders", help_text="before books are due, and when late")
     returns = serializers.BooleanField(source="text_returns", help_text="after books came back")
+    receipts_by = serializers.ChoiceField(choices=ByDoor.choices)
+    reminders_by = serializers.ChoiceField(choices=ByDoor.choices)
+    returns_by = serializers.ChoiceField(choices=ByDoor.choices)
 
 
 class TransferQuery(Paged):

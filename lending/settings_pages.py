@@ -22,7 +22,7 @@ from lending.forms import ConsentForm, LanguageForm, NeedsForm, PinForm, TextsFo
 from lending.models import Account, Consent, Language, Patron, RememberedDevice
 from lending.pages import ON_A_PAGE, address_of, patron_of, show, signed_in
 from lending.sign_in_pages import BY_CODE
-from notifications import phone
+from notifications import outbox, phone, transports
 
 What = Consent.What
 
@@ -97,16 +97,20 @@ def needs(request: HttpRequest) -> HttpResponse:
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def texts(request: HttpRequest) -> HttpResponse:
-    """What the patron is texted of their loans."""
+    """What the patron is told of their loans, and by which way."""
     patron, by, now = patron_of(request), Actor.of(request), clock.now()
-    form = TextsForm(
-        request.POST or None, initial={name: getattr(patron, f"text_{name}") for name in TextsForm.base_fields}
-    )
+    form = TextsForm(request.POST or None, who=patron, mails=transports.mail() is not None)
     if request.method == "POST" and form.is_valid():
-        patrons.choose_texts(patron_id=patron.pk, **form.cleaned_data, by=by, now=now)
+        patrons.choose_texts(patron_id=patron.pk, **form.chosen, by=by, now=now)
         messages.success(request, _("Saved. It counts from now on."))
         return redirect("settings")
-    context = {"form": form, "reached": any(one.own and one.may_text for one in contacts.of(patron.pk))}
+    mine = [one for one in contacts.of(patron.pk) if one.own]
+    context = {
+        "form": form,
+        "reached": any(one.may_text or outbox.takes_mails(one.mails_to) for one in mine),
+        "mails": transports.mail() is not None,
+        "mailed": any(one.mails_to for one in mine),
+    }
     return show(request, "lending/settings_texts.html", context, status=form.status)
 
 

@@ -24,12 +24,16 @@ def tell(
     counts: Mapping[str, int],
     *,
     kind: str,
+    by_mail: bool = False,
     key: str,
     now: datetime,
 ) -> None:
-    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called."""
+    """Text one sentence to the first of the patron's own numbers that takes texts, else mail it; nobody is called.
+
+    `by_mail` the other way round.
+    """
     house = notification_queries.sender(patron.home.sender)
-    to = _for_texts(patron.pk)
+    to = _told_on(patron.pk, by_mail=by_mail)
     if house is None or to is None:
         return
     language = to.language
@@ -46,9 +50,9 @@ def tell(
         about=f"patron:{patron.pk}",
         dedup_key=key,
         now=now,
-        may_text=to.may_text,
+        may_text=to.may_text and not (by_mail and outbox.takes_mails(to.mails_to)),
         may_call=False,
-        mail=to.mail,
+        mail=to.mails_to,
     )
 
 
@@ -64,7 +68,8 @@ def _number(name: str, count: int, language: str) -> str:
     return "1 book" if count == 1 else f"{count} books"
 
 
-def _for_texts(patron_id: int) -> Contact | None:
+def _told_on(patron_id: int, *, by_mail: bool) -> Contact | None:
     own = list(Contact.objects.filter(patron=patron_id, own=True).order_by("position", "pk"))
-    texted = (one for one in own if one.may_text and outbox.takes_texts(one.number))
-    return next(texted, None) or next((one for one in own if outbox.takes_mails(one.mail)), None)
+    texted = [one for one in own if one.may_text and outbox.takes_texts(one.number)]
+    mailed = [one for one in own if outbox.takes_mails(one.mails_to)]
+    return next(iter([*mailed, *texted] if by_mail else [*texted, *mailed]), None)

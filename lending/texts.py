@@ -5,6 +5,7 @@ from __future__ import annotations
 from notifications import wording
 
 CODE = "lending.code"
+MAIL = "lending.mail"
 DUE, OVERDUE, BOTH, RETURNED = "lending.due", "lending.overdue", "lending.due_and_overdue", "lending.returned"
 NOT_NEEDED = "lending.not_needed"
 
@@ -14,6 +15,14 @@ wording.register(
     places={"library", "code", "phone"},
     ko="[{library}] 인증번호 {code}, 10분 유효. 아무에게도 알리지 마십시오. 문의 {phone}",
     en="[{library}] Your code is {code}, good for 10 minutes. Tell it to nobody. Tel {phone}",
+)
+wording.register(
+    key=MAIL,
+    kind="answer",
+    places={"library", "phone"},
+    ko="[{library}] 알림을 이 메일로 받으시려면 확인해 주세요: {link} 아니시면 무시해 주세요.",
+    en="[{library}] To get your library's messages at this address, please confirm: {link}"
+    " Did you not ask for it? Then leave it. Tel {phone}",
 )
 _OF_LOANS = {
     DUE: (

@@ -93,8 +93,9 @@ pages: list[URLPattern | URLResolver] = [
             {"act": act},
             name=f"{act}-number",
         )
-        for act in ("first", "uses", "keep", "once", "unmail", "remove")
+        for act in ("first", "uses", "keep", "once", "mail", "unmail", "remove")
     ),
+    path("mail/<str:token>/", numbers_pages.confirm_mail, name="confirm-mail"),
     path("staff/sign-in/", views.staff_sign_in, name="staff-sign-in"),
     path("sign-out/", views.sign_out, name="sign-out"),
 ]

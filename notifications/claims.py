@@ -51,8 +51,9 @@ class Batch:
 def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200) -> Batch:
     """Take texts that are due, answers and codes first, and commit; two workers never take the same.
 
-    Checked again at this moment: use (`not_after`), consent, quiet hours, budget. `{link}` gets its address here. Each
-    row has its own savepoint: one that cannot be made ready waits longer each time and fails at last.
+    Checked again at this moment: use (`not_after`), consent, quiet hours, how often a number was told, budget. `{link}`
+    gets its address here. Each row has its own savepoint: one that cannot be made ready waits longer each time and
+    fails at last.
     """
     with transaction.atomic(durable=True):
         return take(now=now, ids=ids, limit=limit)
@@ -69,12 +70,14 @@ def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200)
         .order_by(Case(When(kind__in=FIRST, then=0), default=1), "not_before", "pk")[:limit]
     )
     shut = consent.opted_out(row.to for row in rows)
-    ready = _plain(rows, shut, now=now)
+    full = budget.too_often(rows, now=now)
+    ready = _plain([row for row in rows if row.pk not in full], shut, now=now)
     simple = {row.pk for row, _ in ready}
     for row in rows:
         if row.pk in simple:
             continue
-        body = _body_or_settle(row, opted_out=not row.mail and row.to in shut, now=now)
+        opted_out = not row.mail and row.to in shut
+        body = _body_or_settle(row, opted_out=opted_out, too_often=row.pk in full, now=now)
         if body is not None:
             ready.append((row, body))
     taken = Message.move_many(
@@ -98,7 +101,7 @@ def _plain(rows: Sequence[Message], shut: Collection[str], *, now: datetime) -> 
     of_sender: dict[int, list[Message]] = {}
     for row in rows:
         if not (
-            row.dedup_key.startswith(outbox.PRACTICE)
+            row.dedup_key.startswith(Message.PRACTICE)
             or row.attempts
             or row.resends
             or row.mail
@@ -126,11 +129,11 @@ def _claimed(row: Message, body: str, *, now: datetime) -> Claimed:
     return Claimed(row.pk, row.attempts + 1, outgoing)
 
 
-def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | None:
+def _body_or_settle(row: Message, *, opted_out: bool, too_often: bool, now: datetime) -> str | None:
     """The body to send, or None after the row was settled or put off."""
     try:
         with transaction.atomic():
-            if row.dedup_key.startswith(outbox.PRACTICE) and not transports.stay_here():
+            if row.dedup_key.startswith(Message.PRACTICE) and not transports.stay_here():
                 row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="practice")
                 return None
             if row.attempts >= POISON:
@@ -149,6 +152,10 @@ def _body_or_settle(row: Message, *, opted_out: bool, now: datetime) -> str | No
             goes = outbox.may_go(row.sender, row.kind, now)
             if goes > now:
                 _put_off(row, until=goes, why="quiet", now=now)
+                return None
+            if too_often:
+                log.warning("message.too_often", sender=row.sender.key, message=row.pk)
+                _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="too_often", now=now)
                 return None
             body = row.body
             if wording.asks_link(body):

@@ -47,6 +47,9 @@ class Sender(models.Model):
     quiet_from = models.TimeField(help_text=_("local time from which notices wait"))
     quiet_until = models.TimeField()
     daily_budget = models.PositiveIntegerField(default=2000, help_text=_("segments per local day"))
+    per_person = models.PositiveSmallIntegerField(
+        default=12, null=True, blank=True, help_text=_("notices and reminders to one number per local day; empty: any")
+    )
     part_price = models.DecimalField(
         max_digits=8, decimal_places=4, null=True, blank=True, help_text=_("what the carrier takes for one part")
     )
@@ -66,6 +69,9 @@ class Sender(models.Model):
                 name="notifications_sender_desk_rings",
             ),
             models.CheckConstraint(
+                condition=Q(per_person__isnull=True) | Q(per_person__gte=1), name="notifications_sender_tells_at_all"
+            ),
+            models.CheckConstraint(
                 condition=Q(part_price__isnull=True) | Q(part_price__gte=0), name="notifications_sender_pays_or_not"
             ),
         ]
@@ -83,6 +89,8 @@ class Message(Moving):
 
     MOVES = MESSAGE_MOVES
     FIRST = MessageState.QUEUED
+    PRACTICE = "practice:"
+    """Begins the dedup key of what is said in a rehearsal, so that the claim knows it too."""
 
     sender = models.ForeignKey(Sender, on_delete=models.PROTECT, related_name="messages")
     to = models.CharField(max_length=16)

@@ -21,8 +21,6 @@ from notifications.states import OPEN_CALL, CallState, MessageState
 
 log = structlog.get_logger()
 
-PRACTICE = "practice:"
-"""Begins the dedup key of what is said in a rehearsal, so that the claim knows it too."""
 OF_USE = timedelta(hours=24)
 """How long a text is of use when the caller does not say."""
 GENERATIONS = 3
@@ -54,7 +52,7 @@ class Text:
     @property
     def key(self) -> str:
         """The dedup key of the row."""
-        return f"{PRACTICE}{self.dedup_key}" if self.practice else self.dedup_key
+        return f"{Message.PRACTICE}{self.dedup_key}" if self.practice else self.dedup_key
 
 
 def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call | None:

@@ -124,6 +124,11 @@ def can_text(e164: str) -> bool:
     return phonenumbers.number_type(number) in {PhoneNumberType.MOBILE, PhoneNumberType.FIXED_LINE_OR_MOBILE}
 
 
+def is_toll_free(e164: str) -> bool:
+    """Whether whoever rings the number pays nothing. Refuses with NotANumber what is not E.164."""
+    return phonenumbers.number_type(_parsed(e164)) == phonenumbers.PhoneNumberType.TOLL_FREE
+
+
 def is_service(e164: str) -> bool:
     """Whether nobody can own the number as a person: premium rate, toll-free, switchboards such as 1588-xxxx.
 

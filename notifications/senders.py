@@ -36,6 +36,7 @@ SET: Final = (
     "quiet_from",
     "quiet_until",
     "daily_budget",
+    "per_person",
     "part_price",
     "currency",
     "countries",

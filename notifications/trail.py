@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # Why a text was not sent, or not delivered. What is not here needs no word: the state says it.
 REASONS: Final[dict[str, _StrPromise]] = {
+    "too_often": gettext_lazy("The number was told often enough that day."),
     "budget": gettext_lazy("The texts of the day were used up."),
     "carrier_silent": gettext_lazy("The carrier does not answer."),
     "handed_over": gettext_lazy("The books were handed over meanwhile."),

@@ -219,9 +219,15 @@ def _freshen(visit: Visit, patron_id: int | None, *, plate: str, bay: str) -> No
 
 
 def _tie(bags: Sequence[Order], visit: Visit) -> bool:
-    """Tie open orders to a visit. Leaves alone, and says False for, one that another live visit here has."""
+    """Tie open orders to a visit. Leaves alone, and says False for, one that another live visit here has.
+
+    Refuses where all of them were handed over, cancelled or moved to another place since they were looked at.
+    """
     wanted = Order.objects.filter(pk__in=[order.pk for order in bags], state__in=OPEN_ORDER)
     locked = list(wanted.select_for_update(no_key=True).order_by("pk"))
+    if bags and not locked:
+        gone = queries.orders(pk=bags[0].pk).get()
+        raise AlreadyHandedOver.of(gone) if gone.state == OrderState.HANDED_OVER else NoOpenOrder(order=gone.pk)
     # Read after the locks are ours: a joined row would be as old as the moment at which we began to wait for them.
     elsewhere = set(Visit.objects.filter(_LIVE, orders__in=locked).exclude(pk=visit.pk).values_list("pk", flat=True))
     others = [order.pk for order in locked if order.visit_id in elsewhere]

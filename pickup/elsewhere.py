@@ -1,11 +1,13 @@
 """A bag that shall be collected at another pickup place: its books leave it, and go into a bag there.
 
-Locks in the order of the house: household or patron, orders by id, titles, reservations.
+Locks in the order of the house: household or patron, orders by id, titles, reservations, copies, loans, appointments,
+and the slots of both places last, by id.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from django.db import transaction
 
@@ -16,6 +18,9 @@ from pickup import orders, queries, texts
 from pickup.errors import HereAlready, NoOpenOrder
 from pickup.models import Order
 from pickup.states import IN_BAG, OPEN_ORDER
+
+if TYPE_CHECKING:
+    from lending.models import PickupPoint
 
 
 @transaction.atomic
@@ -44,12 +49,18 @@ def collect_at(*, order_id: int, point_id: int, by: Actor, now: datetime) -> ord
     ids = [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or queries.on_their_way_to(order)
     allocation.lock_titles(lending_queries.reservations().filter(pk__in=ids).values_list("title_id", flat=True))
     reservations.unbag(reservation_ids=ids, by=by, now=now)
-    orders.close_empty(order=order, why="elsewhere", by=by, now=now)
+    orders.close_moved(order=order, by=by, now=now)
     for pk in sorted(ids):
         wishes.collect_at(reservation_id=pk, point_id=point_id, by=by, now=now)
     moved = list(lending_queries.reservations().filter(pk__in=ids).order_by("pk"))
-    there = orders.begin_with(moved, collector_id=order.collector_id, by=by, now=now)
+    there = orders.begin_instead(moved, of=order, by=by, now=now)
     told = there or order
     texts.about_order("elsewhere" if there is not None else "elsewhere_waits", told, now=now)
     moved = list(lending_queries.reservations().filter(pk__in=ids).order_by("pk"))
     return orders.Requested(there, moved, "" if there is not None else "waiting")
+
+
+def other_points(order: Order) -> list[PickupPoint]:
+    """Where else the books of an order may be collected."""
+    points = lending_queries.points(practice=order.library.training).select_related("library")
+    return [point for point in points if point.pk != order.point_id]

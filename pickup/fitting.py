@@ -18,7 +18,7 @@ from django.db.models import Q
 from core import live
 from lending import queries as lending_queries
 from pickup import queries, slots, windows
-from pickup.models import Slot
+from pickup.models import PointRules, Slot
 
 if TYPE_CHECKING:
     from django.db.models import QuerySet
@@ -100,7 +100,9 @@ def fit(
     The slots are locked, for as short as may be, before anything is decided: whoever takes a place in one has either
     taken it, and it is counted, or finds it closed or full. Gives back the slots that became other.
     """
-    looked = _fits(_ahead(point_ids, now), library, queries.window_rules_of(point_ids), anew=anew, lock=True)
+    promising = PointRules.objects.filter(point__in=point_ids, by_appointment=True).values_list("point_id", flat=True)
+    cut = queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
+    looked = _fits(_ahead(point_ids, now), library, cut, anew=anew, lock=True)
     changed = [one.becomes for one in looked if one.differs]
     Slot.objects.bulk_update(changed, FITTED)
     return changed

@@ -17,7 +17,7 @@ from pickup import notes
 from pickup.names import digits
 
 if TYPE_CHECKING:
-    from lending.models import Allowance, Contact
+    from lending.models import Allowance, Contact, PickupPoint
 
 BIGGEST_ID = 2**63 - 1
 ANYBODY_ELSE = "other"
@@ -267,6 +267,19 @@ class PlaceForm(Refusable):
     place = forms.CharField(label=_("Place"), max_length=12)
 
 
+class PlaceElsewhereForm(Refusable):
+    """At which other pickup place a bag shall be collected."""
+
+    point = forms.TypedChoiceField(label=_("Pickup place"), coerce=int)
+
+    def __init__(self, *args: Any, points: Iterable[PickupPoint], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        offered = [
+            (one.pk, str(one) if one.library.name_ko in one.name_ko else f"{one.library}, {one}") for one in points
+        ]
+        cast("forms.TypedChoiceField", self.fields["point"]).choices = offered
+
+
 class FindForm(Refusable):
     """Whatever is at hand at the window; see `scans.read`."""
 
@@ -465,6 +478,15 @@ class SenderForm(Refusable):
         help_text=_("Beyond it only answers and codes go; the rest waits for the next day."),
         min_value=0,
         max_value=1_000_000,
+    )
+    per_person = forms.IntegerField(
+        label=_("Notices and reminders to one number a day, at most"),
+        help_text=_(
+            "Beyond it they wait for the next day, or staff call; answers and codes always go. Empty: no limit."
+        ),
+        min_value=1,
+        max_value=1000,
+        required=False,
     )
     part_price = forms.DecimalField(
         label=_("Price of a part"),

@@ -70,7 +70,16 @@ def give(*, order: Order, not_given: Mapping[str, str], by: Actor, now: datetime
     if lent and (order.patron is None or order.patron.text_receipts):
         due = lent[-1].due_on
         said = "receipt" if due else "given"
-        texts.about_order(said, order, now=now, kind="answer", not_before=now + texts.UNDO, due=due, count=len(lent))
+        texts.about_order(
+            said,
+            order,
+            now=now,
+            kind="answer",
+            not_before=now + texts.UNDO,
+            due=due,
+            count=len(lent),
+            by_mail=order.patron is not None and order.patron.receipts_by == "mail",
+        )
     return results
 
 

@@ -20,9 +20,9 @@ from core.refusal import BadInput
 from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from pickup import appointments, fitting, opening, queries, slots, windows
+from pickup import appointments, fitting, opening, queries, slots, texts, windows
 from pickup.errors import WindowNotFound, WindowsOverlap
-from pickup.models import Appointment, PointChange, PointRules, Slot, Window
+from pickup.models import Appointment, Order, PointChange, PointRules, Slot, Window
 from pickup.states import AppointmentState
 
 if TYPE_CHECKING:
@@ -34,10 +34,10 @@ WINDOW = tuple(field.name for field in Window._meta.concrete_fields if field.nam
 """The columns of a window that staff set."""
 
 RULES = (
-    "promise", "silence", "tell_fixed", "answer_minutes", "offers", "lead_minutes", "horizon_days", "grace_minutes",
-    "keep_days",
+    "by_appointment", "promise", "silence", "lend_at", "tell_fixed", "answer_minutes", "offers", "lead_minutes",
+    "horizon_days", "grace_minutes", "keep_days", "service_seconds", "bag_places",
 )  # fmt: skip
-"""The rules of a point that staff set here; when a book counts as lent is set with the programme."""
+"""The rules of a point that staff set here: all but until when it is shut, which has a switch of its own."""
 
 LONGEST = {
     "answer_minutes": 14 * 24 * 60,
@@ -46,10 +46,12 @@ LONGEST = {
     "horizon_days": 92,
     "grace_minutes": 24 * 60,
     "keep_days": 60,
+    "service_seconds": 60 * 60,
 }
 """What nobody means to go beyond."""
 
 MOST_PLACES = 500
+MOST_BAG_PLACES = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,8 +150,9 @@ def remove_window(*, point_id: int, window_id: int, move: bool, by: Actor, now: 
 def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datetime) -> PointRules:
     """Give a point other rules. What is promised keeps its terms; slots follow the horizon and the lead time.
 
-    Beyond a nearer horizon, slots that were never promised go. Refuses with `unknown_pickup_point`, and `invalid` with
-    the field.
+    Beyond a nearer horizon, slots that were never promised go. Where times are promised no more, slots take nobody,
+    and whoever waited for an offer is told that the bag is there. Refuses with `unknown_pickup_point`, and `invalid`
+    with the field.
     """
     library, _promised = _begin(point_id, move=False, now=now)
     rules = queries.rules_of(point_id)
@@ -161,7 +164,12 @@ def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datet
     changed = [name for name in RULES if became[name] != was[name]]
     if not changed:
         return rules
+    waiting = [] if rules.by_appointment else list(queries.to_offer(point_ids=[point_id]).values_list("pk", flat=True))
+    locked = Order.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=waiting).order_by("pk")
+    untold = list(locked.values_list("pk", flat=True))  # whoever holds one is offering it a time
     rules.save()
+    for order in queries.orders(pk__in=untold).order_by("pk"):
+        texts.ready([order], now=now)
     _note(
         point_id,
         None,
@@ -225,7 +233,8 @@ def effect_of_rules(*, point_id: int, values: Mapping[str, Any], now: datetime) 
     for name, value in values.items():
         setattr(rules, name, value)
     check_rules(rules)
-    cut = [replace(rule, lead_minutes=rules.lead_minutes) for rule in queries.window_rules(point_id)]
+    held = queries.window_rules(point_id) if rules.by_appointment else []
+    cut = [replace(rule, lead_minutes=rules.lead_minutes) for rule in held]
     effect = _effect(rules, library, cut, anew=fitting.NOWHERE, now=now)
     gone = _beyond(rules, library, now=now).filter(open=True, booked=0, appointments__isnull=True).count()
     return replace(effect, gone=effect.gone + gone)
@@ -242,9 +251,10 @@ def check(window: Window, library: Library, *, now: datetime) -> None:
         raise BadInput(field="weekday")
     if window.nth is not None and (window.weekday is None or not 1 <= window.nth <= 5):
         raise BadInput(field="nth")
-    if window.closes <= window.opens:
+    lasts = windows.minutes(window.opens, window.closes)
+    if lasts <= 0:
         raise BadInput(field="closes")
-    if not 5 <= window.slot_minutes <= _minutes(window):
+    if not 5 <= window.slot_minutes <= lasts:
         raise BadInput(field="slot_minutes")
     if not 1 <= window.capacity <= MOST_PLACES:
         raise BadInput(field="capacity")
@@ -259,7 +269,7 @@ def check(window: Window, library: Library, *, now: datetime) -> None:
     for other in queries.window_rules(window.point_id):
         if other.id != window.pk and mine.clashes(other):
             raise WindowsOverlap(
-                field="opens", window=other.id, opens=f"{other.opens:%H:%M}", closes=f"{other.closes:%H:%M}"
+                field="opens", window=other.id, opens=f"{other.opens:%H:%M}", closes=windows.until(other.closes)
             )
 
 
@@ -269,9 +279,13 @@ def check_rules(rules: PointRules) -> None:
     for name, longest in LONGEST.items():
         if getattr(rules, name) > longest:
             raise BadInput(field=name)
-    for name in ("offers", "horizon_days"):
+    for name in ("offers", "horizon_days", "service_seconds"):
         if getattr(rules, name) < 1:
             raise BadInput(field=name)
+    places = [place.strip() for place in rules.bag_places]
+    if "" in places or len(set(places)) < len(places) or len(places) > MOST_BAG_PLACES:
+        raise BadInput(field="bag_places")
+    rules.bag_places = places
 
 
 def _plain(row: Window | PointRules) -> None:
@@ -280,10 +294,6 @@ def _plain(row: Window | PointRules) -> None:
         row.clean_fields(exclude=["point"])
     except ValidationError as error:
         raise BadInput(field=next(iter(error.message_dict))) from error
-
-
-def _minutes(window: Window) -> int:
-    return (window.closes.hour - window.opens.hour) * 60 + window.closes.minute - window.opens.minute
 
 
 def _library(point_id: int) -> Library:

@@ -54,7 +54,7 @@ class WindowRow(serializers.Serializer[Window]):
     nth = serializers.IntegerField(allow_null=True, help_text="only the nth such weekday of a month")
     date = serializers.DateField(allow_null=True)
     opens = serializers.TimeField(format="%H:%M")
-    closes = serializers.TimeField(format="%H:%M")
+    closes = serializers.TimeField(format="%H:%M", help_text="00:00 is the end of the day")
     slot_minutes = serializers.IntegerField()
     capacity = serializers.IntegerField(help_text="parties in one slot")
     accessible = serializers.IntegerField(help_text="places among them for people who leave the car")
@@ -147,11 +147,15 @@ class RulesRow(serializers.Serializer[PointRules]):
     horizon_days = serializers.IntegerField()
     grace_minutes = serializers.IntegerField()
     keep_days = serializers.IntegerField()
+    lend_at = serializers.ChoiceField(PointRules.LendAt.choices)
+    service_seconds = serializers.IntegerField(help_text="one car, until the point's own are known")
+    bag_places = serializers.ListField(child=serializers.CharField(), help_text="of the pickup shelf, in their order")
 
 
 class RulesInput(Strict):
     """What is left out stays as it is; what is promised keeps its terms."""
 
+    by_appointment = serializers.BooleanField(required=False)
     promise = serializers.ChoiceField(PointRules.Promise.choices, required=False)
     silence = serializers.ChoiceField(PointRules.Silence.choices, required=False)
     tell_fixed = serializers.BooleanField(required=False)
@@ -161,6 +165,9 @@ class RulesInput(Strict):
     horizon_days = Whole(required=False, min_value=1, max_value=hours.LONGEST["horizon_days"])
     grace_minutes = Whole(required=False, min_value=0, max_value=hours.LONGEST["grace_minutes"])
     keep_days = Whole(required=False, min_value=0, max_value=hours.LONGEST["keep_days"])
+    lend_at = serializers.ChoiceField(PointRules.LendAt.choices, required=False)
+    service_seconds = Whole(required=False, min_value=1, max_value=hours.LONGEST["service_seconds"])
+    bag_places = serializers.ListField(child=Words(max_length=12), required=False, max_length=hours.MOST_BAG_PLACES)
 
 
 class Windows(Edge):

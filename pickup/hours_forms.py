@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from django import forms
+from django.contrib.postgres.forms import SimpleArrayField
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
@@ -28,6 +30,10 @@ NTH = [
     (5, _("only the fifth of the month")),
 ]
 ONE_DATE = ""
+TIMES = [
+    (True, _("a time is promised")),
+    (False, _("people come when they like, within the hours")),
+]
 
 LABELS: dict[str, StrOrPromise] = {
     "weekday": _("Weekday"),
@@ -43,6 +49,7 @@ LABELS: dict[str, StrOrPromise] = {
     "regime": _("Holds"),
     "session_ko": _("Name of the session (Korean)"),
     "session_en": _("Name of the session (English)"),
+    "by_appointment": _("Times"),
     "promise": _("When a time is given"),
     "silence": _("When nobody answers an offer"),
     "tell_fixed": _("When a time is fixed before the bag is ready"),
@@ -52,6 +59,9 @@ LABELS: dict[str, StrOrPromise] = {
     "horizon_days": _("Days ahead that can be booked"),
     "grace_minutes": _("Minutes until who has not come counts as missed"),
     "keep_days": _("Open days that a ready bag is kept"),
+    "lend_at": _("When a book counts as lent"),
+    "service_seconds": _("Seconds for one car, until this place's own are known"),
+    "bag_places": _("Places of the pickup shelf, in their order"),
 }
 """What windows and rules are called, by their columns."""
 
@@ -61,15 +71,20 @@ TOLD = ((False, _("no text: the next one says that it is ready")), (True, _("a t
 
 def shown(name: str, value: Any) -> str:
     """A value of a window or rule as people read it; times and days also as the history keeps them."""
-    if value is None or value == "":
+    if value is None or value in ("", []):
         return str(_("none"))
+    if name == "bag_places":
+        return ", ".join(value)
     if name == "weekday":
         return str(WEEKDAYS[value])
     if name in {"opens", "closes", "cutoff_time"}:
-        return value[:5] if isinstance(value, str) else f"{value:%H:%M}"
+        at = time.fromisoformat(value) if isinstance(value, str) else value
+        return windows.until(at) if name == "closes" else f"{at:%H:%M}"
     words: dict[Any, Any] = {
         "nth": NTH,
         "regime": Window.Regime.choices,
+        "by_appointment": TIMES,
+        "lend_at": PointRules.LendAt.choices,
         "promise": PointRules.Promise.choices,
         "silence": PointRules.Silence.choices,
         "tell_fixed": TOLD,
@@ -123,7 +138,7 @@ class WindowForm(HoursForm):
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
     opens = clock("opens")
-    closes = clock("closes")
+    closes = clock("closes", help_text=_("Until midnight is 00:00."))
     slot_minutes = number("slot_minutes", least=5, most=12 * 60)
     capacity = number("capacity", least=1, most=hours.MOST_PLACES)
     accessible = number("accessible", least=0, most=hours.MOST_PLACES)
@@ -155,7 +170,7 @@ class WindowForm(HoursForm):
                 self.add_error("date", _("Please choose the date."))
         else:
             told["date"] = None
-        length = (told["closes"].hour - told["opens"].hour) * 60 + told["closes"].minute - told["opens"].minute
+        length = windows.minutes(told["opens"], told["closes"])
         if length <= 0:
             self.add_error("closes", _("This is not later than the beginning."))
         elif told["slot_minutes"] > length:
@@ -189,20 +204,33 @@ class NewWindowsForm(WindowForm):
 class PointRulesForm(HoursForm):
     """How a point promises, waits and keeps."""
 
+    by_appointment = forms.TypedChoiceField(
+        label=LABELS["by_appointment"], choices=TIMES, coerce=lambda chosen: chosen == "True"
+    )
     promise = forms.ChoiceField(label=LABELS["promise"], choices=PointRules.Promise.choices)
     silence = forms.ChoiceField(label=LABELS["silence"], choices=PointRules.Silence.choices)
     tell_fixed = forms.TypedChoiceField(label=LABELS["tell_fixed"], choices=TOLD, coerce=lambda said: said == "True")
+    lend_at = forms.ChoiceField(label=LABELS["lend_at"], choices=PointRules.LendAt.choices)
     answer_minutes = number("answer_minutes", least=0, most=hours.LONGEST["answer_minutes"])
     offers = number("offers", least=1, most=hours.LONGEST["offers"])
     lead_minutes = number("lead_minutes", least=0, most=hours.LONGEST["lead_minutes"])
     horizon_days = number("horizon_days", least=1, most=hours.LONGEST["horizon_days"])
     grace_minutes = number("grace_minutes", least=0, most=hours.LONGEST["grace_minutes"])
     keep_days = number("keep_days", least=0, most=hours.LONGEST["keep_days"], help_text=_("0: until that evening."))
+    service_seconds = number("service_seconds", least=1, most=hours.LONGEST["service_seconds"])
+    bag_places = SimpleArrayField(
+        forms.CharField(max_length=12),
+        label=LABELS["bag_places"],
+        help_text=_("With commas between them, such as A1, A2. Empty: bags have no places."),
+        required=False,
+        max_length=hours.MOST_BAG_PLACES,
+    )
 
     def groups(self) -> list[list[forms.BoundField]]:
-        """What is chosen, then what is counted: the sentences need more room than the numbers."""
-        chosen = ["promise", "silence", "tell_fixed"]
-        return [[self[name] for name in chosen], [self[name] for name in self.fields if name not in chosen]]
+        """What is chosen, then what is counted, then what is written: sentences need more room than numbers."""
+        chosen, written = ["by_appointment", "promise", "silence", "tell_fixed", "lend_at"], ["bag_places"]
+        counted = [name for name in self.fields if name not in {*chosen, *written}]
+        return [[self[name] for name in names] for names in (chosen[:2], chosen[2:], counted, written)]
 
 
 def differences(was: dict[str, Any], became: dict[str, Any]) -> list[tuple[str, str, str]]:

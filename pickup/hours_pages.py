@@ -66,7 +66,6 @@ def times(request: HttpRequest, desk: Desk) -> HttpResponse:
         "week": week,
         "special": special,
         "rules": list(_rules(rules)),
-        "by_appointment": rules.by_appointment,
         "visits": hours.standing(point_id=desk.point.pk, now=desk.now),
         "changes": [_told(change) for change in hours.history(desk.point.pk)[:CHANGES_SHOWN]],
     }

@@ -300,6 +300,7 @@ def bag(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
         "reasons": NOT_GIVEN,
         "given": given,
         "promise": promise,
+        "open_states": OPEN_ORDER,
     }
     return show_desk(request, desk, "pickup/staff/bag.html", context)
 

@@ -17,6 +17,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from core import counters
+from lending import mails
 from notifications import phone
 from pickup import queries
 from pickup.errors import LinkOver, OrderNotFound
@@ -56,8 +57,12 @@ def address_of(order: Order, *, now: datetime) -> str:
 
 
 def for_about(about: str, *, now: datetime) -> str | None:
-    """The address that stands for `{link}` in a text about an order, a promise or a visit; None when it is over."""
+    """The address that stands for `{link}` in a text about an order, a promise or a visit, or in the mail that asks
+    whether an address is right; None when it is over.
+    """
     noun, _, number = about.partition(":")
+    if noun == "mail" and number.isascii() and number.isdigit():
+        return mails.address_for(int(number), now=now)
     column = {"order": "pk", "appointment": "appointment_id", "visit": "visit_id"}.get(noun)
     if column is None or not number.isascii() or not number.isdigit():
         return None

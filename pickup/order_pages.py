@@ -7,7 +7,7 @@ names: whoever holds the telephone may be somebody else.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
@@ -30,9 +30,6 @@ from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
 from pickup.names import whole_number
 from pickup.states import OrderState
-
-if TYPE_CHECKING:
-    from lending.models import PickupPoint
 
 DEEDS = ("confirm", "cancel", "here", "note", "whole", "part", "point")
 LOOKS = ("time", "wait")
@@ -134,7 +131,7 @@ def _page(request: HttpRequest, order: Order, door: Door, *, status: int = 200, 
         "notes": queries.notes().filter(order=order),
         "note_form": NoteForm(),
         "here_form": HereForm(),
-        "points": _other_points(order) if door.titles_too else [],
+        "points": elsewhere.other_points(order) if door.titles_too else [],
         **forms,
     }
     return show(request, "pickup/order.html", context, status=status)
@@ -207,12 +204,6 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
             raise
         note.refuse(refusal)
         return _page(request, order, door, status=refusal.status, note_form=note)
-
-
-def _other_points(order: Order) -> list[PickupPoint]:
-    """Where else its books may be collected."""
-    points = lending_queries.points(practice=order.library.training).select_related("library")
-    return [point for point in points if point.pk != order.point_id]
 
 
 def _promised(order: Order) -> int:

@@ -32,6 +32,7 @@ from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
 
 if TYPE_CHECKING:
     from lending.models import Reservation
+    from pickup.models import Slot
 
 BATCH = 500
 NUMBERS = range(1000, 10000)
@@ -88,9 +89,8 @@ def request(
         collector_id=collector_id,
         needed_until=needed_until,
     )
-    bags = _bag(placed, opening=True, collector_id=collector_id, by=by, now=now)
     chosen = slot_id is not None
-    order = bags[0] if bags else _bag_to_come(placed, chosen=chosen, not_before=not_before, by=by, now=now)
+    order, room = _open_for(placed, collector_id=collector_id, chosen=chosen, not_before=not_before, by=by, now=now)
     if order is None:
         return Requested(None, placed, "waiting")
     if car and car != order.plate:
@@ -99,50 +99,85 @@ def request(
         gathering.set_whole(order, whole=True, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
-    elif bags:
-        _first_time(order, now=now, not_before=not_before)
+    elif room is not None:
+        appointments.promise(order_id=order.pk, slot_id=room.pk, by=RULE, now=now, chosen=False)
     for reservation in placed:
         reservation.refresh_from_db()
     return Requested(queries.orders(pk=order.pk).get(), placed)
 
 
-def begin_with(found: Sequence[Reservation], *, collector_id: int | None, by: Actor, now: datetime) -> Order | None:
-    """The bag that reservations of one patron, asked for at one point, go into at once; None where no copy is there.
+def begin_instead(found: Sequence[Reservation], *, of: Order, by: Actor, now: datetime) -> Order | None:
+    """The bag that reservations out of a closed one go into at another point; None where no copy is there.
 
-    Where the time is promised while ordering it gets the first free one, also for books that travel first. The caller
-    has locked the borrower.
+    Who collects, the plate of their car and the wish for all books at once are as they were. Where the time is promised
+    while ordering it gets the first free one, also for books that travel first, and the time of the old bag is free for
+    others from now on: both slots are counted in the order of their ids. The caller has locked borrower and bags.
     """
-    bags = _bag(found, opening=True, collector_id=collector_id, by=by, now=now)
-    if bags:
-        _first_time(bags[0], now=now)
-    order = bags[0] if bags else _bag_to_come(found, chosen=False, not_before=None, by=by, now=now)
-    return queries.orders(pk=order.pk).get() if order is not None else None
+    order, room = _open_for(found, collector_id=of.collector_id, chosen=False, not_before=None, by=by, now=now)
+    left = of.appointment
+    later = left is not None and room is not None and left.slot_id > room.pk
+    if not later:
+        appointments.drop_if_empty(appointment=left, by=by, now=now)
+    if order is not None and room is not None:
+        appointments.promise(order_id=order.pk, slot_id=room.pk, by=RULE, now=now, chosen=False)
+    if later:
+        appointments.drop_if_empty(appointment=left, by=by, now=now)
+    if order is None:
+        return None
+    there = queries.orders(pk=order.pk).get()
+    if of.plate and not there.plate:
+        Order.objects.filter(pk=there.pk).update(plate=of.plate)
+    if of.whole_until is not None and of.whole_until > now and queries.more_to_come([there]):
+        gathering.set_whole(there, whole=True, now=now)
+    return queries.orders(pk=there.pk).get()
+
+
+def _open_for(
+    placed: Sequence[Reservation],
+    *,
+    collector_id: int | None,
+    chosen: bool,
+    not_before: datetime | None,
+    by: Actor,
+    now: datetime,
+) -> tuple[Order | None, Slot | None]:
+    """The bag that reservations go into, begun where there is none, and its first free time unless one was `chosen`.
+
+    No bag where nothing can be had yet: the books go into one when they come.
+    """
+    bags = _bag(placed, opening=True, collector_id=collector_id, by=by, now=now)
+    if not bags:
+        return _bag_to_come(placed, chosen=chosen, not_before=not_before, by=by, now=now)
+    return bags[0], None if chosen else _first_room(bags[0], now=now, not_before=not_before)
 
 
 def _bag_to_come(
     placed: Sequence[Reservation], *, chosen: bool, not_before: datetime | None, by: Actor, now: datetime
-) -> Order | None:
+) -> tuple[Order | None, Slot | None]:
     """The bag for books that all travel first, so that it has a time where one is promised while ordering.
 
-    None where nothing travels, no time is promised, or none is free from the day on which they are expected: then they
-    go into a bag when they come. A bag that holds books already is joined only when a time was `chosen`.
+    None where nothing travels, no time is promised, or none is free from the day on which they are expected. A bag that
+    holds books already is joined only when a time was `chosen`.
     """
     row = next((row for row in placed if row.state == ReservationState.ALLOCATED and row.patron_id is not None), None)
     if row is None or row.patron_id is None or not _is_promised_now(row.pickup_point_id):
-        return None
+        return None, None
     order = _open_order(row.patron_id, row.pickup_point_id)
     if order is not None:
-        return order if chosen or not order.lines.filter(state__in=IN_BAG).exists() else None
+        return (order if chosen or not order.lines.filter(state__in=IN_BAG).exists() else None), None
+    room = None
     try:
         with transaction.atomic():
             order = _begin(row, row.patron_id, row.pickup_point_id, by=by, now=now)
-            moments = [moment for moment in (queries.not_before([order]), not_before) if moment is not None]
-            if not chosen and not _first_time(order, now=now, not_before=max(moments, default=None)):
-                raise _NothingLeft
+            if not chosen:
+                moments = [moment for moment in (queries.not_before([order]), not_before) if moment is not None]
+                room = _first_room(order, now=now, not_before=max(moments, default=None))
+                if room is None:
+                    raise _NothingLeft
     except _NothingLeft:
-        return None
+        return None, None
     live.publish([f"point:{order.point_id}"], now=now)
-    return order
+    return order, room
 
 
 def _is_promised_now(point_id: int) -> bool:
@@ -151,15 +186,16 @@ def _is_promised_now(point_id: int) -> bool:
     return rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER
 
 
-def _first_time(order: Order, *, now: datetime, not_before: datetime | None = None) -> bool:
-    """Promise the first free time where that is done while ordering and nobody chose one; says whether it was."""
+def _first_room(order: Order, *, now: datetime, not_before: datetime | None = None) -> Slot | None:
+    """Where a time is promised while ordering and the bag has none yet: that of its party, else the first free one."""
     if not _is_promised_now(order.point_id) or order.appointment_id is not None:
-        return False
+        return None
+    with_them = appointments.promise_of_party(order, None, now=now)
+    if with_them is not None and (not_before is None or with_them.slot.starts_at >= not_before):
+        return with_them.slot
     needs = order.patron is not None and order.patron.accessible_place
     rooms = slots.free(point_id=order.point_id, now=now, accessible=needs, limit=1, after=not_before)
-    if rooms:
-        appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
-    return bool(rooms)
+    return next(iter(rooms), None)
 
 
 def assemble(*, reservation_ids: Collection[int] | None = None, now: datetime, by: Actor = RULE) -> list[Order]:
@@ -464,8 +500,19 @@ def close_empty(*, order: Order, why: str, by: Actor, now: datetime) -> None:
     _close(order, OrderState.CANCELLED, why=why, by=by, now=now)
 
 
+def close_moved(*, order: Order, by: Actor, now: datetime) -> None:
+    """Close a bag whose books go into another one; its time is given back by `begin_instead`. The caller locked it."""
+    _end(order, OrderState.CANCELLED, why="elsewhere", by=by, now=now)
+
+
 def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
     """End an open order: its lines, its reservations, its promise, what was not said yet."""
+    _end(order, to, why=why, by=by, now=now)
+    appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)
+
+
+def _end(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) -> None:
+    """End an open order, and leave its promise to the caller."""
     order.move(to, at=now, by=by, why=why)
     texts.hush_one(order, why=why, now=now, by=by)
     lines = list(queries.lines_of_bag(order.pk, IN_BAG))
@@ -475,7 +522,6 @@ def _close(order: Order, to: OrderState, *, why: str, by: Actor, now: datetime) 
     ended = ReservationState.EXPIRED if to == OrderState.EXPIRED else ReservationState.CANCELLED
     reservations.end_bagged(reservation_ids=[line.reservation_id for line in lines], to=ended, by=by, now=now)
     nudge.ring("copy came free", {line.copy.title_id for line in to_fetch})
-    appointments.drop_if_empty(appointment=order.appointment, by=by, now=now)
     live.publish([f"point:{order.point_id}"], now=now)
 
 

@@ -28,7 +28,9 @@ from pickup.states import HERE, OPEN_ORDER, OrderState
 if TYPE_CHECKING:
     from lending.models import Copy
 
-NO_TIME = "none"  # of the filter: what no session waits for
+# Of the filter, beside the sessions:
+NO_TIME = "none"  # what no session waits for
+TRAVELS = "travels"  # what another library asks for
 
 
 @at_desk
@@ -39,46 +41,21 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     What somebody waits for in their car stands first, whichever session is asked for.
     """
     version = streams.version_of(streams.topics(library_id=desk.point.library_id))  # first: newer rows only look again
-    lines = list(queries.to_fetch(desk.point.library_id))
-    where = queries.where_are(line.copy for line in lines)
-    zone = desk.point.library.zone
-    rows: list[dict[str, Any]] = []
-    for line in lines:
-        promise = queries.live_appointment(line.order)
-        session = sessions.of(promise.slot, zone) if promise is not None else None
-        visit = line.order.visit
-        here = visit is not None and visit.state in HERE
-        rows.append(
-            {"line": line, "copy": line.copy, "bag": where.get(line.copy_id, ""), "session": session, "here": here}
-        )
-    to_send = lending_queries.transfers(from_library=desk.point.library_id, state=TransferState.REQUESTED)
-    sent = {"session": None, "fetcher": None, "mine": False, "here": False}
-    rows += [{"transfer": one, "copy": one.copy, **sent} for one in to_send]
-    rows.sort(key=lambda row: (not row["here"], row["copy"].shelf_key, row["copy"].barcode))
-    wanted, mine = request.GET.get("for", ""), request.GET.get("mine") == "1"
-    for row in rows:
-        if "line" not in row:
-            continue
-        line = row["line"]
-        row["fetcher"] = fetching.fetcher_of(line, now=desk.now)
-        row["mine"] = row["fetcher"] is not None and line.fetcher_id == desk.by.id
+    rows = _to_fetch(desk)
+    in_hand = sum(row["mine"] for row in rows)
+    mine = request.GET.get("mine") == "1" and bool(in_hand)
     choices = [
         {"session": one, "count": sum(row["session"] is not None and row["session"].key == one.key for row in rows)}
         for one in sessions.in_order(row["session"] for row in rows if row["session"] is not None)
     ]
-    untimed = sum(row["session"] is None for row in rows)
-    chosen = next((choice["session"] for choice in choices if choice["session"].key == wanted), None)
-    if chosen is not None:
-        shown = [
-            row for row in rows if row["here"] or (row["session"] is not None and row["session"].key == chosen.key)
-        ]
-    else:
-        shown = [row for row in rows if row["here"] or row["session"] is None] if wanted == NO_TIME else rows
-    in_hand = sum(row["mine"] for row in rows)
-    if mine and in_hand:
-        shown = [row for row in rows if row["mine"]]
+    untimed = sum("line" in row and row["session"] is None for row in rows)
+    travels = sum("transfer" in row for row in rows)
+    asked = request.GET.get("for", "")
+    known = {NO_TIME, TRAVELS, *(choice["session"].key for choice in choices)}
+    wanted = asked if asked in known else ""
+    shown = [row for row in rows if row["mine"]] if mine else _needed(rows, wanted)
     context = {
-        "mine": mine and bool(in_hand),
+        "mine": mine,
         "in_hand": in_hand,
         "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None and "line" in row for row in shown)),
         "live_at": reverse("live-now", args=[desk.point.library_id]),
@@ -87,30 +64,80 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         "shown": len(shown),
         "total": len(rows),
         "choices": choices,
-        "untimed": untimed if choices else 0,
-        "chosen": chosen,
-        "wanted": wanted if chosen is not None or wanted == NO_TIME else "",
+        "untimed": untimed,
+        "travels": travels,
+        "filters": bool(choices) or bool(untimed and travels),
+        "chosen": next((choice["session"] for choice in choices if choice["session"].key == wanted), None),
+        "wanted": wanted,
     }
     part = "X-Part" in request.headers
     return show_desk(request, desk, f"pickup/staff/{'_pull' if part else 'pull_list'}.html", context)
 
 
+def _to_fetch(desk: Desk) -> list[dict[str, Any]]:
+    """A row for each book to fetch: `line` or `transfer`, its copy, the session that needs it, and who fetches it."""
+    lines = list(queries.to_fetch(desk.point.library_id))
+    where = queries.where_are(line.copy for line in lines)
+    zone = desk.point.library.zone
+    rows: list[dict[str, Any]] = []
+    for line in lines:
+        promise = queries.live_appointment(line.order)
+        visit = line.order.visit
+        fetcher = fetching.fetcher_of(line, now=desk.now)
+        rows.append(
+            {
+                "line": line,
+                "copy": line.copy,
+                "bag": where.get(line.copy_id, ""),
+                "session": sessions.of(promise.slot, zone) if promise is not None else None,
+                "here": visit is not None and visit.state in HERE,
+                "fetcher": fetcher,
+                "mine": fetcher is not None and fetcher.pk == desk.by.id,
+            }
+        )
+    to_send = lending_queries.transfers(from_library=desk.point.library_id, state=TransferState.REQUESTED)
+    nobodys = {"session": None, "fetcher": None, "mine": False, "here": False}
+    rows += [{"transfer": one, "copy": one.copy, **nobodys} for one in to_send]
+    rows.sort(key=lambda row: (not row["here"], row["copy"].shelf_key, row["copy"].barcode))
+    return rows
+
+
+def _needed(rows: list[dict[str, Any]], wanted: str) -> list[dict[str, Any]]:
+    """The rows of the session whose key is `wanted` (or NO_TIME, TRAVELS), and whose car is here; all for ""."""
+
+    def belongs(row: dict[str, Any]) -> bool:
+        if wanted in {NO_TIME, TRAVELS}:
+            return row["session"] is None and ("transfer" in row) == (wanted == TRAVELS)
+        return row["session"] is not None and row["session"].key == wanted
+
+    return [row for row in rows if row["here"] or belongs(row)] if wanted else rows
+
+
 @at_desk
 @require_POST
 def share(request: HttpRequest, desk: Desk, what: str) -> HttpResponse:
-    """Take the next books of the list to fetch them, or leave mine to others. `what` is take or let-go."""
-    library_id = desk.point.library_id
+    """Take the next books of the list that is shown to fetch them, or leave mine to others: `what` is take or let-go.
+
+    `value` is the session that was chosen, as in the address of the list.
+    """
+    library_id, wanted = desk.point.library_id, request.POST.get("value", "")
+    kept = {"for": wanted} if wanted else {}
     with once(desk.by, request, key=key_of(request)) as answer:
         if what == "take":
-            taken = fetching.take(library_id=library_id, by=desk.by, now=desk.now)
+            shown = _needed(_to_fetch(desk), wanted) if wanted else None
+            line_ids = None if shown is None else [row["line"].pk for row in shown if "line" in row]
+            taken = fetching.take(library_id=library_id, by=desk.by, now=desk.now, line_ids=line_ids)
             said = ngettext("%(n)s book is yours to fetch.", "%(n)s books are yours to fetch.", taken) % {"n": taken}
+            kept |= {"mine": "1"}
+            if not taken:
+                said = _("Nothing is left here: others fetch it, or it is packed.")
         elif what == "let-go":
             fetching.let_go(library_id=library_id, by=desk.by, now=desk.now)
             said = _("Left to the others.")
         else:
             raise NotFound
         messages.success(request, said)
-        return answer.redirect(desk.to("pull-list", **({"mine": 1} if what == "take" else {})))
+        return answer.redirect(desk.to("pull-list", **kept))
 
 
 def _room(copy: Copy) -> str:

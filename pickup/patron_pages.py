@@ -16,14 +16,15 @@ from core.once import once
 from core.refusal import BadInput, NotFound, Refusal
 from lending import accounts, allowances, auth, codes, consents, contacts, loans, patrons, standings, strikes, wishes
 from lending import queries as lending_queries
-from lending.forms import ConsentForm, LanguageForm, NeedsForm
+from lending.forms import ConsentForm, LanguageForm, NeedsForm, TextsForm, ToldForm
 from lending.pages import key_of, show
 from notifications import phone, transports
-from pickup import preferences, turns
+from pickup import bags, preferences, queries, turns
 from pickup.forms import CallerForm, EnrolForm, GrantForm, PatronForm, TimesForm
 from pickup.names import whole_number
 from pickup.preference_pages import told_by
 from pickup.staff_pages import Here, at_library
+from pickup.states import OPEN_ORDER
 
 if TYPE_CHECKING:
     from lending.models import Patron
@@ -116,6 +117,8 @@ def _shown(here: Here, who: Patron) -> dict[str, Any]:
             }
         ),
         "needs_form": NeedsForm(initial={"needs": who.needs, "needs_note": who.needs_note}),
+        "texts_form": TextsForm(who=who, mails=transports.mail() is not None),
+        "ways": contacts.WAYS,
         "times_form": TimesForm(initial=told_by(who.pk)),
         "contacts": [(one, phone.display(one.number, who.home.region)) for one in contacts.of(who.pk)],
         "members": [(one, agreed.get(one.pk, False)) for one in members.exclude(pk=who.pk).order_by("name", "pk")],
@@ -126,6 +129,7 @@ def _shown(here: Here, who: Patron) -> dict[str, Any]:
         "standing": standings.of(who, here.library, now=here.now),
         "mails": transports.mail() is not None,
         "forgivable": strikes.Forgiven.choices,
+        "standing_bags": bags.of(queries.bags(patron_id=who.pk, state__in=OPEN_ORDER), now=here.now),
         "waiting": turns.of(list(lending_queries.reservations_of(who.pk).filter(state__in=wishes.FREE)), now=here.now),
         "at_home": lending_queries.at_home().filter(patron=who, programme=who.home.programme_id),
         "grants": grants,
@@ -219,6 +223,23 @@ def _mail(request: HttpRequest, here: Here, who: Patron) -> str:
     return _("Saved.")
 
 
+def _told(request: HttpRequest, here: Here, who: Patron) -> str:
+    form = ToldForm(request.POST)
+    if not form.is_valid():
+        raise BadInput(field=next(iter(form.errors)))
+    contact_id = whole_number(request.POST.get("contact", ""))
+    contacts.use(patron_id=who.pk, contact_id=contact_id, **form.chosen, by=here.by, now=here.now)
+    return _("Saved.")
+
+
+def _texts(request: HttpRequest, here: Here, who: Patron) -> str:
+    form = TextsForm(request.POST, who=who, mails=transports.mail() is not None)
+    if not form.is_valid():
+        raise BadInput(field=next(iter(form.errors)))
+    patrons.choose_texts(patron_id=who.pk, **form.chosen, by=here.by, now=here.now)
+    return _("Saved.")
+
+
 def _live_with(request: HttpRequest, here: Here, who: Patron) -> str:
     other = patrons.by_card(request.POST.get("card_number", ""))
     _served(here, other.pk)
@@ -301,6 +322,8 @@ ACTS: dict[str, Callable[[HttpRequest, Here, Patron], str]] = {
     "number": _number,
     "forget-number": _forget_number,
     "mail": _mail,
+    "told": _told,
+    "texts": _texts,
     "household": _live_with,
     "apart": _live_apart,
     "consent": _consent,

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from lending import contacts
 from notifications import outbox
 from pickup import queries
 from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
@@ -156,9 +157,10 @@ def _told(contact: Contact | None) -> Told:
     """How somebody is told."""
     if contact is None:
         return "nobody"
-    if contact.may_text:
+    open_doors = contacts.doors(contact)
+    if open_doors.may_text:
         return "text"
-    return "mail" if outbox.takes_mails(contact.mail) else "call"
+    return "mail" if outbox.takes_mails(open_doors.mail) else "call"
 
 
 def _lines(order: Order) -> list[OrderLine]:

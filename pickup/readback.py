@@ -12,6 +12,7 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from lending import contacts
 from notifications import outbox, phone
 from pickup import queries
 from pickup.states import OPEN_ORDER, OrderState
@@ -110,9 +111,9 @@ def _told(contact: Contact | None, *, own: bool) -> str:
         return _("We have no telephone number, so please call us and ask.")
     facts = {"name": contact.name, "ends": phone.last_four(contact.number)}
     if own:
-        if is_texted(contact):
+        if contacts.doors(contact).may_text and is_texted(contact):
             return _("The text goes to your phone that ends in %(ends)s.") % facts
-        if outbox.takes_mails(contact.mail):
+        if outbox.takes_mails(contacts.doors(contact).mail):
             return _("We mail to the address that you gave us.")
         return _("We call you on the phone that ends in %(ends)s.") % facts
     if is_texted(contact):

@@ -72,6 +72,9 @@ class SenderRow(serializers.Serializer[Any]):
     quiet_from = serializers.TimeField(source="sender.quiet_from")
     quiet_until = serializers.TimeField(source="sender.quiet_until")
     daily_budget = serializers.IntegerField(source="sender.daily_budget")
+    per_person = serializers.IntegerField(
+        source="sender.per_person", allow_null=True, help_text="notices and reminders to one number a day; null: any"
+    )
     part_price = serializers.DecimalField(source="sender.part_price", max_digits=8, decimal_places=4, allow_null=True)
     currency = serializers.CharField(source="sender.currency")
     countries = serializers.ListField(source="sender.countries", child=serializers.CharField())
@@ -93,6 +96,7 @@ class SenderInput(Strict):
     quiet_from = serializers.TimeField(required=False)
     quiet_until = serializers.TimeField(required=False)
     daily_budget = serializers.IntegerField(required=False, min_value=0, max_value=1_000_000)
+    per_person = serializers.IntegerField(required=False, min_value=1, max_value=1000, allow_null=True)
     part_price = serializers.DecimalField(required=False, max_digits=8, decimal_places=4, min_value=0, allow_null=True)
     currency = Words(required=False, max_length=3)
     countries = serializers.ListField(required=False, child=Words(max_length=2), max_length=50)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -42,9 +42,12 @@ def of(slot: Slot, zone: str) -> Session:
     """
     here = ZoneInfo(zone)
     begins, ends = slot.starts_at.astimezone(here), slot.ends_at.astimezone(here)
-    if slot.window is not None and slot.window.opens <= begins.time() < slot.window.closes:
-        begins = datetime.combine(begins.date(), slot.window.opens, tzinfo=here)
-        ends = datetime.combine(begins.date(), slot.window.closes, tzinfo=here)
+    window, day = slot.window, begins.date()
+    if window is not None:
+        closes = datetime.combine(day if window.closes != time() else day + timedelta(days=1), window.closes)
+        if datetime.combine(day, window.opens) <= begins.replace(tzinfo=None) < closes:
+            begins = datetime.combine(day, window.opens, tzinfo=here)
+            ends = closes.replace(tzinfo=here)
     return Session(
         key=f"{begins:%Y-%m-%dT%H:%M}",
         starts_at=begins.astimezone(UTC),

@@ -103,7 +103,7 @@ def _hours(cut: Iterable[windows.WindowRule], *, today: date, zone: ZoneInfo, ca
     by_day: dict[int, list[str]] = {}
     for rule in sorted(cut, key=lambda rule: rule.opens):
         if rule.regime in holding and rule.weekday is not None and rule.nth is None:
-            by_day.setdefault(rule.weekday, []).append(f"{rule.opens:%H:%M}–{rule.closes:%H:%M}")
+            by_day.setdefault(rule.weekday, []).append(f"{rule.opens:%H:%M}–{windows.until(rule.closes)}")
     week = [
         plan
         for ahead in range(A_WEEK)

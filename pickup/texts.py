@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo
 import structlog
 
 from core.actor import RULE, Actor
+from lending import contacts
 from notifications import doors, outbox, wording
 from notifications import queries as notification_queries
 from notifications.errors import UnknownSender
@@ -265,7 +266,7 @@ def short_day(at: datetime, zone: ZoneInfo, language: str) -> str:
 def asks_for_answer(order: Order) -> bool:
     """Whether an answer to a text about this order could arrive; where it cannot, silence is consent."""
     contact = queries.collector_of(order)
-    if contact is None or not contact.may_text:
+    if contact is None or not contacts.doors(contact).may_text:
         return False
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 
@@ -300,14 +301,15 @@ def offer_all(
     """
     if not promises:
         return
-    contacts = queries.collectors_of(orders[0] for _appointment, orders in promises)
+    told = queries.collectors_of(orders[0] for _appointment, orders in promises)
     key = promises[0][1][0].library.sender
-    doors_of = notification_queries.open_for_many(key, {contact.number for contact in contacts.values()})
+    doors_of = notification_queries.open_for_many(key, {contact.number for contact in told.values()})
     _untimed([order for _appointment, orders in promises for order in orders], now=now)
     letters, asked = [], []
     for appointment, orders in promises:
-        contact = contacts.get(orders[0].pk)
-        open_doors = frozenset() if contact is None else doors_of[contact.number]
+        contact = told.get(orders[0].pk)
+        texted = contact is not None and contacts.doors(contact).may_text
+        open_doors = frozenset() if contact is None or not texted else doors_of[contact.number]
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
         letters.append(
             _Letter(
@@ -321,7 +323,7 @@ def offer_all(
         )
         if contact is not None and "reply" in tail:
             asked.append((contact.number, orders))
-    _say_all(letters, now=now, contacts=contacts, fresh=fresh)
+    _say_all(letters, now=now, told=told, fresh=fresh)
     if asked:
         about = [order.pk for _number, orders in asked for order in orders]
         earlier = Question.objects.filter(order__in=about, closed_at__isnull=True)
@@ -419,8 +421,12 @@ def about_order(
     due: str = "",
     count: int | None = None,
     by_phone: bool = False,
+    by_mail: bool = False,
 ) -> None:
-    """Tell one thing about one order, once per moment it was said at; `by_phone`: by a call of the staff."""
+    """Tell one thing about one order, once per moment it was said at.
+
+    `by_phone`: by a call of the staff; `by_mail`: by mail, if the collector has an address.
+    """
     _say(
         template,
         [order],
@@ -433,6 +439,7 @@ def about_order(
         due=due,
         count=count,
         by_phone=by_phone,
+        by_mail=by_mail,
     )
 
 
@@ -481,6 +488,7 @@ class _Letter:
     due: str = ""
     count: int | None = None
     by_phone: bool = False
+    by_mail: bool = False
 
 
 def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
@@ -488,11 +496,11 @@ def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) 
 
 
 def _say_all(
-    letters: Sequence[_Letter], *, now: datetime, contacts: Mapping[int, Contact] | None = None, fresh: bool = False
+    letters: Sequence[_Letter], *, now: datetime, told: Mapping[int, Contact] | None = None, fresh: bool = False
 ) -> None:
-    """Queue letters of one library; a handful of queries, however many."""
-    if contacts is None:
-        contacts = queries.collectors_of(letter.orders[0] for letter in letters)
+    """Queue letters of one library to those who are told; a handful of queries, however many."""
+    if told is None:
+        told = queries.collectors_of(letter.orders[0] for letter in letters)
     books = queries.books_of([order.pk for letter in letters if letter.count is None for order in letter.orders])
     promises = {letter.about for letter in letters if letter.about.startswith("appointment:")}
     if promises and not fresh:
@@ -500,7 +508,7 @@ def _say_all(
     to_whom: list[_Letter] = []
     queued: list[outbox.Text] = []
     for letter in letters:
-        contact = contacts.get(letter.orders[0].pk)
+        contact = told.get(letter.orders[0].pk)
         if contact is None:
             _note_why(letter.orders, "nobody_to_tell", letter.kind)
             continue
@@ -532,6 +540,7 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
         "phone": head.library.phone,
         "due": letter.due,
     }
+    way = contacts.doors(contact, by_mail=letter.by_mail)
     return outbox.Text(
         sender=head.library.sender,
         to=contact.number,
@@ -544,9 +553,9 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
         not_before=letter.not_before,
         not_after=letter.not_after if letter.not_after is None or letter.not_after > now else None,
         call_until=max((order.keep_until for order in letter.orders if order.keep_until), default=None),
-        may_text=contact.may_text and not letter.by_phone,
-        mail="" if letter.by_phone else contact.mail,
-        may_call=contact.may_call,
+        may_text=way.may_text and not letter.by_phone,
+        mail="" if letter.by_phone else way.mail,
+        may_call=way.may_call,
         practice=head.library.training,
     )
 

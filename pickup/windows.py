@@ -77,7 +77,7 @@ class WindowRule:
             raise ValueError("a slot has minutes and places")
         if self.cutoff_days < 0 or self.lead_minutes < 0:
             raise ValueError("a cut-off lies before the slot")
-        if _minute(self.closes, end=True) <= _minute(self.opens):
+        if minutes(self.opens, self.closes) <= 0:
             raise ValueError("a window closes after it opens")
 
     def holds_on(self, day: Date) -> bool:
@@ -172,6 +172,16 @@ def plan(
         for slot in slots_on(rule, day, zone, is_open):
             slots.setdefault(slot.starts_at, slot)
     return [slots[start] for start in sorted(slots)]
+
+
+def minutes(opens: time, closes: time) -> int:
+    """How long a window lasts, if the clock does not change meanwhile; not above 0 where it ends before it begins."""
+    return _minute(closes, end=True) - _minute(opens)
+
+
+def until(closes: time) -> str:
+    """When a window ends, as people write it: midnight, the end of its day, is 24:00."""
+    return f"{closes:%H:%M}" if closes != time() else "24:00"
 
 
 def _span(rule: WindowRule) -> tuple[int, int]:

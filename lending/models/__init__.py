@@ -3,7 +3,7 @@
 from lending.models.books import Copy, Loan, Reservation, ShelfLook, Title
 from lending.models.consents import Consent
 from lending.models.libraries import NOTICE, NTH_WEEKDAYS, Library, PickupPoint, SpecialDay, SurgeChange
-from lending.models.people import Account, Contact, Household, Language, Membership, Patron, Token
+from lending.models.people import Account, ByDoor, Contact, Household, Language, Membership, Patron, Token
 from lending.models.postings import ListedCopy, Posting
 from lending.models.programmes import Allowance, Material, Named, Programme, ProgrammeChange
 from lending.models.signing_in import (
@@ -24,6 +24,7 @@ __all__ = [
     "AccessReview",
     "Account",
     "Allowance",
+    "ByDoor",
     "Consent",
     "Contact",
     "Copy",

@@ -88,6 +88,13 @@ class Token(models.Model):
         return self.device or f"account {self.account_id}"
 
 
+class ByDoor(models.TextChoices):
+    """How somebody is told of their loans, if they want to be; nobody is called for that."""
+
+    TEXT = "text", _("by text")
+    MAIL = "mail", _("by mail")
+
+
 class Household(models.Model):
     """Patrons who live together; quotas may count per household, and by consent they are served as one party."""
 
@@ -134,9 +141,18 @@ class Patron(models.Model):
         default=True, help_text=_("a text before books are due, and when they are late")
     )
     text_returns = models.BooleanField(default=False, help_text=_("a text after books came back"))
+    receipts_by = models.CharField(max_length=4, choices=ByDoor.choices, default=ByDoor.TEXT)
+    reminders_by = models.CharField(max_length=4, choices=ByDoor.choices, default=ByDoor.TEXT)
+    returns_by = models.CharField(max_length=4, choices=ByDoor.choices, default=ByDoor.TEXT)
 
     class Meta:
         constraints: ClassVar = [
+            models.CheckConstraint(
+                condition=Q(
+                    receipts_by__in=["text", "mail"], reminders_by__in=["text", "mail"], returns_by__in=["text", "mail"]
+                ),
+                name="lending_told_of_loans_by_text_or_mail",
+            ),
             models.CheckConstraint(condition=Q(card_number__regex=CARD_NUMBER), name="lending_card_number_form"),
             models.CheckConstraint(
                 condition=Q(needs__contained_by=["window", "boot", "board", "time", "carry"]), name="lending_need_known"
@@ -156,10 +172,21 @@ class Patron(models.Model):
 class Contact(models.Model):
     """A number, whose it is, and what may be done with it. The collector of an order is a contact."""
 
+    class Door(models.TextChoices):
+        """How its owner hears first of what they have to know: that a bag is ready, moved, or closed away."""
+
+        TEXT = "text", _("by text")
+        MAIL = "mail", _("by mail")
+        CALL = "call", _("by a call")
+
     patron = models.ForeignKey(Patron, null=True, blank=True, on_delete=models.CASCADE, related_name="contacts")
     name = models.CharField(max_length=80, help_text=_("of the person, if not the patron"), blank=True)
     number = models.CharField(max_length=16)
     mail = models.EmailField(blank=True, help_text=_("mails go there where the number takes no texts"))
+    mail_confirmed_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("since then whoever reads the address has said that it is theirs")
+    )
+    told_by = models.CharField(max_length=4, choices=Door.choices, default=Door.TEXT)
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
     may_text = models.BooleanField(default=True)
     may_call = models.BooleanField(default=True)
@@ -173,8 +200,21 @@ class Contact(models.Model):
             models.CheckConstraint(condition=Q(number__regex=E164), name="lending_contact_number_e164"),
             models.UniqueConstraint(fields=["patron", "number", "name"], name="lending_contact_listed_once"),
             models.CheckConstraint(condition=Q(mail="") | Q(own=True), name="lending_contact_mail_is_the_patrons"),
+            models.CheckConstraint(
+                condition=Q(mail_confirmed_at__isnull=True) | ~Q(mail=""),
+                name="lending_contact_confirmed_an_address",
+            ),
+            models.CheckConstraint(
+                condition=Q(told_by="text") | Q(told_by__in=["mail", "call"], own=True),
+                name="lending_contact_told_by_a_door",
+            ),
         ]
         indexes: ClassVar = [models.Index(fields=["number"], name="lending_contact_by_number")]
 
     def __str__(self) -> str:
         return f"contact {self.pk}"
+
+    @property
+    def mails_to(self) -> str:
+        """The address that mails may go to: one that was confirmed; "" for none."""
+        return self.mail if self.mail_confirmed_at is not None else ""

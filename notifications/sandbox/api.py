@@ -1,4 +1,5 @@
-"""Twilio's message resource as HTTP: create, fetch, list, in Twilio's own shapes; the account and its numbers to read.
+"""Twilio's message resource as HTTP: create, fetch, list, in Twilio's own shapes; the account, its numbers and how they
+are registered to read.
 
 After https://www.twilio.com/docs/messaging/api/message-resource, https://www.twilio.com/docs/iam/api/account and
 https://www.twilio.com/docs/phone-numbers/api/incomingphonenumber-resource
@@ -23,6 +24,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.views.decorators.csrf import csrf_exempt
 
 from core import clock
+from notifications import phone
 from notifications.models import Sender
 from notifications.sandbox import carrier
 from notifications.sandbox.carrier import Refused
@@ -40,9 +42,9 @@ def for_account(view: View) -> Callable[..., HttpResponseBase]:
 
     @csrf_exempt
     @wraps(view)
-    def guarded(request: HttpRequest, account: str, **kwargs: Any) -> HttpResponseBase:
+    def guarded(request: HttpRequest, account: str = "", **kwargs: Any) -> HttpResponseBase:
         try:
-            if account != settings.TWILIO_ACCOUNT_SID or not _known(request):
+            if account not in {"", settings.TWILIO_ACCOUNT_SID} or not _known(request):
                 raise Refused(401, 20003, "Authenticate")
             return view(request, **kwargs)
         except Refused as refused:
@@ -120,8 +122,82 @@ def numbers(request: HttpRequest) -> JsonResponse:
     return _page(request, rows, "incoming_phone_numbers", _number_shape)
 
 
+# Which numbers are registered, as messaging.twilio.com tells it: here every American number is.
+
+
+@for_account
+def services(request: HttpRequest) -> JsonResponse:
+    """The one messaging service, with every American number that is not toll-free."""
+    sid = _service()
+    return _listed(request, "services", [{"account_sid": settings.TWILIO_ACCOUNT_SID, "sid": sid}])
+
+
+@for_account
+def service_numbers(request: HttpRequest, service: str) -> JsonResponse:
+    """The numbers of the messaging service."""
+    _in_service(request, service)
+    rows = [sender for sender in Sender.objects.order_by("id") if _american(sender, toll_free=False)]
+    shown = [{"sid": _number_sid(sender), "phone_number": sender.number, "service_sid": service} for sender in rows]
+    return _listed(request, "phone_numbers", shown)
+
+
+@for_account
+def campaigns(request: HttpRequest, service: str) -> JsonResponse:
+    """The campaign of the messaging service."""
+    _in_service(request, service)
+    shown = {"sid": f"QE{1:032x}", "messaging_service_sid": service, "campaign_status": "VERIFIED"}
+    return _listed(request, "compliance", [shown])
+
+
+@for_account
+def verifications(request: HttpRequest) -> JsonResponse:
+    """The verifications of toll-free numbers."""
+    asked = request.GET.get("TollfreePhoneNumberSid", "")
+    rows = [sender for sender in Sender.objects.order_by("id") if _american(sender, toll_free=True)]
+    shown = [
+        {"sid": f"HH{sender.pk:032x}", "tollfree_phone_number_sid": _number_sid(sender), "status": "TWILIO_APPROVED"}
+        for sender in rows
+        if asked in {"", _number_sid(sender)}
+    ]
+    return _listed(request, "verifications", shown)
+
+
+def _listed(request: HttpRequest, name: str, rows: list[dict[str, Any]]) -> JsonResponse:
+    """One page in the shape of Twilio's newer hosts."""
+    if request.method != "GET":
+        raise Refused(405, 20004, "Method not allowed")
+    here = f"https://messaging.twilio.com{request.path}?PageSize=50&Page=0"
+    meta = {
+        "key": name,
+        "page": 0,
+        "page_size": 50,
+        "url": here,
+        "first_page_url": here,
+        "previous_page_url": None,
+        "next_page_url": None,
+    }
+    return JsonResponse({name: rows, "meta": meta})
+
+
+def _in_service(request: HttpRequest, service: str) -> None:
+    if service != _service():
+        raise Refused(404, 20404, f"The requested resource {request.path} was not found")
+
+
+def _service() -> str:
+    return f"MG{1:032x}"
+
+
+def _american(sender: Sender, *, toll_free: bool) -> bool:
+    return phone.country(sender.number) in {"US", "CA"} and phone.is_toll_free(sender.number) == toll_free
+
+
+def _number_sid(sender: Sender) -> str:
+    return f"PN{sender.pk:032x}"
+
+
 def _number_shape(sender: Sender) -> dict[str, Any]:
-    sid = f"PN{sender.pk:032x}"
+    sid = _number_sid(sender)
     return {
         "account_sid": settings.TWILIO_ACCOUNT_SID,
         "sid": sid,

@@ -34,22 +34,25 @@ from notifications.errors import Busy, CarrierError, InDoubt, NoConnection, NotS
 from notifications.transports import Outgoing, Received, Report
 
 HOME: Final = "api.twilio.com"
+HOMES: Final = frozenset({HOME, "messaging.twilio.com"})
+"""Twilio's own; the second knows which numbers are registered."""
 CONNECT_SECONDS: Final = 3.0
 VALIDITY: Final = range(1, 36_001)  # Twilio, message resource, ValidityPeriod: 1 to 36,000 seconds
 LOOKED_AT: Final = 100  # texts to one number that are looked through for one in doubt
 FETCHED: Final = 500
+SERVICES: Final = 100  # messaging services that are looked through for a number
 SURELY_NOT_SENT: Final = frozenset({"30001"})  # queue overflow: as an answer to a sending it was not even taken
 
 
 class OneHost(TwilioHttpClient):  # type: ignore[misc] # twilio's module is typed in parts
-    """Twilio's HTTP client that talks to Twilio, or to `base_url` in its place, and to nobody else.
+    """Twilio's HTTP client that talks to Twilio's two hosts, or to `base_url` in their place, and to nobody else.
 
     It ignores proxies and .netrc of the environment, follows no redirect, and has a connection for every thread.
     """
 
     def __init__(self, *, base_url: str, connections: int, timeout: float) -> None:
         super().__init__(timeout=timeout)
-        self.base = urlsplit(base_url or f"https://{HOME}")
+        self.base = urlsplit(base_url) if base_url else None
         self.pipe = requests.Session()
         self.pipe.trust_env = False
         self.pipe.auth = None
@@ -71,12 +74,14 @@ class OneHost(TwilioHttpClient):  # type: ignore[misc] # twilio's module is type
     ) -> Response:
         """Send one request to the one host; refuses every other with ValueError."""
         asked = urlsplit(url)
-        if asked.scheme != "https" or asked.netloc != HOME:
+        if asked.scheme != "https" or asked.netloc not in HOMES:
             raise ValueError(f"not a request for {HOME}: {asked.scheme}://{asked.netloc}")
+        if self.base is not None:
+            asked = asked._replace(scheme=self.base.scheme, netloc=self.base.netloc)
         self.of_thread.retry_after = None
         answer = self.pipe.request(
             method,
-            urlunsplit(asked._replace(scheme=self.base.scheme, netloc=self.base.netloc)),
+            urlunsplit(asked),
             params=dict(params or {}),
             data=dict(data or {}),
             headers=dict(headers or {}),
@@ -106,6 +111,7 @@ class OwnNumber:
     """A number of the account, what it can do, and which addresses Twilio calls when somebody texts or rings."""
 
     number: str
+    sid: str
     texts: bool
     messages_to: str
     messages_by: str
@@ -202,6 +208,7 @@ class Twilio:
                 can = one.capabilities or {}
                 return OwnNumber(
                     number,
+                    sid=one.sid or "",
                     texts=bool(can.get("sms")),
                     messages_to=one.sms_url or "",
                     messages_by=one.sms_method or "",
@@ -209,6 +216,36 @@ class Twilio:
                     calls_to=one.voice_url or "",
                     calls_by=one.voice_method or "",
                 )
+        return None
+
+    def toll_free_states(self, number_sid: str) -> list[str]:
+        """How each verification of a toll-free number stands, such as IN_REVIEW; `TWILIO_APPROVED` opens it.
+
+        https://www.twilio.com/docs/messaging/api/tollfree-verification-resource (read 2026-11)
+        """
+        found = self._ask(
+            lambda client: client.messaging.v1.tollfree_verifications.list(
+                tollfree_phone_number_sid=number_sid, limit=20
+            )
+        )
+        return [str(one.status or "") for one in found]
+
+    def campaigns(self, number_sid: str) -> list[str] | None:
+        """How each campaign (10DLC) of the messaging service stands that a number is in, such as FAILED; `VERIFIED`
+        opens it. None where the number is in no service.
+
+        https://www.twilio.com/docs/messaging/api/usapptoperson-resource (read 2026-11)
+        """
+        for service in self._ask(lambda client: client.messaging.v1.services.list(limit=SERVICES)):
+            sid = service.sid
+            numbers = self._ask(
+                lambda client, sid=sid: client.messaging.v1.services(sid).phone_numbers.list(limit=FETCHED)
+            )
+            if any(one.sid == number_sid for one in numbers):
+                found = self._ask(
+                    lambda client, sid=sid: client.messaging.v1.services(sid).us_app_to_person.list(limit=20)
+                )
+                return [str(one.campaign_status or "") for one in found]
         return None
 
     def _ask(self, request: Any) -> Any:

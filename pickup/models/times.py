@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, time
 from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
 from lending.models import Patron, PickupPoint
+from pickup import windows
 from pickup.states import (
     APPOINTMENT_MOVES,
     COUNTED,
@@ -97,7 +98,7 @@ class Window(models.Model):
     )
     date = models.DateField(null=True, blank=True)
     opens = models.TimeField()
-    closes = models.TimeField()
+    closes = models.TimeField(help_text=_("00:00 is the end of the day"))
     slot_minutes = models.PositiveSmallIntegerField()
     capacity = models.PositiveSmallIntegerField()
     accessible = models.PositiveSmallIntegerField(default=0, help_text=_("places for people who leave the car"))
@@ -118,7 +119,9 @@ class Window(models.Model):
                 condition=Q(nth__isnull=True) | Q(weekday__isnull=False, nth__gte=1, nth__lte=5),
                 name="pickup_window_nth_weekday",
             ),
-            models.CheckConstraint(condition=Q(closes__gt=F("opens")), name="pickup_window_opens_before_it_closes"),
+            models.CheckConstraint(
+                condition=Q(closes__gt=F("opens")) | Q(closes=time()), name="pickup_window_opens_before_it_closes"
+            ),
             models.CheckConstraint(
                 condition=Q(slot_minutes__gte=5, capacity__gte=1, accessible__lte=F("capacity")),
                 name="pickup_window_has_places",
@@ -130,6 +133,11 @@ class Window(models.Model):
 
     def __str__(self) -> str:
         return f"window {self.pk}"
+
+    @property
+    def until(self) -> str:
+        """When it closes, as people write it."""
+        return windows.until(self.closes)
 
 
 class PointChange(models.Model):

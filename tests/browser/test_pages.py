@@ -101,6 +101,12 @@ def first_wish(page: Page) -> str:
     return found.first.get_attribute("href") or "" if found.count() else "/my/"
 
 
+def wanted_elsewhere(page: Page) -> str:
+    page.goto("/staff/packing/?point=1")
+    slip = page.locator("a[href*='/slip/']").first.get_attribute("href") or ""
+    return slip.replace("/slip/", "/elsewhere/")
+
+
 def first_slip(page: Page) -> str:
     page.goto("/staff/packing/?point=1")
     return page.locator("a[href*='/slip/']").first.get_attribute("href") or ""
@@ -208,6 +214,7 @@ PAGES: dict[str, list[Address]] = {
         "/staff/patrons/?point=1",
         "/staff/patrons/new/?point=1",
         "/staff/patrons/1/?point=1",
+        wanted_elsewhere,
         "/staff/patrons/999999/?point=1",
         "/staff/lane/?point=999",
         "/staff/transfers/?point=1",

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import io
+import time
+from datetime import time as clock_time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection
 
 from config import invariants, tasks
-from core import clock
+from config.celery import HANDOFFS, TIMETABLE
+from core import clock, nudge
 from core.models import Answer, Counter, Happening, Journal
+from lending import codes
 from lending.models import Copy
-from notifications.models import Message, Receipt
-from pickup import offers
+from notifications import inbound
+from notifications.models import InboundMessage, Message, Receipt
+from pickup import offers, orders
 from pickup.models import Order, Slot
 from tests import rows
 from tests.pickup import steps
@@ -68,6 +74,41 @@ def test_a_sweep_goes_on_until_it_is_stopped_whatever_failed(no_redis, monkeypat
     with pytest.raises(KeyboardInterrupt):
         said("sweep", "--every", "5")
     assert rounds == [0, 0, 1]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_no_doorbell_and_no_beat_told_is_found_by_a_sweep(no_redis, monkeypatch, settings) -> None:
+    """Redis failed a moment ago, so that every ring is dropped without a try, and nobody's clock rings either.
+
+    Each hand-off is left behind once; one sweep by hand, straight from PostgreSQL, does what each ring would have.
+    """
+    settings.TRANSPORTS = {**settings.TRANSPORTS, "text": "notifications.transports.memory.Memory"}
+    monkeypatch.setattr(nudge, "_broken_until", time.monotonic() + 3600)
+    monkeypatch.setattr("core.nudge.current_app.send_task", pytest.fail)
+    assert set(HANDOFFS.values()) <= set(TIMETABLE)  # a doorbell without a sweep would be a promise on Redis
+    now = clock.now()
+    sender = rows.sender(quiet_from=clock_time(0), quiet_until=clock_time(0))
+    point = rows.point(rows.library(sender=sender.key))
+    rows.slot(point, now + timedelta(hours=26))
+    given_back = steps.asked(rows.patron(point.library), point, now=now)
+    waits = rows.patron(point.library)
+    (waiting,) = rows.reserve(waits, given_back.lines.get().copy.title, at=point, now=now)
+    orders.cancel(order_id=given_back.pk, by=steps.DESK, now=now)  # a copy came free
+    packed = steps.ready(steps.asked(rows.patron(point.library), point, now=now), now=now)  # an order is ready
+    codes.ask(card_number=waits.card_number, address="", now=now)  # a code is asked for
+    came: dict[str, Any] = {"from_number": rows.mobile(), "to_number": sender.number, "body": "hello?", "media": 0}
+    said_in = inbound.store(provider_id="SM1", **came, now=now)  # an answer is stored
+    assert Message.objects.filter(state="queued").exists()  # that the order is cancelled: a message is queued
+    assert (waiting.state, steps.again(packed).appointment) == ("waiting", None)
+
+    said("sweep")
+    waiting.refresh_from_db()
+    assert (waiting.state, Order.objects.get(patron=waits).state) == ("bagged", "picking")
+    assert steps.again(packed).appointment is not None
+    assert not Message.objects.filter(state="queued").exists()
+    assert Message.objects.filter(template="lending.code", state="accepted").exists()
+    assert Message.objects.filter(about=f"appointment:{steps.again(packed).appointment_id}", state="accepted").exists()
+    assert InboundMessage.objects.get(pk=said_in.pk).state != "stored"
 
 
 @pytest.mark.django_db

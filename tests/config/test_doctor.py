@@ -21,6 +21,9 @@ from tests import rows
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+OURS = f"PN{'5' * 32}"
+
+
 class Outside:
     """Twilio and our own public address in one server; what each says can be changed."""
 
@@ -29,11 +32,15 @@ class Outside:
         self.health: tuple[int, Any] = (200, {"status": "ok"})
         self.account: tuple[int, Any] = (200, {"sid": "AC0", "status": "active", "type": "Full"})
         self.number: dict[str, Any] = {
+            "sid": OURS,
             "phone_number": number,
             "capabilities": {"sms": True, "voice": True},
             "sms_method": "POST",
             "voice_method": "POST",
         }
+        self.in_service = True
+        self.campaigns: list[str] = ["FAILED", "VERIFIED"]
+        self.toll_free: list[str] = ["TWILIO_APPROVED"]
         self.asked: list[str] = []
 
     def answer(self, path: str) -> tuple[int, Any]:
@@ -41,6 +48,8 @@ class Outside:
         parts = urlsplit(path)
         if parts.path == "/healthz":
             return self.health
+        if parts.path.startswith("/v1/"):
+            return 200, self.registered(parts.path, parse_qs(parts.query))
         if not parts.path.endswith("/IncomingPhoneNumbers.json"):
             return self.account
         wanted = parse_qs(parts.query)["PhoneNumber"][0]
@@ -49,6 +58,27 @@ class Outside:
         }  # fmt: skip
         found = [mine] if mine["phone_number"].startswith(wanted) else []
         return 200, {"incoming_phone_numbers": found, "page": 0, "next_page_uri": None, "uri": path}
+
+    def registered(self, path: str, asked: dict[str, list[str]]) -> dict[str, Any]:
+        """What messaging.twilio.com says: services, their numbers and campaigns, verifications."""
+        service = f"MG{'7' * 32}"
+        rows: dict[str, tuple[str, list[dict[str, Any]]]] = {
+            "/v1/Services": ("services", [{"sid": f"MG{'0' * 32}"}, {"sid": service}]),
+            f"/v1/Services/MG{'0' * 32}/PhoneNumbers": ("phone_numbers", []),
+            f"/v1/Services/{service}/PhoneNumbers": ("phone_numbers", [{"sid": OURS}] if self.in_service else []),
+            f"/v1/Services/{service}/Compliance/Usa2p": (
+                "compliance",
+                [{"sid": f"QE{n:032}", "campaign_status": state} for n, state in enumerate(self.campaigns)],
+            ),
+            "/v1/Tollfree/Verifications": (
+                "verifications",
+                [{"sid": f"HH{n:032}", "status": state} for n, state in enumerate(self.toll_free)]
+                if asked.get("TollfreePhoneNumberSid") == [OURS]
+                else [],
+            ),
+        }
+        name, found = rows[path]
+        return {name: found, "meta": {"key": name, "page": 0, "page_size": 50, "next_page_url": None}}
 
 
 @contextmanager
@@ -146,6 +176,58 @@ def test_one_thing_is_wrong_and_told(outside: Outside, change: dict[str, Any], t
     assert told in line
 
 
+def american(outside: Outside, sender: Sender, number: str, *countries: str) -> None:
+    """The sender has an American number."""
+    sender.number, sender.countries, sender.region = number, list(countries), "US"
+    sender.save()
+    outside.number["phone_number"] = number
+
+
+LOCAL, FREE = "+12125550147", "+18005550147"
+
+
+def test_a_korean_number_is_registered_where_nobody_can_look(outside: Outside):
+    wrong, text = said()
+    assert wrong == 0, text
+    assert "registration of house: a Korean sender number (발신번호 사전등록) cannot be looked up" in text
+    assert not any(asked.startswith("/v1/") for asked in outside.asked)
+
+
+@pytest.mark.parametrize(
+    ("number", "change", "wrong", "told"),
+    [
+        (LOCAL, {}, 0, "OK     registration of house: 10DLC campaign VERIFIED"),
+        (LOCAL, {"campaigns": ["IN_PROGRESS"]}, 1, "10DLC campaign IN_PROGRESS; wait for it"),
+        (LOCAL, {"campaigns": []}, 1, "no 10DLC campaign: texts to the United States are stopped; submit one"),
+        (LOCAL, {"in_service": False}, 1, f"{LOCAL} is in no messaging service; add it to one"),
+        (FREE, {}, 0, "OK     registration of house: toll-free verification TWILIO_APPROVED"),
+        (FREE, {"toll_free": ["IN_REVIEW"]}, 1, "toll-free verification IN_REVIEW; wait for it"),
+        (FREE, {"toll_free": ["TWILIO_REJECTED", "PENDING_REVIEW"]}, 1, "TWILIO_REJECTED, PENDING_REVIEW"),
+        (FREE, {"toll_free": []}, 1, "no toll-free verification"),
+    ],
+)
+def test_an_american_number_is_registered_or_told_how_it_stands(outside, sender, number, change, wrong, told):
+    american(outside, sender, number, "US")
+    for name, value in change.items():
+        setattr(outside, name, value)
+    found, text = said()
+    assert (found, told in text) == (wrong, True), text
+
+
+def test_who_texts_no_american_needs_no_campaign(outside: Outside, sender: Sender):
+    american(outside, sender, LOCAL, "CA")
+    wrong, text = said()
+    assert (wrong, "registration" in text) == (0, False)
+
+
+def test_the_rights_of_a_key_may_not_reach_there(outside: Outside, sender: Sender, monkeypatch):
+    american(outside, sender, LOCAL)
+    plain, refused = outside.answer, (403, {"code": 20403, "message": "Forbidden", "status": 403})
+    monkeypatch.setattr(outside, "answer", lambda path: refused if path.startswith("/v1/") else plain(path))
+    wrong, text = said()
+    assert (wrong, "registration of house: not told: " in text) == (1, True), text
+
+
 def test_a_number_that_cannot_ring_needs_no_address_for_calls(outside: Outside):
     outside.number |= {"capabilities": {"sms": True, "voice": False}, "voice_url": ""}
     wrong, text = said()
@@ -217,11 +299,15 @@ def test_without_a_database_the_rest_is_still_told(outside: Outside, monkeypatch
 
 
 def test_the_sandbox_tells_the_truth(live_server: Any, settings: Any, sender: Sender):
+    rows.sender(key="local", number=LOCAL)
+    rows.sender(key="free", number=FREE)
     settings.PUBLIC_BASE_URL = settings.TWILIO_API_BASE_URL = live_server.url
     settings.TRANSPORTS = {"text": "notifications.transports.twilio.Twilio", "mail": ""}
     wrong, text = said()
     assert wrong == 0, text
     assert "is active (Full)" in text
+    assert "OK     registration of local: 10DLC campaign VERIFIED" in text
+    assert "OK     registration of free: toll-free verification TWILIO_APPROVED" in text
     assert f"texts to house: {live_server.url}/hooks/twilio/messages" in text
     settings.TWILIO_AUTH_TOKEN, settings.TWILIO_API_KEY = "", ""
     assert said()[0] == 1

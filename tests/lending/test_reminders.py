@@ -259,16 +259,27 @@ def test_a_patron_chooses_on_the_page(client: Client, library: Library) -> None:
     who = rows.patron(library, pin=rows.PIN)
     client.force_login(rows.account_of(who))
     page = client.get("/my/settings/texts/")
-    assert [page.context["form"][name].value() for name in ("receipts", "reminders", "returns")] == [True, True, False]
-    assert client.post("/my/settings/texts/", {"returns": "on", "said": "1"}).status_code == 302
+    assert [page.context["form"][name].value() for name in ("receipts", "reminders", "returns")] == [
+        "text",
+        "text",
+        "no",
+    ]
+    chosen = {"receipts": "no", "reminders": "no", "returns": "text"}
+    assert client.post("/my/settings/texts/", chosen).status_code == 302
     who.refresh_from_db()
     assert (who.text_receipts, who.text_reminders, who.text_returns) == (False, False, True)
 
 
 def test_a_patron_chooses_by_program(library: Library) -> None:
     who, mine = api.patron(home=library)
-    assert mine.get("me/texts") == {"receipts": True, "reminders": True, "returns": False}
-    assert mine.post("me/texts", {"reminders": False}) == {"receipts": True, "reminders": False, "returns": False}
+    ways = {"receipts_by": "text", "reminders_by": "text", "returns_by": "text"}
+    assert mine.get("me/texts") == {"receipts": True, "reminders": True, "returns": False, **ways}
+    assert mine.post("me/texts", {"reminders": False}) == {
+        "receipts": True,
+        "reminders": False,
+        "returns": False,
+        **ways,
+    }
     who.refresh_from_db()
     assert not who.text_reminders
     assert mine.post("me/texts", {"adverts": True}, 400)["field"] == "adverts"

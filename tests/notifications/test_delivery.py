@@ -189,6 +189,37 @@ def test_a_sender_that_has_spent_its_day_waits_for_the_next_but_codes_go(carrier
     assert S.QUEUED not in states(*texts)
 
 
+def test_a_number_is_not_told_too_often_on_one_day(carrier: StandIn, now):
+    """Two of three notices go, also when they are claimed apart; what cannot wait is called, codes always go."""
+    sender, to = rows.sender(per_person=2), rows.mobile()
+    first = queue(sender, to=to)
+    delivery.deliver(now=now)
+    second, third = (queue(sender, to=to) for _ in range(2))
+    urgent = queue(sender, to=to, not_after=now + timedelta(hours=3))
+    answer, code = queue(sender, to=to, kind="answer"), queue(sender, to=to, kind="code")
+    other, elsewhere = queue(sender), queue(rows.sender(per_person=2), to=to)
+    delivery.deliver(now=now)
+    assert states(first, second, answer, code, other, elsewhere) == [S.ACCEPTED] * 6
+    assert states(third, urgent) == [S.QUEUED, S.EXPIRED]
+    assert Call.objects.get().number == to
+    third.refresh_from_db()
+    assert third.not_before == datetime(2026, 11, 24, 15, 0, tzinfo=UTC)  # midnight in Seoul, and then quiet hours
+    delivery.deliver(now=third.not_before)
+    assert states(third) == [S.QUEUED]
+    delivery.deliver(now=datetime(2026, 11, 24, 23, 0, tzinfo=UTC))
+    assert states(third) == [S.ACCEPTED]
+
+
+def test_a_rehearsal_does_not_count_and_no_limit_is_none(carrier: StandIn, now, settings):
+    to, strict, generous = rows.mobile(), rows.sender(per_person=1), rows.sender(per_person=None)
+    for sender in (strict, generous):
+        practised = [queue(sender, to=to, practice=True) for _ in range(3)]
+        real = [queue(sender, to=to) for _ in range(2)]
+        delivery.deliver(now=now)
+        assert len(set(states(*practised))) == 1
+        assert states(*real) == [S.ACCEPTED, S.QUEUED if sender == strict else S.ACCEPTED]
+
+
 # What the carrier says.
 
 

@@ -95,6 +95,19 @@ def branch(place):
     return rows.point(rows.library(programme=place.library.programme, name_en="Far Branch"))
 
 
+@pytest.fixture
+def branch_of():
+    """Makes another library wait for a book of a point's library."""
+
+    def wanted_from(point):
+        point.library.programme.transfer_days = 1
+        point.library.programme.save()
+        far = rows.point(rows.library(programme=point.library.programme))
+        rows.reserve(rows.patron(far.library), rows.copy(at=point.library).title, at=far, now=clock.now())
+
+    return wanted_from
+
+
 def test_what_another_library_waits_for_stands_in_shelf_order_among_the_rest(place, branch):
     first = rows.copy(at=place.library, call_number="001 가1")
     [wanted] = rows.reserve(rows.patron(branch.library), first.title, at=branch, now=clock.now())
@@ -115,6 +128,59 @@ def test_what_another_library_waits_for_stands_in_shelf_order_among_the_rest(pla
     wanted.refresh_from_db()
     assert (page.context["shown"], wanted.state) == (5, "waiting")
     assert page.context["version"] != version
+
+
+@pytest.fixture
+def timed():
+    """A lane with two times today; two books for the first one, three for the second, and whose they are."""
+    now = clock.now()
+    point = rows.point(rules={"promise": "at_order"})
+    point.library.programme.volumes = None
+    point.library.programme.save()
+    times = [rows.slot(point, now + timedelta(hours=hours)) for hours in (3, 5)]
+    bags = [
+        steps.asked(rows.patron(point.library), point, books=books, now=now, slot_id=slot.pk)
+        for slot, books in zip(times, (2, 3), strict=True)
+    ]
+    return point, bags
+
+
+def test_who_chose_a_session_fetches_for_that_session(timed):
+    point, (soon, later) = timed
+    desk = Client(headers={"accept-language": "en"})
+    account = rows.staff(point.library)
+    desk.force_login(account)
+    address = f"/staff/pull-list/?point={point.pk}"
+    session = desk.get(address).context["choices"][1]["session"]
+    page = desk.get(f"{address}&for={session.key}")
+    assert (page.context["shown"], page.context["to_take"]) == (3, 3)
+    assert f'name="value" value="{session.key}"' in page.content.decode()
+    take_at = f"/staff/pull-list/take/?point={point.pk}"
+    answer = desk.post(take_at, {"key": uuid4().hex, "value": session.key})
+    assert "mine=1" in answer.headers["location"]
+    mine = desk.get(answer.headers["location"])
+    assert (mine.context["shown"], mine.context["wanted"]) == (3, session.key)
+    assert set(OrderLine.objects.filter(fetcher=account).values_list("order", flat=True)) == {later.pk}
+    again = desk.post(take_at, {"key": uuid4().hex, "value": session.key}, follow=True)
+    assert "Nothing is left here" in again.content.decode()
+    desk.post(take_at, {"key": uuid4().hex, "value": "2020-01-01T10:00"})
+    assert not OrderLine.objects.filter(order=soon).exclude(fetcher=None).exists()
+    desk.post(take_at, {"key": uuid4().hex})
+    assert OrderLine.objects.filter(order=soon, fetcher=account).count() == 2
+
+
+def test_books_for_other_libraries_are_counted_as_such(timed, branch_of):
+    point, _bags = timed
+    branch_of(point)
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(point.library))
+    address = f"/staff/pull-list/?point={point.pk}"
+    page = desk.get(address)
+    assert (page.context["untimed"], page.context["travels"], page.context["total"]) == (0, 1, 6)
+    assert "for other libraries" in page.content.decode()
+    only = desk.get(f"{address}&for=travels")
+    assert (only.context["shown"], only.context["to_take"]) == (1, 0)
+    assert desk.get(f"{address}&for=none").context["shown"] == 0
 
 
 def test_scanned_at_packing_it_leaves_for_the_other_library(place, branch):

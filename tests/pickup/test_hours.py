@@ -14,10 +14,13 @@ from config import invariants
 from core import clock
 from core.actor import Actor
 from core.refusal import BadInput
+from lending import programmes
+from lending.forms import RulesForm
 from notifications.models import Call, Message
-from pickup import appointments, arrivals, hours, slots
+from pickup import appointments, arrivals, hours, sessions, slots
 from pickup.errors import WindowNotFound, WindowsOverlap
-from pickup.models import PointChange, Slot, Window
+from pickup.hours_forms import PointRulesForm
+from pickup.models import PointChange, PointRules, Slot, Window
 from tests import api, rows
 from tests.pickup import steps
 
@@ -494,9 +497,112 @@ def test_nonsense_is_shown_beside_it(point, boss, values, said, step):
     assert Window.objects.filter(point=point).count() == 1
 
 
+def as_typed(rules, **others):
+    """What the form of the rules sends."""
+    return {
+        name: ", ".join(value) if isinstance(value, list) else str(value)
+        for name, value in (hours.values_of(rules) | others).items()
+    }
+
+
+def test_every_rule_of_a_point_and_of_a_programme_is_on_a_page():
+    set_elsewhere = {"id", "point", "shut_until"}  # closed for today: a switch at the window
+    assert {field.name for field in PointRules._meta.concrete_fields} - set_elsewhere == set(hours.RULES)
+    assert set(hours.RULES) == set(PointRulesForm.base_fields)
+    assert set(programmes.RULES) <= set(RulesForm.base_fields)
+
+
+def test_what_a_place_lends_promises_and_where_bags_stand_is_set_on_the_page(point, boss):
+    page = f"/staff/times/rules/?point={point.pk}"
+    other = {"by_appointment": False, "lend_at": "packing", "service_seconds": 120, "bag_places": ["A1", "A2", "문 옆"]}
+    sent = as_typed(point.rules, **other)
+    looked = boss.post(page, {**sent, "step": "look"})
+    assert (
+        looked.context["effect"].gone == Slot.objects.filter(point=point, open=True, starts_at__gt=clock.now()).count()
+    )
+    shown = looked.content.decode()
+    assert "a time is promised →" in shown
+    assert "people come when they like" in shown
+    assert "A1, A2, 문 옆" in shown
+    assert 'type="hidden" name="bag_places" value="A1, A2, 문 옆"' in shown
+    assert boss.post(page, {**sent, "step": "save", "key": uuid4().hex}).status_code == 303
+    point.rules.refresh_from_db()
+    assert {name: getattr(point.rules, name) for name in other} == other
+    change = PointChange.objects.get()
+    assert (change.was["lend_at"], change.became["bag_places"]) == ("hand_over", ["A1", "A2", "문 옆"])
+    told = boss.get(f"/staff/times/?point={point.pk}").content.decode()
+    assert "when handed over →" in told
+    assert boss.post(page, {**sent, "step": "look", "bag_places": "A1, A1"}).status_code == 400
+    assert boss.post(page, {**sent, "step": "look", "bag_places": "A" * 13}).status_code == 400
+    assert boss.post(page, {**sent, "step": "look", "lend_at": "never"}).status_code == 400
+
+
+def test_where_no_times_are_promised_any_more_slots_take_nobody_and_all_keep_theirs(point):
+    (visit,) = booked(point, 1)
+    hours.set_rules(point_id=point.pk, values={"by_appointment": False}, by=BOSS, now=rows.NOW)
+    assert not Slot.objects.filter(point=point, open=True, starts_at__gt=rows.NOW).exists()
+    assert (steps.again(visit).appointment.state, steps.again(visit).appointment.slot.starts_at) == (
+        "confirmed",
+        at(16),
+    )
+    hours.set_rules(point_id=point.pk, values={"by_appointment": True}, by=BOSS, now=rows.NOW)
+    assert slot_at(point).open
+    assert broken() == []
+
+
+def test_who_waited_for_an_offer_is_told_that_the_bag_is_there():
+    point = rows.point()
+    bag = steps.ready(steps.asked(rows.patron(point.library), point))
+    assert not Message.objects.exists()
+    hours.set_rules(point_id=point.pk, values={"by_appointment": False}, by=BOSS, now=rows.NOW)
+    assert bag.shown in Message.objects.get().body
+    hours.set_rules(point_id=point.pk, values={"keep_days": 9}, by=BOSS, now=rows.NOW)
+    assert Message.objects.count() == 1
+
+
+# Until midnight
+
+
+def test_a_window_may_last_until_midnight(point):
+    late = add(point, weekday=1, opens=time(22), closes=time(0), slot_minutes=60).window
+    assert late.until == "24:00"
+    evening = slot_at(point, 23)
+    assert evening.ends_at == at(0, day=TUESDAY + timedelta(days=1))
+    session = sessions.of(evening, point.library.zone)
+    assert (session.key, session.ends_at) == ("2026-11-24T22:00", evening.ends_at)
+    assert Slot.objects.filter(window=late, starts_at__lt=at(0, day=TUESDAY + timedelta(days=1))).count() == 2
+    with pytest.raises(WindowsOverlap) as refused:
+        add(point, weekday=1, opens=time(21), closes=time(22, 30))
+    assert refused.value.facts["closes"] == "24:00"
+    with pytest.raises(BadInput):
+        add(point, weekday=2, opens=time(23, 58), closes=time(0))
+    whole = add(point, weekday=3, opens=time(0), closes=time(0), slot_minutes=60).window
+    assert Slot.objects.filter(window=whole).values("starts_at__date").exists()
+
+
+def test_midnight_is_typed_and_shown(point, boss):
+    page = f"/staff/times/new/?point={point.pk}"
+    said = typed("keep", weekdays=["4"], opens="20:00", closes="00:00")
+    assert boss.post(page, said).status_code == 303
+    assert "20:00–24:00" in boss.get(f"/staff/times/?point={point.pk}").content.decode()
+    window = api.signed_in(rows.staff(point.library, role="manager"))
+    told = window.get(f"pickup-points/{point.pk}/windows")["windows"]
+    assert ("20:00", "00:00") in [(one["opens"], one["closes"]) for one in told]
+
+
+def test_programs_set_every_rule_of_a_place(point):
+    boss = api.signed_in(rows.staff(point.library, role="manager"))
+    path = f"pickup-points/{point.pk}/rules"
+    said = {"by_appointment": False, "lend_at": "packing", "service_seconds": 75, "bag_places": ["A1", "B1"]}
+    done = boss.post(path, said)
+    assert {name: done[name] for name in said} == said
+    assert boss.post(path, {"bag_places": ["A1", "A1"]}, status=400)["field"] == "bag_places"
+    assert boss.post(path, {"service_seconds": 0}, status=400)["field"] == "service_seconds"
+
+
 def test_rules_are_looked_at_and_then_saved_on_the_page(point, boss):
     page = f"/staff/times/rules/?point={point.pk}"
-    sent = {name: str(value) for name, value in hours.values_of(point.rules).items()} | {"keep_days": "5"}
+    sent = as_typed(point.rules) | {"keep_days": "5"}
     shown = boss.post(page, {**sent, "step": "look"}).content.decode()
     assert "Open days that a ready bag is kept: 3 →" in shown
     assert boss.post(page, {**sent, "step": "save", "key": uuid4().hex}).status_code == 303

@@ -14,7 +14,7 @@ from core.actor import RULE
 from lending import allocation, loans, quota, reservations, wishes
 from lending.reservations import Item
 from lending.states import CopyState
-from pickup import handovers, orders, queries, returns
+from pickup import elsewhere, handovers, orders, queries, returns, slots
 from pickup.models import Order
 from pickup.states import IN_BAG, LineState
 from tests import rows
@@ -205,3 +205,46 @@ def test_a_family_that_asks_for_more_while_a_bag_becomes_ready_gets_both(now, mo
 def test_with_the_younger_bag_before_the_elder_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(orders, "lock_open_order", orders._open_order)
     assert deadlocks(ask_while_the_familys_bag_becomes_ready(monkeypatch, now)) == 1
+
+
+# Two change places: each leaves the time that the other one gets
+
+
+def change_places(monkeypatch, now):
+    here, there = (rows.point(rules={"promise": "at_order"}) for _ in range(2))
+    there.library = here.library
+    there.save()
+    first, second = rows.slot(here), rows.slot(there)
+    bags = [
+        steps.asked(rows.patron(here.library), point, slot_id=slot.pk)
+        for point, slot in ((here, first), (there, second))
+    ]
+    for name in ("take", "give_back"):
+        slowly(monkeypatch, slots, name, before=False)
+    outcome = together(
+        2,
+        lambda n: (
+            elsewhere.collect_at(
+                order_id=bags[n].pk, point_id=(there, here)[n].pk, by=DESK, now=now
+            ).order.appointment.slot_id
+        ),
+    )
+    return outcome, first, second
+
+
+def test_two_who_change_places_get_each_others_time(now, monkeypatch):
+    outcome, first, second = change_places(monkeypatch, now)
+    assert (outcome.refused, outcome.answers) == ([], [second.pk, first.pk])
+    for slot in (first, second):
+        slot.refresh_from_db()
+        assert slot.booked == 1
+
+
+def test_with_the_time_given_back_before_the_other_is_taken_one_of_them_is_lost(now, monkeypatch):
+    monkeypatch.setattr(
+        orders,
+        "close_moved",
+        lambda *, order, by, now: orders.close_empty(order=order, why="elsewhere", by=by, now=now),
+    )
+    outcome, _first, _second = change_places(monkeypatch, now)
+    assert deadlocks(outcome) == 1
