@@ -65,7 +65,7 @@ class AskForm(Refusable):
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
     whole = forms.BooleanField(label=_("Wait until all books are together"), required=False)
-    who = forms.ChoiceField(choices=[("me", _("I come myself")), (ANYBODY_ELSE, _("Somebody else comes"))])
+    who = forms.ChoiceField(choices=[("me", _("I will come myself")), (ANYBODY_ELSE, _("Somebody else will come"))])
     name = forms.CharField(label=_("Name"), max_length=80, required=False)
     number = forms.CharField(
         label=_("Mobile number"),

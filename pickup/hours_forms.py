@@ -40,7 +40,7 @@ LABELS: dict[str, StrOrPromise] = {
     "accessible": _("Of these, places for people who leave the car"),
     "cutoff_days": _("Ordered how many open days before"),
     "cutoff_time": _("Ordered by what time"),
-    "regime": _("Holds"),
+    "regime": _("Applies"),
     "session_ko": _("Name of the session (Korean)"),
     "session_en": _("Name of the session (English)"),
     "promise": _("When a time is given"),
