@@ -135,7 +135,7 @@ class WindowForm(HoursForm):
 
     def groups(self) -> Iterator[tuple[StrOrPromise, list[forms.BoundField]]]:
         """The fields under what they are about."""
-        titles = [_("On which days"), _("Times and places"), _("Ordered until"), _("Session, building closed")]
+        titles = [_("On which days"), _("Times and places"), _("Ordered until"), _("Session, and when it applies")]
         for title, names in zip(titles, (self.DAYS, self.HOURS, self.ORDERED, self.MORE), strict=True):
             yield title, [self[name] for name in names]
 
