@@ -56,7 +56,7 @@ PAGES: dict[str, list[str]] = {
     ],
     "manager": [
         "/staff/?point=1", "/staff/settings/roles/?point=1", "/staff/settings/looks/?point=1", "/staff/rules/",
-        r"/staff/rules/\d+/[?].*", "/staff/rules/1/classes/?point=1", "/staff/surge/?point=1", "/staff/days/?point=1",
+        r"/staff/rules/\d+/.*", "/staff/rules/1/classes/?point=1", "/staff/surge/?point=1", "/staff/days/?point=1",
         "/staff/texts/?point=1", "/staff/texts/offer/ko/?point=1", "/staff/sender/?point=1",
         "/staff/times/?point=1", "/staff/times/new/?point=1", r"/staff/times/\d+/.*", "/staff/times/rules/?point=1",
     ],

@@ -261,7 +261,7 @@ TRY_PATRONS = [
     ("09", "영어로 읽고 걸어서 찾으러 옵니다", "Reads English, collects on foot"),
     ("07", "책 세 권을 신청했고, 아직 담는 중입니다", "Has asked for three books, being packed"),
     ("36", "집에 있는 책의 반납일이 곧 옵니다", "Has books at home that are due soon"),
-    ("34", "반납일이 지난 책이 있습니다", "Has books at home that are over-due"),
+    ("34", "반납일이 지난 책이 있습니다", "Has books at home that are overdue"),
     ("27", "어제 시간에 못 왔습니다. 책은 보관 중입니다", "Missed the time; the bag is kept"),
     ("46", "대출 중인 책을 예약하고 기다립니다", "Waits in line for a book that is lent out"),
     ("33", "영어로 읽습니다. 도서관에 메모를 남겼습니다", "Reads English; left a note with the order"),

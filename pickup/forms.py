@@ -71,7 +71,7 @@ class AskForm(Refusable):
         help_text=_("For what is waited for: after this day nobody waits for it any more. Empty: as long as it takes."),
         widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"),
     )
-    who = forms.ChoiceField(choices=[("me", _("I come myself")), (ANYBODY_ELSE, _("Somebody else comes"))])
+    who = forms.ChoiceField(choices=[("me", _("I will come myself")), (ANYBODY_ELSE, _("Somebody else will come"))])
     name = forms.CharField(label=_("Name"), max_length=80, required=False)
     number = forms.CharField(
         label=_("Mobile number"),

@@ -46,7 +46,7 @@ LABELS: dict[str, StrOrPromise] = {
     "accessible": _("Of these, places for people who leave the car"),
     "cutoff_days": _("Ordered how many open days before"),
     "cutoff_time": _("Ordered by what time"),
-    "regime": _("Holds"),
+    "regime": _("Applies"),
     "session_ko": _("Name of the session (Korean)"),
     "session_en": _("Name of the session (English)"),
     "by_appointment": _("Times"),
@@ -155,7 +155,7 @@ class WindowForm(HoursForm):
 
     def groups(self) -> Iterator[tuple[StrOrPromise, list[forms.BoundField]]]:
         """The fields under what they are about."""
-        titles = [_("On which days"), _("Times and places"), _("Ordered until"), _("Session, building closed")]
+        titles = [_("On which days"), _("Times and places"), _("Ordered until"), _("Session, and when it applies")]
         for title, names in zip(titles, (self.DAYS, self.HOURS, self.ORDERED, self.MORE), strict=True):
             yield title, [self[name] for name in names]
 

@@ -160,7 +160,7 @@ def test_a_card_that_was_blocked_after_its_bag_was_packed_is_said_where_somebody
     packing = desk.get(f"/staff/packing/?point={place.pk}").content.decode()
     for words in (order.shown, "card is blocked", "on the pickup shelf", "Yes, cancel the order"):
         assert words in packing
-    assert "1 missing" not in packing
+    assert "1 to go" not in packing
     assert "card is blocked" in desk.get(f"/staff/shelf/?point={place.pk}").content.decode()
     assert "Decide on 1 bag of a blocked card" in desk.get(f"/staff/?point={place.pk}").content.decode()
 

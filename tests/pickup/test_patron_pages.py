@@ -269,7 +269,7 @@ def test_whoever_waits_sees_the_queue_move(place, reader):
         waiting_here(order)
     client, base = browser(), base_of(mine)
     page = text_of(client.get(base))
-    assert "1 car is before you." in page
+    assert "1 car is ahead of you." in page
     assert "About 2 minutes to wait." in page
     assert f'hx-get="{base}wait/"' in page
     lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
