@@ -29,7 +29,7 @@ from pickup.errors import LinkOver, NoAppointment, OrderNotFound
 from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
 from pickup.names import whole_number
-from pickup.states import OrderState
+from pickup.states import IN_BAG, OrderState
 
 if TYPE_CHECKING:
     from lending.models import PickupPoint
@@ -211,7 +211,8 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
 
 def _other_points(order: Order) -> list[PickupPoint]:
     """Where else its books may be collected."""
-    points = lending_queries.points(practice=order.library.training).select_related("library")
+    titles = queries.lines_of_bag(order.pk, IN_BAG).values_list("copy__title_id", flat=True)
+    points = lending_queries.points_with(list(titles), practice=order.library.training)
     return [point for point in points if point.pk != order.point_id]
 
 
