@@ -60,6 +60,11 @@ PAGES: dict[str, list[str]] = {
         "/staff/texts/?point=1", "/staff/texts/offer/ko/?point=1", "/staff/sender/?point=1",
         "/staff/times/?point=1", "/staff/times/new/?point=1", r"/staff/times/\d+/.*", "/staff/times/rules/?point=1",
     ],
+    "beside": [
+        "/staff/?point=7", "/staff/pull-list/?point=7", "/staff/packing/?point=7", "/staff/shelf/?point=7",
+        "/staff/lane/?point=7", "/staff/returns/?point=7", "/staff/day-list/?point=7", "/staff/day-list/lent/?point=7",
+        "/staff/postings/?point=7",
+    ],
 }  # fmt: skip
 
 
@@ -127,10 +132,10 @@ def _sign_in(page: Page, who: str, language: str) -> None:
         for _ in range(2):  # books on the list
             page.goto("/?q=%ED%95%9C%EA%B5%AD")
             page.locator("form[action='/ask/note/'] button").first.click()
-    elif who in {"staff", "manager"}:
+    elif who in {"staff", "manager", "beside"}:
         page.goto("/staff/sign-in/")
         librarian = STAFF[2][0] if language == "en" else STAFF[0][0]
-        page.locator("#id_username").fill(STAFF[1][0] if who == "manager" else librarian)
+        page.locator("#id_username").fill({"manager": STAFF[1][0], "beside": STAFF[3][0]}.get(who, librarian))
         page.locator("#id_password").fill(PASSWORD)
         page.locator("#id_password").press("Enter")
     else:

@@ -23,6 +23,15 @@ SENDERS: list[dict[str, Any]] = [
         "quiet_from": time(21),
         "quiet_until": time(8),
     },
+    {
+        "key": "haneul",
+        "number": "+8221002030",
+        "name_ko": "하늘마을도서관",
+        "name_en": "Haneul Village Library",
+        "phone": "02-100-2030",
+        "quiet_from": time(21),
+        "quiet_until": time(8),
+    },
     {  # of the training library: rehearsals are held at any hour, and nobody real is on its call list
         "key": "training",
         "number": "+8221002029",
@@ -44,6 +53,13 @@ PROGRAMME: dict[str, Any] = {
     "transfer_days": 1,
     "transfer_cutoff": time(17),
     "foreign_books": "home",
+}
+BESIDE_PROGRAMME: dict[str, Any] = {
+    "key": "haneul",
+    "name_ko": "하늘마을 승차 대출",
+    "name_en": "Haneul drive-through lending",
+    "volumes": 10,
+    "volumes_per": "patron",
 }
 TRAINING_PROGRAMME: dict[str, Any] = {
     "key": "training",
@@ -75,8 +91,19 @@ LIBRARIES: list[dict[str, Any]] = [
         "phone": "02-100-2029",
         "rooms": [""],
         "training": True,
+        "programme": "training",
         "sender": "training",
         "weekly_closed": [],
+    },
+    {  # another system keeps its loans; its catalogue is empty but for what that system's lists have told of
+        "code": "haneul",
+        "name_ko": "하늘마을도서관",
+        "name_en": "Haneul Village Library",
+        "phone": "02-100-2030",
+        "rooms": [""],
+        "circulation": "beside",
+        "programme": "haneul",
+        "sender": "haneul",
     },
 ]
 PLACES = [f"{row}{number}" for row in "AB" for number in range(1, 7)]
@@ -147,6 +174,17 @@ POINTS: list[dict[str, Any]] = [
         "place_en": "Where the bag of the car at the wrong place waits",
         "rules": {"by_appointment": False, "bag_places": DOOR_PLACES},
         "lanes": [],
+    },
+    {
+        "library": "haneul",
+        "code": "haneul-lane",
+        "layout": "file",
+        "name_ko": "하늘마을 차로",
+        "name_en": "Haneul drive lane",
+        "place_ko": "도서관 뒤편 주차장",
+        "place_en": "Car park behind the library",
+        "rules": {"by_appointment": False, "bag_places": PLACES},
+        "lanes": ["1"],
     },
 ]
 # Two sessions a day, Tuesday to Sunday. The morning's books are ordered by 17:00 of the open day before, the
@@ -249,6 +287,7 @@ STAFF = [
         {"seongdong": "manager", "geumho": "manager", "yongdap": "manager", "training": "manager"},
     ),
     ("english", "Seongdong desk", "en", {"seongdong": "librarian", "training": "librarian"}),
+    ("haneul", "하늘마을 사서", "ko", {"haneul": "manager"}),
 ]
 # Who is worth signing in as: the end of the card number or a user name, and what is special about them.
 TRY_PATRONS = [
@@ -270,4 +309,9 @@ TRY_STAFF = [
     ("librarian", "성동·금호 창구, 한국어 화면", "Window at Seongdong and Geumho, Korean pages"),
     ("english", "성동 창구, 영어 화면", "Window at Seongdong, English pages"),
     ("manager", "세 도서관의 관리자", "Manager of all three libraries"),
+    (
+        "haneul",
+        "대출을 다른 시스템에 두는 도서관",
+        "A library whose loans another system keeps",
+    ),
 ]

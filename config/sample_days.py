@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from datetime import datetime, timedelta
 
-from config import sample
+from config import sample, sample_beside
 from config.sample_town import WEEK, Story, Town
 from core.actor import Actor
 from lending import loans, reminders, transfers, wishes
@@ -34,7 +34,8 @@ def live(*, now: datetime, deliver: Callable[..., int], answer: Callable[..., No
         slots.make(now=now - weeks * WEEK)
     town = Town(now=now, deliver=deliver)
     wanted: dict[str, Order] = {}
-    town.tell([*_weeks(town, wanted), *_last_days(town), *_now(town, wanted), *_answers(town, answer)])
+    told = [*_weeks(town, wanted), *_last_days(town), *_now(town, wanted), *_answers(town, answer)]
+    town.tell([*told, *sample_beside.stories(town)])
     orders.release_numbers(now=now)
     slots.drop_old(before=now - timedelta(hours=12))
 

@@ -10,7 +10,7 @@ from django.urls import include, path
 from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
-from config import data_pages, health, schema
+from config import data_api, data_pages, health, schema
 from lending import urls as lending_urls
 from pickup import urls as pickup_urls
 
@@ -23,7 +23,7 @@ urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/v1/", include([*lending_urls.api, *pickup_urls.api])),
+    path("api/v1/", include([*lending_urls.api, *pickup_urls.api, *data_api.api])),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),
     path("privacy/", data_pages.privacy, name="privacy"),

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.core.exceptions import ValidationError
 
+from lending import circulation
+from lending.errors import BagsLent
 from lending.models import (
     Account,
     Contact,
@@ -92,8 +96,24 @@ class ProgrammeAdmin(Kept):
         return False
 
 
+class LibraryForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A library, whose loans may be kept by somebody else only while no bag would be lent twice by that."""
+
+    def clean_circulation(self) -> str:
+        """Refuse what `circulation.refuse_change` refuses."""
+        keeps: str = self.cleaned_data["circulation"]
+        before = Library.objects.filter(pk=self.instance.pk or 0).first()
+        if before is not None:
+            try:
+                circulation.refuse_change(library=before, keeps=keeps)
+            except BagsLent as refusal:
+                raise ValidationError(str(refusal)) from refusal
+        return keeps
+
+
 @admin.register(Library)
 class LibraryAdmin(Kept):
+    form = LibraryForm
     list_display = ["code", "name_ko", "programme", "circulation", "surge"]
     list_select_related = ["programme"]
     # These are set on a page that shows what changes, with a history.

@@ -1,8 +1,8 @@
-"""API v1 of this room: who am I, libraries, titles, reservations, loans, returns."""
+"""API v1 of this room: who am I, libraries, titles, reservations, loans, transfers."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.conf import settings
@@ -14,15 +14,15 @@ from rest_framework.throttling import BaseThrottle
 
 from core import clock
 from core.actor import Actor
-from core.once import once
+from core.once import once, require_key
 from core.refusal import BadInput, NotFound
-from lending import accounts, auth, circulation, loans, queries, reservations, search, second_factor, transfers
+from lending import accounts, auth, codes, loans, queries, reservations, search, second_factor, transfers
 from lending.edge import Edge, Pages, PublicEdge, borrower, is_staff, note_look, of_card, page_of, told, within
 from lending.errors import UnknownTitle
 from lending.models import Loan, Membership, Patron, Reservation, Token
 from lending.second_factor import SecondFactorNeeded
 from lending.serializers import (
-    ComesBackInput,
+    CardInput,
     LibraryRow,
     LoanQuery,
     LoanRow,
@@ -32,7 +32,6 @@ from lending.serializers import (
     ReservationInput,
     ReservationQuery,
     ReservationRow,
-    ReturnedRow,
     ReturnInput,
     TitleDetail,
     TitleQuery,
@@ -54,14 +53,33 @@ class Tokens(PublicEdge):
     def post(self, request: Request) -> Response:
         """Sign in; the only POST without an Idempotency-Key."""
         given, now = read(TokenInput, request), clock.now()
-        sign_in = accounts.sign_in_patron if "pin" in given else accounts.sign_in_staff
-        code = given.pop("code", "")
-        account = sign_in(**given, address=str(BaseThrottle().get_ident(request)), now=now)
+        code, address = given.pop("code", ""), str(BaseThrottle().get_ident(request))
+        if "one_time_code" in given:
+            told_code = given["one_time_code"]
+            account = codes.sign_in(card_number=given["card_number"], code=told_code, address=address, now=now)
+        else:
+            sign_in = accounts.sign_in_patron if "pin" in given else accounts.sign_in_staff
+            account = sign_in(**given, address=address, now=now)
         if second_factor.has(account.pk) and code:
             second_factor.check(account_id=account.pk, code=code, now=now)
         elif second_factor.has(account.pk) or (settings.STAFF_SECOND_FACTOR and "password" in given):
             raise SecondFactorNeeded(field="code")
         return Response(TokenRow(accounts.issue_token(account=account, now=now)).data, status=201)
+
+
+class AskCode(PublicEdge):
+    authentication_classes: Sequence[Any] = []
+
+    @told("ask_code", CardInput, takes=CardInput, keyed=True)
+    def post(self, request: Request) -> Response:
+        """Text a one-time code to the patron's own number on file, if there is one; the same answer for every card.
+
+        Asked again, also with the same key, another one is sent; so often that it is no use to ask, it is refused.
+        """
+        require_key(request)
+        given = read(CardInput, request)
+        codes.ask(card_number=given["card_number"], address=str(BaseThrottle().get_ident(request)), now=clock.now())
+        return Response(given)
 
 
 class CurrentToken(Edge):
@@ -254,25 +272,33 @@ class Transfers(Edge):
             return answer(TransferRow(queries.transfers().get(pk=scanned.transfer.pk)).data)
 
 
-class Returns(Edge):
-    @told("take_back", ReturnedRow, takes=ComesBackInput, keyed=True)
-    def post(self, request: Request) -> HttpResponseBase:
-        """A copy comes back, at a desk or through the window; says who gets it next.
+class _TransferAct(Edge):
+    """A journey that comes to nothing; who waits for the copy keeps the place and gets the next one."""
 
-        A library that keeps its loans in another system answers with a `posting` in place of the `loan`.
-        """
-        by, now = Actor.of(request), clock.now()
+    def act(self, request: Request, transfer_id: int, side: str, verb: Callable[..., object]) -> HttpResponseBase:
+        """Once, for those who work at that `side` of the journey, with its row as the answer."""
+        by = Actor.of(request)
         with once(by, request) as answer:
-            given = read(ComesBackInput, request)
-            library_id = where(by, given.pop("library", None))
-            returned = circulation.take_back(**given, library_id=library_id, by=by, now=now)
-            row = {
-                "loan": queries.loans().filter(pk=returned.loan.pk).first() if returned.loan else None,
-                "posting": queries.postings().filter(pk=returned.posting.pk).first() if returned.posting else None,
-                "next_reservation": returned.next_reservation,
-            }
-            note_look(filter(None, [row["loan"], row["posting"]]), purpose="api returns", by=by, now=now)
-            return answer(ReturnedRow(row).data)
+            read(Nothing, request)
+            works = auth.require_any_staff(by)
+            if not queries.transfers(pk=transfer_id, **{f"{side}__in": works}).exists():
+                raise NotFound
+            verb(transfer_id=transfer_id, by=by, now=clock.now())
+            return answer(TransferRow(queries.transfers().get(pk=transfer_id)).data)
+
+
+class TransferNotFound(_TransferAct):
+    @told("transfer_not_found", TransferRow, keyed=True)
+    def post(self, request: Request, transfer_id: int) -> HttpResponseBase:
+        """The copy that shall travel is not on its shelf. By the library that should send it."""
+        return self.act(request, transfer_id, "from_library", transfers.not_found)
+
+
+class TransferLost(_TransferAct):
+    @told("transfer_lost", TransferRow, keyed=True)
+    def post(self, request: Request, transfer_id: int) -> HttpResponseBase:
+        """The copy has left and never come. By the library that waits for it."""
+        return self.act(request, transfer_id, "to_library", transfers.lost)
 
 
 def where(actor: Actor, code: str | None) -> int:

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from django.db import transaction
 
 from core.refusal import BadInput
-from lending import copies, loans, postings
+from lending import copies, loans, packed, postings, queries
+from lending.errors import BagsLent
 from lending.models import Copy, Library, Loan, Posting, Reservation
 from lending.states import LoanState
 
@@ -51,6 +52,20 @@ class Returned:
 def is_beside(library: Library) -> bool:
     """Whether another system keeps this library's loans."""
     return library.circulation == Library.Circulation.BESIDE
+
+
+def refuse_change(*, library: Library, keeps: str) -> None:
+    """Refuse with `bags_lent_already` to let somebody else keep a library's loans while books lie in bags that were
+    lent when they were packed.
+
+    All else goes on as it began: a book that was lent here comes back as a loan, one of which the other system was
+    told is told there, and a bag that is not lent yet is lent by whoever keeps the loans when it is handed over.
+    """
+    if keeps == library.circulation:
+        return
+    count = queries.in_bags().filter(library=library).count() + packed.told_of_bags(library.pk).count()
+    if count:
+        raise BagsLent(field="circulation", count=count)
 
 
 @transaction.atomic

@@ -14,19 +14,22 @@ from typing import TYPE_CHECKING, Final
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import Exists, OuterRef
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import MoveRefused
-from lending import accounts, catalogue, copies, grams, patrons, queries
+from lending import accounts, allocation, catalogue, copies, grams, patrons, queries
 from lending.errors import CopyOnLoan, NotBeside, UnreadableTable
-from lending.models import Copy, Library, ListedCopy, Loan, Patron, Reservation
+from lending.models import Copy, Library, ListedCopy, Loan, Patron, Reservation, Transfer
 from lending.sheets import Sheet, plain
-from lending.states import CopyState, LoanState
+from lending.states import HOLDING, ON_HAND, OPEN_TRANSFER, CopyState, LoanState
 from notifications import phone
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping
     from datetime import date, datetime
+
+    from django.db.models import QuerySet
 
     from core.actor import Actor
 
@@ -356,12 +359,44 @@ def remember(*, library: Library, day: date, patron: Patron, placed: Iterable[tu
     )
 
 
-@transaction.atomic
-def mark_lent(*, entries: Collection[Entry], library: Library, by: Actor, now: datetime) -> tuple[int, int]:
-    """Copies of the library that are lent out there: on loan, as we guess, from now on. Gives how many were marked and
-    how many are not in our catalogue; what lies in a bag or is marked already is left.
+@dataclass(frozen=True, slots=True)
+class Marked:
+    """What a list of what is lent out there means here: how many copies are marked, how many our catalogue does not
+    have, and which are set aside for somebody here, so that both systems cannot be right.
     """
+
+    marked: int
+    unknown: int
+    held: list[Copy]
+
+
+def look_at_lent(*, entries: Collection[Entry], library: Library) -> Marked:
+    """What `mark_lent` would do now; nothing is changed. Refuses as it does."""
+    refuse_unless_beside(library)
+    found, free, held = _lent_there(entries, library)
+    return Marked(free.count(), len(entries) - found.count(), list(held.select_related("title").order_by("shelf_key")))
+
+
+@transaction.atomic
+def mark_lent(*, entries: Collection[Entry], library: Library, by: Actor, now: datetime) -> Marked:
+    """Copies of the library that are lent out there: on loan, as we guess, from now on.
+
+    What is set aside for somebody here, or is to travel, is left: whoever looks for it says whether it is there. What
+    lies in a bag or is marked already is left too. Refuses with `not_beside` a library that keeps its own loans.
+    """
+    refuse_unless_beside(library)
+    found, _free, held = _lent_there(entries, library)
+    allocation.lock_titles(found.values_list("title_id", flat=True))
+    kept = list(held.select_related("title").order_by("shelf_key"))
+    marked = Copy.move_many(_lent_there(entries, library)[1], CopyState.LOAN, at=now, by=by, rests_until=None)
+    return Marked(len(marked), len(entries) - found.count(), kept)
+
+
+def _lent_there(entries: Collection[Entry], library: Library) -> tuple[QuerySet[Copy], QuerySet[Copy], QuerySet[Copy]]:
+    """The copies of a list that we know: all, those that can be marked, and those that somebody here is to get."""
     found = Copy.objects.filter(library=library, barcode__in=[one.barcode for one in entries])
-    lent = Loan.objects.filter(state=LoanState.OUT).values("copy")
-    here = found.filter(state__in=[CopyState.SHELF, CopyState.TO_SHELVE]).exclude(pk__in=lent)
-    return len(Copy.move_many(here, CopyState.LOAN, at=now, by=by)), len(entries) - found.count()
+    taken = Reservation.objects.filter(copy=OuterRef("pk"), state__in=HOLDING)
+    travels = Transfer.objects.filter(copy=OuterRef("pk"), state__in=OPEN_TRANSFER)
+    lent = Loan.objects.filter(copy=OuterRef("pk"), state=LoanState.OUT)
+    here = found.filter(~Exists(lent), state__in=ON_HAND)
+    return found, here.filter(~Exists(taken), ~Exists(travels)), here.filter(Exists(taken) | Exists(travels))

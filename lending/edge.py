@@ -49,14 +49,17 @@ def told(
     asks: type[Strict] | None = None,
     status: int = 200,
     keyed: bool = False,
+    media: str = "",
 ) -> Callable[[View], View]:
-    """Describe an operation in the schema: its name, the row it gives, the body it takes, the query it asks for."""
+    """Describe an operation in the schema: its name, the row it gives (as JSON, or as `media`), the body that it takes,
+    the query it asks for.
+    """
     parameters: list[Any] = [IDEMPOTENCY_KEY] if keyed else []
     decorate: Callable[[View], View] = extend_schema(
         operation_id=name,
         parameters=[*parameters, asks] if asks else parameters,
         request=takes,
-        responses={status: gives, ("4XX", PROBLEM): REFUSED, ("503", PROBLEM): REFUSED},
+        responses={(status, media) if media else status: gives, ("4XX", PROBLEM): REFUSED, ("503", PROBLEM): REFUSED},
     )
     return decorate
 

@@ -419,6 +419,16 @@ class NotBeside(Refusal):
     sentence = _("This library keeps its loans here. Lists of a day are for libraries beside another system.")
 
 
+class BagsLent(Refusal):
+    """Books that are lent since they were packed would be lent in one system and come back in another. Facts: count."""
+
+    code = "bags_lent_already"
+    sentence = _(
+        "%(count)s books in bags were lent when they were packed. Please hand these bags over or give them up first;"
+        " then it can be changed who keeps the loans."
+    )
+
+
 class NotForTraining(Refusal):
     """Rehearsals touch no library that serves people. Facts: library, its code."""
 

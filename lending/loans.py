@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
 
+from core import nudge
 from core.models import Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput
@@ -251,6 +252,7 @@ def undo_check_out(*, loan_id: int, by: Actor, now: datetime) -> Loan:
         loan.save(update_fields=["due_on", "renewals", "reminded", "reminded_on"])
     if reservation is None:
         copy.move(CopyState.TO_SHELVE, at=now, by=by)
+        nudge.ring("copy came free", [copy.title_id])
         return loan
     came_from_bag = _was_before(reservation, ReservationState.FULFILLED) == ReservationState.BAGGED
     try:

@@ -16,8 +16,8 @@ from rest_framework.throttling import BaseThrottle
 from core import clock
 from core.actor import Actor
 from core.once import once, require_key
-from core.refusal import NotFound
-from lending import accounts, auth, consents, contacts, devices, mails, patrons, queries, standings
+from core.refusal import BadInput, NotFound
+from lending import accounts, auth, codes, consents, contacts, devices, mails, patrons, queries, standings
 from lending.edge import Edge, Pages, page_of, told
 from lending.models import Consent, Contact, Patron
 from lending.models import Language as Languages
@@ -98,8 +98,16 @@ class Standing(Edge):
 
 
 class PinInput(Strict):
-    old = Words(max_length=128, trim_whitespace=False)
+    """The new PIN, and the old one or a one-time code."""
+
+    old = Words(required=False, max_length=128, trim_whitespace=False)
+    one_time_code = Words(required=False, max_length=40, help_text="for whoever has no PIN, or forgot it")
     pin = Words(max_length=128, trim_whitespace=False, help_text="6 to 8 digits")
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if ("old" in attrs) == ("one_time_code" in attrs):
+            raise BadInput(field="old")
+        return attrs
 
 
 class PinRow(serializers.Serializer[Any]):
@@ -109,12 +117,15 @@ class PinRow(serializers.Serializer[Any]):
 class Pin(Edge):
     @told("change_pin", PinRow, takes=PinInput, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
-        """A new PIN by the old one. Sign in again afterwards."""
+        """A new PIN by the old one, or by a one-time code (`tokens/code`). Sign in again afterwards."""
         require_key(request)
         by, patron, given, now = Actor.of(request), _me(request), read(PinInput, request), clock.now()
         address = str(BaseThrottle().get_ident(request))
         # Outside the transaction: a refusal takes back what was written in it, and a guess has to be counted.
-        accounts.check_pin(patron_id=patron.pk, pin=given["old"], address=address, now=now)
+        if "old" in given:
+            accounts.check_pin(patron_id=patron.pk, pin=given["old"], address=address, now=now)
+        else:
+            codes.sign_in(card_number=patron.card_number, code=given["one_time_code"], address=address, now=now)
         with once(by, request) as answer:
             accounts.set_pin(patron_id=patron.pk, pin=given["pin"], by=by, now=now)
             return answer(PinRow({"signed_out": True}).data)
@@ -299,6 +310,26 @@ class Consents(Edge):
 def _consents(patron: Patron) -> dict[str, Any]:
     found = consents.standing(patron.pk)
     return dict(ConsentsRow({"results": [found[what] for what in sorted(found)]}).data)
+
+
+class MyHouseholdRow(serializers.Serializer[Any]):
+    """With how many one lives, and how many agreed to be served together; nobody is named."""
+
+    members = serializers.IntegerField(help_text="oneself among them; 0: no household is on file")
+    agreed = serializers.IntegerField()
+    together = serializers.BooleanField(help_text="one car, one time: all of them agreed")
+
+
+class MyHousehold(Edge):
+    @told("my_household", MyHouseholdRow)
+    def get(self, request: Request) -> Response:
+        """One's household; one agrees, or does not any more, under `me/consents`."""
+        read_query(Nothing, request)
+        house = _me(request).household
+        agreed = consents.agreed(house.pk) if house is not None else {}
+        together = house is not None and house.together
+        told_of = {"members": len(agreed), "agreed": sum(agreed.values()), "together": together}
+        return Response(MyHouseholdRow(told_of).data)
 
 
 # Returned books, and texts about loans

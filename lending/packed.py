@@ -7,7 +7,7 @@ postings follow, as everywhere.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from core.moves import MoveRefused
 from lending.errors import KeptElsewhere
@@ -32,6 +32,12 @@ def loan_of(reservation_id: int) -> Loan | None:
 def posting_of(reservation_id: int) -> Posting | None:
     """The posting that was made when this reservation was packed, if it was not taken back."""
     return _standing([reservation_id]).first()
+
+
+def told_of_bags(library_id: int) -> QuerySet[Posting]:
+    """What was told of books that still lie in their bags at a library beside another system."""
+    bagged = Reservation.objects.filter(state=ReservationState.BAGGED).values("pk")
+    return _standing(bagged).filter(library=library_id)
 
 
 def end(*, reservation_ids: Collection[int], void: bool, by: Actor, now: datetime) -> None:
@@ -84,7 +90,7 @@ def unsay(posting: Posting, *, by: Actor, now: datetime) -> None:
     )
 
 
-def _standing(reservation_ids: Collection[int]) -> QuerySet[Posting]:
+def _standing(reservation_ids: Collection[int] | QuerySet[Reservation, Any]) -> QuerySet[Posting]:
     told = Posting.objects.filter(
         reservation__in=reservation_ids, kind=Posting.Kind.CHECK_OUT, packed=True, undone_by=None
     )

@@ -23,7 +23,7 @@ class Postings(Edge):
         """What happened in the staff's libraries that keep their loans elsewhere, newest first."""
         by, asked, pages = Actor.of(request), read_query(PostingQuery, request), Pages()
         rows = queries.postings().filter(library_id__in=auth.require_any_staff(by))
-        for name, column in (("state", "state"), ("kind", "kind"), ("library", "library__code")):
+        for name, column in (("state", "state"), ("kind", "kind"), ("library", "library__code"), ("export", "export")):
             if name in asked:
                 rows = rows.filter(**{column: asked[name]})
         found = pages.page(rows, request)

@@ -26,8 +26,8 @@ from lending.errors import (
     NotOnLoan,
     UnknownBarcode,
 )
-from lending.models import Copy, Library, Patron, Posting, Reservation, Title
-from lending.states import HOLDING, OPEN, CopyState, PostingState, ReservationState
+from lending.models import Copy, Library, Patron, Posting, Reservation, Title, Transfer
+from lending.states import HOLDING, OPEN, CopyState, PostingState, ReservationState, TransferState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -122,9 +122,9 @@ def take_back(
 
     A barcode that is not in our catalogue is taken too: the other system knows the book. Gives the posting and the
     reservation that the copy is set aside for now. `at` is where it lies, if not at the library whose system is told.
-    Refuses with `unknown_barcode` what is no barcode at all, with `in_an_order` a copy that lies in a bag, with
-    `copy_not_here` one that was withdrawn, and with `not_on_loan` what lies in a bag that nobody collects, or was taken
-    back within the last minutes.
+    Refuses with `unknown_barcode` what is no barcode at all, with `in_an_order` a copy that lies in a bag or is to be
+    fetched for one at another library, with `copy_not_here` one that was withdrawn, and with `not_on_loan` what lies in
+    a bag that nobody collects, has come from another library, or was taken back within the last minutes.
     """
     try:
         found = copies.by_barcode(barcode)
@@ -139,15 +139,25 @@ def take_back(
         if holder is not None:
             raise InAnOrder(field="barcode", reservation=holder.pk)
         raise _came_back(copy.barcode, None, library, now=now)
+    if Transfer.objects.filter(copy=copy, state=TransferState.SENT).exists():
+        raise _came_back(copy.barcode, None, library, now=now)
     last = Posting.objects.filter(copy=copy).exclude(state=PostingState.CANCELLED).order_by("-happened_at", "-pk")
     _refuse_twice(last.first(), library, now=now)
+    here = at or library
+    if copy.at_library_id != here.pk:
+        allocation.call_off(copy_id=copy.pk, by=by, now=now)
+        if holder is not None and holder.pickup_point.library_id != here.pk:
+            if holder.state == ReservationState.BAGGED:
+                raise InAnOrder(field="barcode", reservation=holder.pk)
+            holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
+            holder = None
     posting = _post(Posting.Kind.CHECK_IN, library, copy, patron_id=_borrower(copy), by=by, now=now)
     rest = timedelta(hours=library.rules.rest_hours)
     until = now + rest if rest else None
     if copy.state == CopyState.TO_SHELVE:
-        Copy.objects.filter(pk=copy.pk).update(at_library=at or library, rests_until=until)
+        Copy.objects.filter(pk=copy.pk).update(at_library=here, rests_until=until)
     else:
-        copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=at or library, rests_until=until)
+        copy.move(CopyState.TO_SHELVE, at=now, by=by, at_library=here, rests_until=until)
     given = allocation.allocate(title_ids=[copy.title_id], by=by, now=now)
     return posting, next((row for row in given if row.copy_id == copy.pk), holder)
 
@@ -177,6 +187,7 @@ def undo_take_back(*, posting_id: int, by: Actor, now: datetime) -> Posting:
                 if (holder is not None and copy.state == CopyState.BAG)
                 else _not_here(copy)
             )
+        allocation.call_off(copy_id=copy.pk, by=by, now=now)
         if holder is not None and holder.state == ReservationState.ALLOCATED:
             holder.move(ReservationState.WAITING, at=now, by=by, copy=None)
         copy.move(CopyState.LOAN, at=now, by=by, rests_until=None)

@@ -80,6 +80,12 @@ def points(*, practice: bool = False) -> QuerySet[PickupPoint]:
     return PickupPoint.objects.filter(open=True, library__training=practice).select_related("library")
 
 
+def points_with(title_ids: Collection[int], *, practice: bool = False) -> QuerySet[PickupPoint]:
+    """The pickup points at which some of these titles can be had at all: their programme has a copy that is lent."""
+    holding = lendable_copies().filter(title_id__in=title_ids).values("library__programme_id")
+    return points(practice=practice).filter(library__programme__in=holding)
+
+
 def points_of(library_id: int) -> QuerySet[PickupPoint]:
     """The pickup points of one library that take orders, be it for practice."""
     return PickupPoint.objects.filter(open=True, library=library_id)
@@ -514,7 +520,12 @@ def library_with_rules(library_id: int) -> Library:
 
 def copy(copy_id: int) -> Copy:
     """A copy by its id, as it is now."""
-    return Copy.objects.get(pk=copy_id)
+    return Copy.objects.select_related("at_library").get(pk=copy_id)
+
+
+def holder_of(copy_id: int) -> Reservation | None:
+    """The reservation for which a copy is set aside, if it is."""
+    return Reservation.objects.filter(copy=copy_id, state__in=HOLDING).first()
 
 
 def copy_within(copy_id: int, library_ids: Collection[int]) -> Copy | None:

@@ -68,6 +68,11 @@ def month_of(day: date) -> date:
     return day.replace(day=1)
 
 
+def before(month: date) -> date:
+    """The first day of the month before."""
+    return month_of(month - timedelta(days=1))
+
+
 def of(library: Library, month: date) -> list[Seen]:
     """Who of a library looked at how many records in a month of its time zone, those who stand out first."""
     zone = ZoneInfo(library.zone)

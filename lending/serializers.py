@@ -18,7 +18,7 @@ from rest_framework.request import Request
 from core.refusal import BadInput
 from lending import queries
 from lending.models import ByDoor, Language, Library, Loan, Membership, Posting, Reservation
-from lending.states import LoanState, PostingState, ReservationState, TransferState
+from lending.states import CopyState, LoanState, PostingState, ReservationState, TransferState
 
 BIGGEST_ID = 2**63 - 1
 YEARS = range(2000, 2101)  # far from where a calendar ends: a zone, a day or a month may be added to every moment
@@ -152,17 +152,23 @@ class ProblemRow(serializers.Serializer[Any]):
 # Signing in
 
 
+class CardInput(Strict):
+    card_number = Words(max_length=80)
+
+
 class TokenInput(Strict):
-    """Either card number and PIN, or user name and password."""
+    """Card number and PIN, card number and one-time code, or user name and password."""
 
     card_number = Words(required=False, max_length=80)
     pin = Words(required=False, max_length=128, trim_whitespace=False)
+    one_time_code = Words(required=False, max_length=40, help_text="texted, or given at the desk; in place of the PIN")
     username = Words(required=False, max_length=150)
     password = Words(required=False, max_length=128, trim_whitespace=False)
     code = Words(required=False, max_length=40, help_text="of the authenticator, where the account has one")
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        if set(attrs) not in ({"card_number", "pin"}, {"username", "password"}, {"username", "password", "code"}):
+        patrons = ({"card_number", "pin"}, {"card_number", "one_time_code"})
+        if set(attrs) not in (*patrons, {"username", "password"}, {"username", "password", "code"}):
             raise ValidationError(_("Please send card_number and pin, or username and password."))
         return attrs
 
@@ -400,6 +406,15 @@ class ComesBackInput(ReturnInput):
     damaged = serializers.BooleanField(required=False, default=False, help_text="it cannot be lent as it is")
 
 
+class BackRow(serializers.Serializer[Any]):
+    """Where a copy is now that it was scanned."""
+
+    id = serializers.IntegerField(source="pk")
+    barcode = serializers.CharField()
+    state = serializers.ChoiceField(choices=CopyState.choices)
+    at_library = serializers.CharField(source="at_library.code")
+
+
 class NextReaderRow(serializers.Serializer[Any]):
     """Who gets the copy next: put it aside for the bag."""
 
@@ -410,6 +425,7 @@ class NextReaderRow(serializers.Serializer[Any]):
 class PostingQuery(Paged):
     state = serializers.ChoiceField(choices=PostingState.choices, required=False)
     kind = serializers.ChoiceField(choices=Posting.Kind.choices, required=False)
+    export = serializers.UUIDField(required=False, help_text="only those of this file")
     library = Words(required=False, max_length=40, help_text="code")
 
 
@@ -438,6 +454,9 @@ class RefuseInput(Strict):
 
 
 class ReturnedRow(serializers.Serializer[Any]):
+    """What a scan at the returns desk ended: a loan, or what another system is told of; or neither."""
+
+    copy = BackRow(allow_null=True, help_text="null where only the other system knows the book")
     loan = LoanRow(allow_null=True)
     posting = PostingRow(allow_null=True)
     next = NextReaderRow(source="next_reservation", allow_null=True)

@@ -7,9 +7,12 @@ from django.urls import URLPattern, URLResolver, path
 from lending import (
     allowance_api,
     me_api,
+    member_api,
     missing_api,
     numbers_pages,
+    patron_api,
     posting_api,
+    programme_api,
     reservation_api,
     settings_pages,
     sign_in_pages,
@@ -19,6 +22,7 @@ from lending import pages as views
 
 api: list[URLPattern | URLResolver] = [
     path("tokens", edges.Tokens.as_view(), name="api-tokens"),
+    path("tokens/code", edges.AskCode.as_view(), name="api-ask-code"),
     path("tokens/current", edges.CurrentToken.as_view(), name="api-token"),
     path("me", edges.Me.as_view(), name="api-me"),
     path("me/history", me_api.History.as_view(), name="api-history"),
@@ -54,16 +58,50 @@ api: list[URLPattern | URLResolver] = [
     path("me/contacts", me_api.Contacts.as_view(), name="api-contacts"),
     path("me/contacts/<int:contact_id>", me_api.OneContact.as_view(), name="api-contact"),
     path("me/contacts/<int:contact_id>/remove", me_api.RemoveContact.as_view(), name="api-remove-contact"),
+    path("me/household", me_api.MyHousehold.as_view(), name="api-household"),
     path("me/consents", me_api.Consents.as_view(), name="api-consents"),
     path("loans", edges.Loans.as_view(), name="api-loans"),
     path("loans/<int:loan_id>/renew", edges.RenewLoan.as_view(), name="api-loan-renew"),
     path("loans/<int:loan_id>/lost", edges.LostLoan.as_view(), name="api-loan-lost"),
     path("transfers", edges.Transfers.as_view(), name="api-transfers"),
+    path("transfers/<int:transfer_id>/not-found", edges.TransferNotFound.as_view(), name="api-transfer-not-found"),
+    path("transfers/<int:transfer_id>/lost", edges.TransferLost.as_view(), name="api-transfer-lost"),
+    path("programmes", programme_api.Programmes.as_view(), name="api-programmes"),
+    path("programmes/<int:programme_id>", programme_api.OneProgramme.as_view(), name="api-programme"),
+    path("programmes/<int:programme_id>/preview", programme_api.ProgrammePreview.as_view(), name="api-preview"),
+    path("programmes/<int:programme_id>/history", programme_api.ProgrammeHistory.as_view(), name="api-changes"),
+    path("libraries/<slug:code>/members", member_api.Members.as_view(), name="api-members"),
+    path(
+        "libraries/<slug:code>/members/<int:account_id>/leave",
+        member_api.MemberLeaves.as_view(),
+        name="api-member-leaves",
+    ),
+    path(
+        "libraries/<slug:code>/members/<int:account_id>/lost-factor",
+        member_api.MemberLostFactor.as_view(),
+        name="api-member-lost-factor",
+    ),
+    path("libraries/<slug:code>/looks", member_api.Looks.as_view(), name="api-looks"),
+    path("libraries/<slug:code>/looks/review", member_api.ReviewLooks.as_view(), name="api-review-looks"),
+    path("patrons", patron_api.Patrons.as_view(), name="api-patrons"),
+    path("patrons/find", patron_api.FindPatrons.as_view(), name="api-find-patrons"),
+    path("patrons/<int:patron_id>", patron_api.OnePatron.as_view(), name="api-patron"),
+    *(
+        path(f"patrons/<int:patron_id>/{act}", edge.as_view(), name=f"api-patron-{act.replace('/', '-')}")
+        for act, edge in (
+            ("code", patron_api.PatronCode),
+            ("household", patron_api.PatronHousehold),
+            ("household/leave", patron_api.LeaveHousehold),
+            ("consents", patron_api.PatronConsents),
+            ("standing", patron_api.PatronStanding),
+            ("forgive", patron_api.Forgive),
+            ("lift-wait", patron_api.LiftWait),
+        )
+    ),
     path("postings", posting_api.Postings.as_view(), name="api-postings"),
     path("postings/<int:posting_id>/done", posting_api.PostingDone.as_view(), name="api-posting-done"),
     path("postings/<int:posting_id>/refuse", posting_api.PostingRefused.as_view(), name="api-posting-refuse"),
     path("postings/<int:posting_id>/again", posting_api.PostingAgain.as_view(), name="api-posting-again"),
-    path("returns", edges.Returns.as_view(), name="api-returns"),
 ]
 
 pages: list[URLPattern | URLResolver] = [

@@ -1,4 +1,4 @@
-"""API v1: single copies of a library, set aside, withdrawn, found again."""
+"""API v1: single copies of a library: they come back, are set aside, withdrawn, found again."""
 
 from __future__ import annotations
 
@@ -16,8 +16,18 @@ from core.once import once
 from core.refusal import NotFound
 from lending import auth, copies
 from lending import queries as lending_queries
-from lending.edge import Edge, Pages, page_of, told
-from lending.serializers import Nothing, Paged, TitleName, Words, read, read_query
+from lending.api import where
+from lending.edge import Edge, Pages, note_look, page_of, told
+from lending.serializers import (
+    ComesBackInput,
+    Nothing,
+    Paged,
+    ReturnedRow,
+    TitleName,
+    Words,
+    read,
+    read_query,
+)
 from lending.states import CopyState
 from pickup import returns
 
@@ -50,6 +60,28 @@ class Copies(Edge):
         rows = lending_queries.copies(library_ids=works)
         rows = rows.filter(**{name: asked[name] for name in ("state", "barcode") if name in asked})
         return pages.response(StockRow(pages.page(rows, request), many=True).data)
+
+
+class Returns(Edge):
+    @told("take_back", ReturnedRow, takes=ComesBackInput, keyed=True)
+    def post(self, request: Request) -> HttpResponseBase:
+        """A copy comes back, at a desk or through the window, as at the returns desk; says who gets it next.
+
+        A loan ends; a library that keeps its loans in another system answers with a `posting` in its place. Neither is
+        there for what was found, came from another library, or lay in a bag that nobody collects.
+        """
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(ComesBackInput, request)
+            library_id = where(by, given.pop("library", None))
+            back = returns.check_in(**given, library_id=library_id, by=by, now=now)
+            loan = lending_queries.loans().filter(pk=back.loan.pk).first() if back.loan else None
+            posting = lending_queries.postings().filter(pk=back.posting.pk).first() if back.posting else None
+            copy = lending_queries.copy(back.copy.pk) if back.copy is not None else None
+            holder = lending_queries.holder_of(copy.pk) if copy is not None else None
+            note_look(filter(None, [loan, posting]), purpose="api returns", by=by, now=now)
+            row = {"copy": copy, "loan": loan, "posting": posting, "next_reservation": holder}
+            return answer(ReturnedRow(row).data)
 
 
 class _CopyAct(Edge):

@@ -1,11 +1,11 @@
-"""The list of a day from another system, as a file: looked at first, then bags are made of it."""
+"""Lists of another system, as files: of a day, of which bags are made, and of what is lent there; looked at first."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 from datetime import date, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -18,8 +18,11 @@ from lending import circulation, day_lists, queries, sheets
 from lending.errors import UnreadableTable
 from lending.pages import key_of
 from pickup import day_lists as lists
-from pickup.forms import DayListForm
+from pickup.forms import DayListForm, ListForm
 from pickup.staff_pages import Desk, at_desk, show_desk, show_not_used
+
+if TYPE_CHECKING:
+    from lending.models import Library
 
 MOST = 600 * 1024  # bytes; the file travels with the page until it is said that bags are to be made of it
 PROBLEMS_SHOWN = 100
@@ -36,23 +39,19 @@ def day_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     library = desk.point.library
     if not circulation.is_beside(library):
         return show_not_used(request, desk)
-    today = queries.today(library, desk.now)
-    maps = day_lists.saved_maps()
-    language = get_language() or "ko"
+    today, language = queries.today(library, desk.now), get_language() or "ko"
     form = DayListForm(
         request.POST if request.method == "POST" else None,
-        maps=[(key, one.name_in(language)) for key, one in maps.items()],
+        maps=_maps(language),
         days=(today, today + timedelta(days=60)),
         initial={"day": queries.calendar_of(library).open_days_after(today, 1)},
     )
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
         asked = form.cleaned_data
-        chosen = [maps[asked["map"]]] if asked["map"] else list(maps.values())
         try:
             content = _content(request)
-            sheet = sheets.read(content, encoding=asked["encoding"])
-            listed = day_lists.read(sheet, chosen, region=library.region)
+            listed = _read(content, asked, library)
             if request.POST.get("step") == "keep":
                 try:
                     return _keep(request, desk, listed, asked["day"], packed=asked["packed"])
@@ -70,6 +69,54 @@ def day_list(request: HttpRequest, desk: Desk) -> HttpResponse:
                 "content": base64.b64encode(content).decode(),
             }
     return show_desk(request, desk, "pickup/staff/day_list.html", context, status=form.status)
+
+
+@at_desk
+@require_http_methods(["GET", "HEAD", "POST"])
+def lent_list(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """Choose a file of what is lent out there, see which of our copies it marks, mark them."""
+    library = desk.point.library
+    if not circulation.is_beside(library):
+        return show_not_used(request, desk)
+    language = get_language() or "ko"
+    form = ListForm(request.POST if request.method == "POST" else None, maps=_maps(language))
+    context: dict[str, Any] = {"form": form}
+    if request.method == "POST" and form.is_valid():
+        try:
+            content = _content(request)
+            listed = _read(content, form.cleaned_data, library, lent=True)
+            if request.POST.get("step") == "keep":
+                return _mark(request, desk, listed)
+        except Refusal as refusal:
+            form.refuse(refusal)
+        else:
+            context |= {
+                "listed": listed,
+                "told": day_lists.look_at_lent(entries=listed.entries, library=library),
+                "bad": listed.bad[:PROBLEMS_SHOWN],
+                "map_name": listed.map.name_in(language),
+                "content": base64.b64encode(content).decode(),
+            }
+    return show_desk(request, desk, "pickup/staff/lent_list.html", context, status=form.status)
+
+
+def _mark(request: HttpRequest, desk: Desk, listed: day_lists.DayList) -> HttpResponse:
+    with once(desk.by, request, key=key_of(request)) as answer:
+        told = day_lists.mark_lent(entries=listed.entries, library=desk.point.library, by=desk.by, now=desk.now)
+        said = ngettext("%(n)s copy is marked as lent there.", "%(n)s copies are marked as lent there.", told.marked)
+        messages.success(request, said % {"n": told.marked})
+        return answer.redirect(desk.to("day-list"))
+
+
+def _maps(language: str) -> list[tuple[str, str]]:
+    return [(key, one.name_in(language)) for key, one in day_lists.saved_maps().items()]
+
+
+def _read(content: bytes, asked: dict[str, Any], library: Library, *, lent: bool = False) -> day_lists.DayList:
+    sheet = sheets.read(content, encoding=asked["encoding"])
+    maps = day_lists.saved_maps()
+    chosen = [maps[asked["map"]]] if asked["map"] else list(maps.values())
+    return day_lists.read(sheet, chosen, region=library.region, lent=lent)
 
 
 def _content(request: HttpRequest) -> bytes:

@@ -46,7 +46,7 @@ def collect_at(*, order_id: int, point_id: int, by: Actor, now: datetime) -> ord
         raise HereAlready(order=order.pk)
     if order.point_id == point_id:
         return orders.Requested(order, [])
-    ids = [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or queries.on_their_way_to(order)
+    ids = _reserved(order)
     allocation.lock_titles(lending_queries.reservations().filter(pk__in=ids).values_list("title_id", flat=True))
     reservations.unbag(reservation_ids=ids, by=by, now=now)
     orders.close_moved(order=order, by=by, now=now)
@@ -61,6 +61,12 @@ def collect_at(*, order_id: int, point_id: int, by: Actor, now: datetime) -> ord
 
 
 def other_points(order: Order) -> list[PickupPoint]:
-    """Where else the books of an order may be collected."""
-    points = lending_queries.points(practice=order.library.training).select_related("library")
+    """Where else the books of an order may be collected: some of them can be had there at all."""
+    titles = lending_queries.reservations().filter(pk__in=_reserved(order)).values_list("title_id", flat=True)
+    points = lending_queries.points_with(list(titles), practice=order.library.training).select_related("library")
     return [point for point in points if point.pk != order.point_id]
+
+
+def _reserved(order: Order) -> list[int]:
+    """The ids of the reservations of which the books lie in a bag, or travel to it while it holds none."""
+    return [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or queries.on_their_way_to(order)

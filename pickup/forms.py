@@ -111,22 +111,30 @@ class HereForm(Refusable):
     plate = forms.CharField(label=_("Number plate"), max_length=20, required=False)
 
 
-class DayListForm(Refusable):
-    """How a list of another system is to be read, and for which day."""
+class ListForm(Refusable):
+    """How a list of another system is to be read."""
 
-    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     map = forms.ChoiceField(label=_("Where it comes from"), required=False)
     encoding = forms.ChoiceField(
         label=_("Encoding"),
         required=False,
         choices=[("", _("found out")), ("utf-8", "UTF-8"), ("cp949", "CP949"), ("utf-16", "UTF-16")],
     )
+
+    def __init__(self, *args: Any, maps: Sequence[tuple[str, str]], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        cast("forms.ChoiceField", self.fields["map"]).choices = [("", _("found out")), *maps]
+
+
+class DayListForm(ListForm):
+    """And for which day."""
+
+    day = forms.DateField(label=_("Day"), widget=forms.DateInput(attrs={"type": "date"}, format="%Y-%m-%d"))
     packed = forms.BooleanField(label=_("The bags are packed already"), required=False)
 
-    def __init__(self, *args: Any, maps: Sequence[tuple[str, str]], days: tuple[date, date], **kwargs: Any) -> None:
+    def __init__(self, *args: Any, days: tuple[date, date], **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.days = days
-        cast("forms.ChoiceField", self.fields["map"]).choices = [("", _("found out")), *maps]
 
     def clean_day(self) -> date:
         """Today or a day within the next weeks."""

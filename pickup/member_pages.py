@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import date, timedelta
+from datetime import date
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -114,5 +114,5 @@ def review(request: HttpRequest, desk: Desk) -> HttpResponse:
 def _months(this: date) -> list[date]:
     found = [this]
     while len(found) < MONTHS:
-        found.append(reviews.month_of(found[-1] - timedelta(days=1)))
+        found.append(reviews.before(found[-1]))
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -58,7 +58,7 @@ def title(request: HttpRequest, title_id: int) -> HttpResponse:
         "volumes": volumes,
         "volume": volume,
         "at": volumes.get(volume),
-        "hopes": forecast.at_points(wishes=[wish], points=_points(), now=now)[wish] if volumes else [],
+        "hopes": forecast.at_points(wishes=[wish], points=_points([title_id]), now=now)[wish] if volumes else [],
         "noted": len(basket(request)),
         "is_noted": wish in basket(request),
         "is_mine": wish in mine,
@@ -74,9 +74,10 @@ def _chosen_volume(asked: str | None, volumes: dict[str, availability.Availabili
     return next((volume for volume, at in volumes.items() if at.kind == "in"), next(iter(volumes), ""))
 
 
-def _points() -> list[PickupPoint]:
-    """The pickup points that everybody may choose."""
-    return list(lending_queries.points().select_related("library__programme"))
+def _points(title_ids: Collection[int]) -> list[PickupPoint]:
+    """The pickup points that everybody may choose for these titles; all of them where none can be lent anywhere."""
+    found = list(lending_queries.points_with(title_ids).select_related("library__programme")) if title_ids else []
+    return found or list(lending_queries.points().select_related("library__programme"))
 
 
 # Asking for books
@@ -140,7 +141,7 @@ def asking(
     The address says what was chosen so far: `place` is a pickup point, `day` a day on which it has times.
     """
     now = clock.now()
-    points = _points()
+    points = _points([title_id for title_id, _volume in items])
     form = AskForm(request.POST if request.method == "POST" else None, initial={"language": patron.language})
     status, wrong = form.status, ""
     if request.method == "POST" and form.is_valid():

@@ -7,6 +7,7 @@ from django.urls import URLPattern, URLResolver, path
 from lending import allowance_pages, programme_pages
 from pickup import api as edges
 from pickup import (
+    beside_api,
     copy_api,
     copy_pages,
     day_list_pages,
@@ -84,6 +85,13 @@ api: list[URLPattern | URLResolver] = [
     path("appointments/<int:appointment_id>/confirm", edges.ConfirmAppointment.as_view(), name="api-confirm"),
     path("appointments/<int:appointment_id>/change", edges.ChangeAppointment.as_view(), name="api-change"),
     path("appointments/<int:appointment_id>/cancel", edges.CancelAppointment.as_view(), name="api-cancel"),
+    path("day-lists", beside_api.DayLists.as_view(), name="api-day-lists"),
+    path("lent-lists", beside_api.LentLists.as_view(), name="api-lent-lists"),
+    path("posting-files", beside_api.PostingFiles.as_view(), name="api-posting-files"),
+    path("posting-files/<uuid:name>", beside_api.OnePostingFile.as_view(), name="api-posting-file"),
+    path("posting-files/<uuid:name>/done", beside_api.PostingFileDone.as_view(), name="api-posting-file-done"),
+    path("posting-files/<uuid:name>/drop", beside_api.PostingFileDropped.as_view(), name="api-posting-file-drop"),
+    path("returns", copy_api.Returns.as_view(), name="api-returns"),
     path("copies", copy_api.Copies.as_view(), name="api-copies"),
     path("copies/<int:copy_id>/damaged", copy_api.Damaged.as_view(), name="api-copy-damaged"),
     path("copies/<int:copy_id>/withdraw", copy_api.Withdraw.as_view(), name="api-copy-withdraw"),
@@ -144,6 +152,7 @@ pages: list[URLPattern | URLResolver] = [
     path("staff/overdue/", overdue_pages.overdue, name="overdue"),
     path("staff/loans/<int:return_id>/undo-return/", returns_pages.undo_return, name="undo-return"),
     path("staff/day-list/", day_list_pages.day_list, name="day-list"),
+    path("staff/day-list/lent/", day_list_pages.lent_list, name="lent-list"),
     path("staff/postings/", posting_pages.to_tell, name="postings"),
     path("staff/postings/export/", posting_pages.export, name="posting-export"),
     path("staff/postings/files/<uuid:name>.csv", posting_pages.download, name="posting-file"),

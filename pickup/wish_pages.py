@@ -94,7 +94,7 @@ def _one(found: Reservation | None) -> Reservation:
 
 def _shown(found: Reservation, *, now: datetime) -> dict[str, Any]:
     today = lending_queries.today(found.pickup_point.library, now)
-    points = list(lending_queries.points(practice=found.pickup_point.library.training).select_related("library"))
+    points = lending_queries.points_with([found.title_id], practice=found.pickup_point.library.training)
     return {
         "wish": turns.of([found], now=now)[0],
         "free": found.state in wishes.FREE,

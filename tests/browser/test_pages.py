@@ -32,7 +32,7 @@ LOOKS = [
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 READER, LIBRARIAN = "2020-0001", "librarian"
-STAFF = {"staff": LIBRARIAN, "manager": "manager"}
+STAFF = {"staff": LIBRARIAN, "manager": "manager", "beside": "haneul"}
 
 Address = str | Callable[[Page], str]
 Context = Callable[..., BrowserContext]
@@ -238,6 +238,18 @@ PAGES: dict[str, list[Address]] = {
         "/staff/rules/",
         first_programme,
     ],
+    # Another system keeps the loans: a list of the day, bags to fetch and to hand over, and what is to be told.
+    "beside": [
+        "/staff/?point=7",
+        "/staff/pull-list/?point=7",
+        "/staff/packing/?point=7",
+        "/staff/shelf/?point=7",
+        "/staff/lane/?point=7",
+        "/staff/returns/?point=7",
+        "/staff/day-list/?point=7",
+        "/staff/day-list/lent/?point=7",
+        "/staff/postings/?point=7",
+    ],
 }
 
 
@@ -280,6 +292,20 @@ def test_every_page_can_be_used_by_everyone(reading, who, language, width, axe):
         sign_in_staff(page, STAFF[who])
     wrong = [found for address in PAGES[who] for found in findings(page, address, axe=axe)]
     assert not wrong, "\n".join(wrong)
+
+
+def test_a_list_of_what_is_lent_there_is_looked_at_before_it_is_kept(reading):
+    page = reading("en", 390).new_page()
+    sign_in_staff(page, "haneul")
+    page.goto("/staff/day-list/?point=7")
+    page.click("main a[href*='/lent/']")
+    file = {"name": "lent.csv", "mimeType": "text/csv", "buffer": "등록번호\nHN0000000003\nHN0000099999\n".encode()}
+    page.locator("#id_file").set_input_files([file])
+    page.click("main button.primary")
+    expect(page.locator("main h2")).to_have_text("1 copy would be marked as lent there")
+    assert not Axe().run(page, options={"runOnly": RULES}).response["violations"]
+    page.click("main button[value=keep]")
+    expect(page.locator("[role=status]").first).to_contain_text("1 copy is marked as lent there.")
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

@@ -9,10 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import transaction
 
-from config import invariants, sample, sample_days
+from config import invariants, sample, sample_beside, sample_days
 from config.management.commands import seed_sample
 from core import clock
-from lending.models import Account, Copy, Library, Loan, Patron, Reservation
+from lending.models import Account, Contact, Copy, Library, Loan, Patron, Posting, Reservation
 from notifications import phone
 from notifications import queries as notification_queries
 from notifications.models import Message
@@ -59,6 +59,7 @@ def _is_alive(hour: str, now: datetime) -> None:
     today = now.date()
     assert Loan.objects.filter(state="out", due_on__lt=today).exists(), hour
     assert Loan.objects.filter(state="out", due_on__range=(today, today + timedelta(days=3))).exists(), hour
+    _is_told_beside(hour)
     for point in queries.points(library__training=False):
         shown = board.snapshot(point_id=point.pk, now=now)
         assert shown.called, (hour, point.code)
@@ -78,6 +79,19 @@ def _is_alive(hour: str, now: datetime) -> None:
     assert not late.exists(), hour
 
 
+def _is_told_beside(hour: str) -> None:
+    """The library beside another system has work on each of its pages."""
+    told = Posting.objects.filter(library__circulation="beside")
+    assert set(told.values_list("state", flat=True)) == {"pending", "done", "refused"}, hour
+    assert set(told.values_list("kind", flat=True)) == {"check_out", "check_in"}, hour
+    assert told.filter(state="pending", export=None).exists(), hour
+    assert told.filter(state="pending", export__isnull=False).exists(), hour
+    assert told.filter(copy=None).exists(), hour
+    assert not Loan.objects.filter(library__circulation="beside").exists(), hour
+    lines = OrderLine.objects.filter(order__library__circulation="beside")
+    assert set(lines.values_list("state", flat=True)) >= {"to_pick", "packed", "given", "missing"}, hour
+
+
 def test_the_sample_is_lawful_and_is_written_once(no_redis):
     call_command("seed_sample", stdout=io.StringIO())
     assert invariants.breaches() == []
@@ -88,9 +102,13 @@ def test_the_sample_is_lawful_and_is_written_once(no_redis):
     assert invariants.breaches() == []
     call_command("seed_sample", stdout=io.StringIO())
     assert Order.objects.count() == orders
-    assert Patron.objects.count() == len(sample.PEOPLE) >= 60
+    of_lists = len(sample_beside.BEFORE) + len(sample_beside.TODAY)
+    assert Patron.objects.count() == len(sample.PEOPLE) + of_lists
+    assert len(sample.PEOPLE) >= 60
     assert max(Order.objects.values_list("opened_at", flat=True)) <= clock.now()
     assert all(PointRules.objects.values_list("bag_places", flat=True))
+    beside = Contact.objects.filter(patron__home__circulation="beside").values_list("number", flat=True)
+    assert all(phone.is_invented(number) for number in beside)
 
 
 def test_every_number_of_the_sample_belongs_to_nobody():

@@ -85,6 +85,10 @@ def house(db) -> dict[str, Any]:
         "device_id": 1,
         "contact_id": who.contacts.get().pk,
         "code": point.library.code,
+        "patron_id": who.pk,
+        "account_id": rows.staff(point.library).pk,
+        "transfer_id": 1,
+        "name": "00000000-0000-4000-8000-000000000000",
     }
     good = {
         "pickup_point": point.pk,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any
 
 import pytest
@@ -11,12 +12,15 @@ from django.core.management import call_command
 from django.test import Client
 from django.urls import URLPattern
 
+from config import data_api
 from lending import urls as lending_urls
 from lending.edge import PublicEdge
 from pickup import urls as pickup_urls
 from tests import api, rows
 
-ADDRESSES = [pattern for pattern in [*lending_urls.api, *pickup_urls.api] if isinstance(pattern, URLPattern)]
+ADDRESSES = [
+    pattern for pattern in [*lending_urls.api, *pickup_urls.api, *data_api.api] if isinstance(pattern, URLPattern)
+]
 METHODS = ("get", "post", "delete", "put", "patch")
 
 
@@ -29,6 +33,7 @@ def address(pattern: URLPattern) -> str:
     route = str(pattern.pattern)
     for name in pattern.pattern.converters:
         route = route.replace(f"<int:{name}>", "999999999").replace(f"<slug:{name}>", "nowhere")
+        route = route.replace(f"<uuid:{name}>", "00000000-0000-4000-8000-000000000000")
     return f"/api/v1/{route}"
 
 
@@ -98,7 +103,7 @@ def test_the_schema_tells_every_address_without_a_warning() -> None:
     told = {(method, path) for path, methods in schema["paths"].items() for method in methods}
     for param in edges():
         pattern, method = param.values
-        path = "/api/v1/" + str(pattern.pattern).replace("<int:", "{").replace("<slug:", "{").replace(">", "}")
+        path = "/api/v1/" + re.sub("<[a-z]+:", "{", str(pattern.pattern)).replace(">", "}")
         assert (method, path) in told
         operation = schema["paths"][path][method]
         assert "4XX" in operation["responses"]

@@ -10,9 +10,9 @@ import pytest
 from core.actor import RULE, Actor
 from core.moves import MoveRefused
 from core.refusal import BadInput
-from lending import circulation, copies, loans, postings, reservations
+from lending import circulation, copies, loans, postings, reservations, transfers
 from lending.errors import CopyNotHere, InAnOrder, KeptElsewhere, NotOnLoan, UnknownBarcode
-from lending.models import Copy, Library, Loan, Patron, PickupPoint, Posting, Reservation
+from lending.models import Copy, Library, Loan, Patron, PickupPoint, Posting, Reservation, Transfer
 from lending.states import CopyState, PostingState
 from tests import api, rows
 
@@ -134,6 +134,51 @@ def test_a_book_that_only_the_other_system_knows_is_taken_back_by_its_barcode(li
             back(mistake, library)
     postings.undo_take_back(posting_id=returned.posting.pk, by=DESK, now=LATER)
     assert Posting.objects.get().state == "cancelled"
+
+
+@pytest.fixture
+def branches() -> list[PickupPoint]:
+    """Two libraries beside the same system, between which books travel."""
+    programme = rows.programme(volumes=100, transfer_days=1)
+    return [rows.point(rows.library(programme=programme, circulation="beside")) for _ in range(2)]
+
+
+def test_undoing_a_return_calls_off_the_journey_that_it_led_to(branches):
+    here, there = branches
+    copy = rows.copy(at=here.library)
+    give(packed(rows.patron(here.library), here, copy))
+    (waits,) = rows.reserve(rows.patron(there.library), copy.title, at=there)
+    posting = back(copy.barcode, here.library).posting
+    assert Transfer.objects.get().state == "requested"
+    postings.undo_take_back(posting_id=posting.pk, by=DESK, now=LATER)
+    waits.refresh_from_db()
+    copy.refresh_from_db()
+    assert (waits.state, Transfer.objects.get().state, copy.state) == ("waiting", "cancelled", "loan")
+
+
+def test_a_book_on_its_way_has_come_and_was_not_lent(branches):
+    here, there = branches
+    copy = rows.copy(at=here.library)
+    rows.reserve(rows.patron(there.library), copy.title, at=there)
+    transfers.scan(barcode=copy.barcode, library_id=here.library_id, by=DESK, now=NOW)
+    with pytest.raises(NotOnLoan):
+        back(copy.barcode, there.library)
+    assert not Posting.objects.exists()
+
+
+def test_a_book_that_turns_up_at_another_library_goes_from_there_to_who_was_to_get_it(branches):
+    here, there = branches
+    copy = rows.copy(at=here.library)
+    (waits,) = rows.reserve(rows.patron(here.library), copy.title, at=here)
+    back(copy.barcode, there.library)
+    journey = Transfer.objects.get()
+    waits.refresh_from_db()
+    assert (waits.copy, journey.from_library, journey.to_library) == (copy, there.library, here.library)
+    again = rows.copy(at=here.library)
+    (other,) = rows.reserve(rows.patron(here.library), again.title, at=here)
+    reservations.bag(reservation_ids=[other.pk], by=DESK, now=NOW)
+    with pytest.raises(InAnOrder):  # only its bag lets it go
+        back(again.barcode, there.library)
 
 
 def test_a_book_that_comes_back_at_a_library_that_keeps_its_own_loans_is_told_where_it_was_lent(reader, point, library):

@@ -207,8 +207,22 @@ def test_copies_that_are_lent_out_there_are_marked(place, now):
         region="KR",
         lent=True,
     )
+    looked = day_lists.look_at_lent(entries=listed.entries, library=place.library)
+    assert (looked, Copy.objects.get(pk=copy.pk).state) == (day_lists.Marked(1, 2, []), "shelf")
     told = day_lists.mark_lent(entries=listed.entries, library=place.library, by=DESK, now=now)
-    assert (told, Copy.objects.get(pk=copy.pk).state, Copy.objects.get(pk=gone.pk).state) == ((1, 2), "loan", "shelf")
+    assert (told, Copy.objects.get(pk=copy.pk).state, Copy.objects.get(pk=gone.pk).state) == (looked, "loan", "shelf")
+    with pytest.raises(NotBeside):
+        day_lists.mark_lent(entries=listed.entries, library=gone.library, by=DESK, now=now)
+
+
+def test_a_copy_that_somebody_here_is_to_get_is_not_marked_but_told(place, now):
+    copy = rows.copy(at=place.library)
+    (row,) = rows.reserve(rows.patron(place.library), copy.title, at=place)
+    entry = day_lists.Entry(2, "", "", "", copy.barcode, "", "", "", "")
+    told = day_lists.mark_lent(entries=[entry], library=place.library, by=DESK, now=now)
+    assert (told.marked, told.held) == (0, [copy])
+    copy.refresh_from_db()
+    assert (copy.state, row.copy) == ("shelf", copy)
 
 
 # The command

@@ -72,10 +72,15 @@ class Command(BaseCommand):
         if listed.unknown:
             console.print("Not used: " + ", ".join(listed.unknown))
         if options["lent"]:
-            marked, unknown = (0, 0)
-            if not options["dry_run"]:
-                marked, unknown = day_lists.mark_lent(entries=listed.entries, library=library, by=RULE, now=now)
-            console.print(f"{marked} copies marked as lent there; {unknown} are not in the catalogue.")
+            if options["dry_run"]:
+                told = day_lists.look_at_lent(entries=listed.entries, library=library)
+            else:
+                told = day_lists.mark_lent(entries=listed.entries, library=library, by=RULE, now=now)
+            console.print(f"{told.marked} copies marked as lent there; {told.unknown} are not in the catalogue.")
+            for copy in told.held:
+                console.print(f"Left, for it is set aside for somebody here: {copy.barcode}")
+            if options["dry_run"]:
+                console.print("Dry run: nothing was kept.")
             return
         point = _point(library, options["point"])
         today = queries.today(library, now)

@@ -74,16 +74,14 @@ def found(now: datetime) -> None:
 def _libraries() -> None:
     for row in sample.SENDERS:
         Sender.objects.create(**row)
-    programme = Programme.objects.create(**sample.PROGRAMME)
-    training = Programme.objects.create(**sample.TRAINING_PROGRAMME)
-    libraries = {
-        row["code"]: Library.objects.create(
-            programme=training if row.get("training") else programme,
-            position=place,
-            **{"sender": "seongdong", "weekly_closed": [0], **row},
-        )
-        for place, row in enumerate(sample.LIBRARIES)
-    }
+    followed = (sample.PROGRAMME, sample.TRAINING_PROGRAMME, sample.BESIDE_PROGRAMME)
+    programmes = {str(row["key"]): Programme.objects.create(**row) for row in followed}
+    usual = {"programme": sample.PROGRAMME["key"], "sender": "seongdong", "weekly_closed": [0]}
+    libraries = {}
+    for place, row in enumerate(sample.LIBRARIES):
+        columns = {**usual, **row}
+        columns["programme"] = programmes[columns["programme"]]
+        libraries[row["code"]] = Library.objects.create(position=place, **columns)
     for place, row in enumerate(sample.POINTS):
         columns = {key: value for key, value in row.items() if key not in {"library", "rules", "lanes"}}
         point = PickupPoint.objects.create(library=libraries[row["library"]], position=place, **columns)
@@ -106,7 +104,7 @@ def _books(now: datetime) -> None:
         rows = [row for record in read if (row := catalogue.row_of(record, source=sample.SOURCE)) is not None]
         catalogue.put_titles(rows)
     chance = random.Random(2020)
-    branches = list(Library.objects.filter(training=False).order_by("position"))
+    branches = list(Library.objects.filter(programme__key=sample.PROGRAMME["key"]).order_by("position"))
     copies: list[dict[str, Any]] = []
     for title in Title.objects.filter(source=sample.SOURCE).order_by("control_number"):
         count = chance.choices([1, 2, 3], weights=[6, 3, 1])[0]
