@@ -71,6 +71,8 @@ class Carrier(asyncio.Protocol):
         parts = urlsplit(address)
         if parts.path == "/told":
             return dict(self.told)
+        if parts.path == "/count":
+            return {"texts": len(self.told)}
         to = parse_qs(parts.query).get("To", [""])[0]
         return {"messages": self.taken[to][::-1], "page": 0, "page_size": 1000, "next_page_uri": None, "uri": address}
 

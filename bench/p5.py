@@ -89,14 +89,15 @@ def _rush(town: Running, crew: Running, feed: Feed, port: int, *, first: int) ->
         cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     made = feed.ask(do="queue", first=first, count=TEXTS, batch=1000, seconds=0, wait=True)
-    ours = set(map(str, made["ids"]))
+    ours, before = set(map(str, made["ids"])), _asked(port, "count")["texts"]
     began = time.time()
     feed.ask(do="release", ids=made["ids"], times=CHILDREN)
-    until(lambda: len(ours & _told(port).keys()) >= KILLED_AT * TEXTS, within=300, what="half of the texts have left")
+    half = before + KILLED_AT * TEXTS
+    until(lambda: _asked(port, "count")["texts"] >= half, within=300, every=0.2, what="half of the texts have left")
     crew.kill_one_child(WORKERS[0])
-    until(lambda: _left(town) == 0, within=300, what="every text is settled")
+    until(lambda: _left(town) == 0, within=300, every=1.0, what="every text is settled")
     last = time.time() - began
-    times = {key: moments for key, moments in _told(port).items() if key in ours}
+    times = {key: moments for key, moments in _asked(port, "told").items() if key in ours}
     left = sorted(moments[0] for moments in times.values())
     return Round(
         a_second=MOST * len(left) / (_at(left, MOST) - left[0] + LATENCY),
@@ -131,8 +132,8 @@ def _left(town: Running) -> int:
         return int(connection.execute(sql).fetchall()[0][0])
 
 
-def _told(port: int) -> dict[str, list[float]]:
-    told: dict[str, Any] = requests.get(f"http://127.0.0.1:{port}/told", timeout=20).json()
+def _asked(port: int, what: str) -> dict[str, Any]:
+    told: dict[str, Any] = requests.get(f"http://127.0.0.1:{port}/{what}", timeout=20).json()
     return told
 
 

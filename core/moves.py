@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
 
 from django.apps import apps
 from django.db import connection, models
+from django.db.models.sql import InsertQuery, UpdateQuery
 from django.utils.translation import gettext_lazy as _
 
+from core.among import Among
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -105,13 +108,14 @@ class Moving(models.Model):
 
     @classmethod
     def begin_many(cls, rows: Iterable[Mapping[str, Any]], *, at: datetime, by: Actor) -> list[Self]:
-        """Insert many rows in their first state, with their journal; two statements however many rows."""
+        """Insert many rows in their first state, with their journal; one statement, or two for very many."""
         made = [cls(state=cls.FIRST, moved_at=at, **columns) for columns in rows]
-        if len(made) < MANY:
-            cls._default_manager.bulk_create(made)
-        else:
+        story = _Story(cls, "", cls.FIRST, at, by)
+        if len(made) >= MANY:
             _copy(made)
-        _write(made, "", cls.FIRST, at=at, by=by)
+            story.write([row.pk for row in made])
+        elif made:
+            _insert(made, story)
         return made
 
     def move(self, to: str, *, at: datetime, by: Actor, **columns: Any) -> None:
@@ -123,12 +127,10 @@ class Moving(models.Model):
         was = self.state
         if to not in self.MOVES.get(was, ()):
             raise MoveRefused(noun=self.noun(), state=was, asked=to)
-        rows = type(self)._default_manager.filter(pk=self.pk, state=was)
-        if not rows.update(state=to, moved_at=at, **columns):
+        own = type(self)._default_manager.filter(pk=self.pk, state=was)
+        if not _update(own, _Story(type(self), was, to, at, by), columns):
             raise self._moved_meanwhile()
-        for name, value in {**columns, "state": to, "moved_at": at}.items():
-            setattr(self, name, value)
-        _write([self], was, to, at=at, by=by)
+        self._became(to, at, columns)
 
     @classmethod
     def move_many(cls, rows: Iterable[Self], to: str, *, at: datetime, by: Actor, **columns: Any) -> list[Self]:
@@ -140,17 +142,18 @@ class Moving(models.Model):
         for was, group in of_state.items():
             if to not in cls.MOVES.get(was, ()):
                 raise MoveRefused(noun=cls.noun(), state=was, asked=to)
-            by_key = {row.pk: row for row in sorted(group, key=lambda row: row.pk)}
-            locked = cls._default_manager.select_for_update(no_key=True).order_by("pk").filter(pk__in=by_key, state=was)
-            keys = list(locked.values_list("pk", flat=True))
-            cls._default_manager.filter(pk__in=keys).update(state=to, moved_at=at, **columns)
-            for key in keys:
-                for name, value in {**columns, "state": to, "moved_at": at}.items():
-                    setattr(by_key[key], name, value)
-            changed = [by_key[key] for key in keys]
-            _write(changed, was, to, at=at, by=by)
-            moved += changed
+            by_key = {row.pk: row for row in group}
+            still = cls._default_manager.filter(Among("pk", by_key, "bigint"), state=was)
+            locked = still.select_for_update(no_key=True).order_by("pk").values("pk")  # in one order for everybody
+            there = cls._default_manager.filter(pk__in=locked)
+            for key in _update(there, _Story(cls, was, to, at, by), columns):
+                by_key[key]._became(to, at, columns)
+                moved.append(by_key[key])
         return moved
+
+    def _became(self, to: str, at: datetime, columns: Mapping[str, Any]) -> None:
+        for name, value in {**columns, "state": to, "moved_at": at}.items():
+            setattr(self, name, value)
 
     def _moved_meanwhile(self) -> Refusal:
         last = Journal.objects.filter(noun=self.noun(), row=self.pk).order_by("-id").first()
@@ -158,6 +161,60 @@ class Moving(models.Model):
             return MoveRefused(noun=self.noun(), state="", asked="")
         at = last.at.isoformat(timespec="seconds")
         return MovedMeanwhile(noun=self.noun(), state=last.became, at=at, by=last.principal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Story:
+    """What the journal says of some rows; they differ in their key alone."""
+
+    model: type[Moving]
+    was: str
+    became: str
+    at: datetime
+    by: Actor
+
+    def write(self, keys: Sequence[int]) -> None:
+        """Write it down for rows that are there already."""
+        with connection.cursor() as cursor:
+            cursor.execute(f"{_JOURNAL} FROM unnest(%s::bigint[]) AS key", [*self._facts(), list(keys)])
+
+    def told_with(self, statement: str, params: Iterable[Any]) -> list[int]:
+        """Run a statement that changes rows and write it down for each of them, in one; their keys, in its order."""
+        key = connection.ops.quote_name(str(self.model._meta.pk.column))
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"WITH changed (key) AS ({statement} RETURNING {key}), told AS ({_JOURNAL} FROM changed)"  # noqa: S608
+                " SELECT key FROM changed",
+                [*params, *self._facts()],
+            )
+            return [key for (key,) in cursor.fetchall()]
+
+    def _facts(self) -> list[Any]:
+        return [self.model.noun(), self.was, self.became, self.at, self.by.principal, self.by.channel]
+
+
+_JOURNAL = (
+    "INSERT INTO core_journal (noun, row, was, became, at, principal, channel) SELECT %s, key, %s, %s, %s, %s, %s"
+)
+
+
+def _update(rows: models.QuerySet[Any], story: _Story, columns: Mapping[str, Any]) -> list[int]:
+    """Move rows, with their journal, in one statement; the keys of those that moved, ascending."""
+    query = cast("UpdateQuery", rows.query.chain(UpdateQuery))
+    query.add_update_values({"state": story.became, "moved_at": story.at, **columns})
+    return sorted(story.told_with(*query.get_compiler(connection=connection).as_sql()))
+
+
+def _insert(rows: Sequence[Moving], story: _Story) -> None:
+    """Insert rows, with their journal, in one statement."""
+    model = type(rows[0])
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    query = InsertQuery(model)
+    query.insert_values(fields, list(rows))
+    [(statement, params)] = query.get_compiler(connection=connection).as_sql()
+    for row, key in zip(rows, story.told_with(statement, params), strict=True):
+        row.pk = key
+        row._state.adding, row._state.db = False, connection.alias
 
 
 def _copy(rows: Sequence[Moving]) -> None:
@@ -182,17 +239,6 @@ def _copy(rows: Sequence[Moving]) -> None:
 def _plain(value: Any) -> Any:
     """What the driver writes; of an enumeration it would write the name."""
     return value.value if isinstance(value, Enum) else value
-
-
-def _write(rows: Sequence[Moving], was: str, became: str, *, at: datetime, by: Actor) -> None:
-    if rows:
-        # The rows differ in their key alone, and thousands of them are one short statement.
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "INSERT INTO core_journal (noun, row, was, became, at, principal, channel)"
-                " SELECT %s, key, %s, %s, %s, %s, %s FROM unnest(%s::bigint[]) AS key",
-                [rows[0].noun(), was, became, at, by.principal, by.channel, [row.pk for row in rows]],
-            )
 
 
 def state_law(name: str, moves: Moves) -> models.CheckConstraint:

@@ -77,9 +77,10 @@ def read_card(text: str) -> str:
 
 def actor_of(account: Account, *, channel: Channel) -> Actor:
     """The actor behind an account: staff if it works in a library, else its patron, else anyone."""
-    if account.is_superuser or Membership.objects.filter(account=account).exists():
+    works = Exists(Membership.objects.filter(account=OuterRef("pk")))
+    staff, patron_id = Account.objects.values_list(works, "patron").get(pk=account.pk)
+    if account.is_superuser or staff:
         return Actor("staff", account.pk, channel)
-    patron_id = Patron.objects.filter(account=account).values_list("pk", flat=True).first()
     return Actor("patron", patron_id, channel) if patron_id else ANYONE
 
 

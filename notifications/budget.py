@@ -19,19 +19,23 @@ from notifications.models import Message, Sender
 from notifications.states import MessageState
 
 
-def spend(*, sender: Sender, segments: int, now: datetime) -> bool:
-    """Count segments against the sender's local day; False, counted all the same, when that is over the budget.
+def spend(*, sender: Sender, segments: int, now: datetime, whole: bool = False) -> bool:
+    """Count segments against the sender's local day; False when that is over the budget.
 
-    Runs in the transaction of the claim, so what is rolled back was not spent.
+    They are counted all the same, unless it is the `whole` or nothing. Runs in the transaction of the claim, so what is
+    rolled back was not spent.
     """
+    most = sender.daily_budget if whole else None
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO core_counter (key, since, count) VALUES (%s, %s, %s)"
-            " ON CONFLICT (key, since) DO UPDATE SET count = core_counter.count + EXCLUDED.count RETURNING count",
-            [_counter(sender), _midnight(sender, now), segments],
+            "INSERT INTO core_counter (key, since, count) SELECT %(key)s, %(since)s, %(segments)s"
+            " WHERE %(most)s::int IS NULL OR %(segments)s <= %(most)s ON CONFLICT (key, since) DO UPDATE"
+            " SET count = core_counter.count + EXCLUDED.count"
+            " WHERE %(most)s::int IS NULL OR core_counter.count + EXCLUDED.count <= %(most)s RETURNING count",
+            {"key": _counter(sender), "since": _midnight(sender, now), "segments": segments, "most": most},
         )
-        spent = int(cursor.fetchone()[0])
-    return spent <= sender.daily_budget
+        row = cursor.fetchone()
+    return row is not None and int(row[0]) <= sender.daily_budget
 
 
 def spent(*, sender: Sender, now: datetime) -> tuple[datetime, int]:

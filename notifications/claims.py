@@ -10,12 +10,13 @@ from typing import Final, cast
 import structlog
 from django.conf import settings
 from django.db import OperationalError, transaction
-from django.db.models import Case, F, Q, When
+from django.db.models import F
 from django.utils.module_loading import import_string
 
 from core.actor import RULE
+from core.among import Among
 from notifications import budget, calls, consent, encoding, outbox, receipts, transports, wording
-from notifications.models import Kind, Message
+from notifications.models import TURN, URGENT, Message
 from notifications.states import MessageState
 from notifications.transports import Outgoing
 
@@ -23,7 +24,6 @@ log = structlog.get_logger()
 
 POISON: Final = 12
 """A text that was taken up so often and still is not sent goes to the call list; others flow."""
-FIRST: Final = (Kind.ANSWER, Kind.CODE)
 
 LinkOf = Callable[..., str | None]
 
@@ -61,14 +61,9 @@ def claim(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200
 
 def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200) -> Batch:
     """The same within the transaction of a caller whose texts do not leave the house; everybody else calls `claim`."""
-    due = Message.objects.filter(Q(not_before__lte=now) | Q(not_after__lte=now), state=MessageState.QUEUED)
-    if ids is not None:
-        due = due.filter(pk__in=ids)
-    rows = list(
-        due.select_related("sender")
-        .select_for_update(skip_locked=True, of=("self",))
-        .order_by(Case(When(kind__in=FIRST, then=0), default=1), "not_before", "pk")[:limit]
-    )
+    rows = _due(now=now, ids=ids, limit=limit)
+    if not rows:
+        return Batch([], 0)
     shut = consent.opted_out(row.to for row in rows)
     full = budget.too_often(rows, now=now)
     ready = _plain([row for row in rows if row.pk not in full], shut, now=now)
@@ -80,17 +75,25 @@ def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200)
         body = _body_or_settle(row, opted_out=opted_out, too_often=row.pk in full, now=now)
         if body is not None:
             ready.append((row, body))
-    taken = Message.move_many(
-        [row for row, _ in ready],
-        MessageState.SENDING,
-        at=now,
-        by=RULE,
-        lease_until=now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS),
-    )
-    Message.objects.filter(pk__in=[row.pk for row in taken]).update(attempts=F("attempts") + 1)
-    ours = {row.pk for row in taken}
-    claimed = [_claimed(row, body, now=now) for row, body in ready if row.pk in ours]
-    return Batch(claimed, settled=len(rows) - len(claimed))
+    lease = now + timedelta(seconds=settings.MESSAGE_LEASE_SECONDS)
+    of_tries: dict[int, list[Message]] = {}
+    for row, _ in ready:
+        of_tries.setdefault(row.attempts, []).append(row)
+    for tries, alike in of_tries.items():
+        Message.move_many(alike, MessageState.SENDING, at=now, by=RULE, lease_until=lease, attempts=tries + 1)
+    return Batch([_claimed(row, body, now=now) for row, body in ready], settled=len(rows) - len(ready))
+
+
+def _due(*, now: datetime, ids: Collection[int] | None, limit: int) -> list[Message]:
+    """Texts whose moment has come, answers and codes first; where that leaves room, those that wait in vain."""
+    queued = Message.objects.filter(state=MessageState.QUEUED).select_related("sender")
+    queued = queued.select_for_update(skip_locked=True, of=("self",)).order_by(*TURN)
+    if ids is not None:
+        queued = queued.filter(Among("pk", ids, "bigint"))
+    rows = list(queued.filter(not_before__lte=now)[:limit])
+    if len(rows) < limit:
+        rows += queued.filter(not_before__gt=now, not_after__lte=now)[: limit - len(rows)]
+    return rows
 
 
 def _plain(rows: Sequence[Message], shut: Collection[str], *, now: datetime) -> list[tuple[Message, str]]:
@@ -114,19 +117,15 @@ def _plain(rows: Sequence[Message], shut: Collection[str], *, now: datetime) -> 
     ready: list[tuple[Message, str]] = []
     for group in of_sender.values():
         segments = sum(encoding.segments(row.body) for row in group)
-        before = transaction.savepoint()
-        if budget.spend(sender=group[0].sender, segments=segments, now=now):
-            transaction.savepoint_commit(before)
-            ready += [(row, row.body) for row in group]
-        else:
-            transaction.savepoint_rollback(before)  # it is spent row by row
+        if budget.spend(sender=group[0].sender, segments=segments, now=now, whole=True):
+            ready += [(row, row.body) for row in group]  # else it is spent row by row
     return ready
 
 
 def _claimed(row: Message, body: str, *, now: datetime) -> Claimed:
     seconds = int((row.not_after - now).total_seconds())
     outgoing = Outgoing(row.pk, sender=row.sender.number, to=row.mail or row.to, body=body, seconds=seconds)
-    return Claimed(row.pk, row.attempts + 1, outgoing)
+    return Claimed(row.pk, row.attempts, outgoing)
 
 
 def _body_or_settle(row: Message, *, opted_out: bool, too_often: bool, now: datetime) -> str | None:
@@ -166,7 +165,7 @@ def _body_or_settle(row: Message, *, opted_out: bool, too_often: bool, now: date
                 body = wording.with_link(body, address)
             costs = not row.mail and row.attempts == 0
             within = not costs or budget.spend(sender=row.sender, segments=encoding.segments(body), now=now)
-            if not within and row.kind not in FIRST:
+            if not within and row.kind not in URGENT:
                 log.error("message.budget_spent", sender=row.sender.key, budget=row.sender.daily_budget)
                 _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="budget", now=now)
                 return None

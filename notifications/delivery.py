@@ -29,7 +29,7 @@ log = structlog.get_logger()
 
 SPAN: Final = 20.0
 """Seconds after which `deliver` takes no further batch: a task ends well before its time limit."""
-GATHER: Final = 0.02
+GATHER: Final = 0.05
 """Seconds that a sending's result waits for others: one transaction for ten costs little more than for one."""
 LOOKED_UP: Final = 100
 LONGEST_WAIT: Final = 300.0
@@ -61,11 +61,11 @@ def send(claimed: Sequence[Claimed], *, now: datetime | None = None) -> int:
 
 
 def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
-    """Keep the threads busy: take as many rows as there are free threads, send, record what comes back.
+    """Keep the threads busy: take as many rows as they send at once and as many to follow, record what comes back.
 
-    A row is claimed when its turn has come, so a worker that dies leaves no more in doubt than was on its way. Threads
-    do HTTP alone, never a query. A text whose turn comes so late that its lease might end during the HTTP goes back to
-    the queue unsent.
+    While rows are claimed and recorded the threads take those that follow; a worker that dies leaves no more in doubt
+    than two for each thread. Threads do HTTP alone, never a query. A text whose turn comes so late that its lease might
+    end during the HTTP goes back to the queue unsent.
     """
     transports.text(), transports.mail()  # made before there are threads
     threads = settings.MESSAGE_THREADS
@@ -74,9 +74,10 @@ def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
     pending: dict[Future[Outcome], Claimed] = {}
     with ThreadPoolExecutor(max_workers=threads, thread_name_prefix="text") as pool:
         while more or pending:
-            if more and len(pending) <= threads * 3 // 4:
+            ahead = sum(not future.done() for future in pending)
+            if more and ahead <= threads * 3 // 2:
                 latest = time.monotonic() + window
-                batch = take(threads - len(pending))
+                batch = take(2 * threads - ahead)
                 more = bool(batch)
                 moved += batch.settled + len(batch.claimed)
                 pending |= {pool.submit(_send_one, one, latest): one for one in batch.claimed}
@@ -87,31 +88,30 @@ def _pump(take: Callable[[int], Batch], *, now: datetime | None) -> int:
     return moved
 
 
-@transaction.atomic
 def record_all(results: Sequence[tuple[Claimed, Outcome]], *, now: datetime | None = None) -> None:
     """Write down what came of some claims: those that were plainly sent at once, every other by itself."""
     moment = now or clock.database_now()
-    written = _sent_plainly(
-        {one.message_id: (one, told) for one, told in results if isinstance(told, Report)}, now=moment
-    )
-    for one, outcome in sorted(results, key=lambda result: result[0].message_id):
-        if one.message_id not in written:
-            record(one, outcome, now=moment)
+    written: set[int] = set()
+    if sent := {one.message_id: (one, told) for one, told in results if isinstance(told, Report)}:
+        try:
+            written = _sent_plainly(sent, now=moment)
+        except IntegrityError as error:
+            if "notifications_provider_id_on_one_message" not in str(error):
+                raise  # else each by itself: see _sent
+    if others := [result for result in results if result[0].message_id not in written]:
+        with transaction.atomic():
+            for one, outcome in sorted(others, key=lambda result: result[0].message_id):
+                record(one, outcome, now=moment)
 
 
+@transaction.atomic
 def _sent_plainly(sent: Mapping[int, tuple[Claimed, Report]], *, now: datetime) -> set[int]:
     """Accept those texts that are still ours and that nobody has told us anything about yet; which they were."""
     rows = Message.objects.select_for_update(of=("self",)).filter(pk__in=sent, state=MessageState.SENDING)
     ours = [row for row in rows.order_by("pk") if row.attempts == sent[row.pk][0].attempt]
     heard = receipts.heard_of({row.pk: sent[row.pk][1].provider_id for row in ours})
     plain = [row for row in ours if row.pk not in heard]
-    try:
-        with transaction.atomic():
-            receipts.accept_all({row: sent[row.pk][1].provider_id for row in plain}, now=now)
-    except IntegrityError as error:
-        if "notifications_provider_id_on_one_message" not in str(error):
-            raise
-        return set()  # see _sent
+    receipts.accept_all({row: sent[row.pk][1].provider_id for row in plain}, now=now)
     return {row.pk for row in plain}
 
 

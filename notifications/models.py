@@ -6,7 +6,7 @@ from typing import ClassVar
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Case, F, Q, When
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
@@ -28,6 +28,16 @@ class Kind(models.TextChoices):
     CODE = "code", _("one-time code")
     NOTICE = "notice", _("notice")
     REMINDER = "reminder", _("reminder")
+
+
+URGENT = (Kind.ANSWER, Kind.CODE)
+"""Somebody waits for them."""
+TURN = (
+    Case(When(kind__in=URGENT, then=0), default=1, output_field=models.SmallIntegerField()),
+    F("not_before"),
+    F("id"),
+)
+"""The order in which texts leave."""
 
 
 class Sender(models.Model):
@@ -140,9 +150,7 @@ class Message(Moving):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(
-                fields=["not_before", "id"], condition=Q(state=MessageState.QUEUED), name="notifications_message_queue"
-            ),
+            models.Index(*TURN, condition=Q(state=MessageState.QUEUED), name="notifications_message_turn"),
             models.Index(
                 fields=["state", "lease_until"],
                 condition=Q(state__in=[MessageState.SENDING, MessageState.IN_DOUBT, MessageState.ACCEPTED]),

@@ -109,7 +109,7 @@ class Slots(PublicEdge):
 
 def order_within(actor: Actor, order_id: int) -> Order:
     """The order, if the actor may know of it; else `unknown_order`, whether it exists or not."""
-    order = within(actor, queries.orders(pk=order_id), library="library_id").first()
+    order = within(actor, Order.objects.filter(pk=order_id), library="library_id").first()
     if order is None:
         raise OrderNotFound
     return order
@@ -194,8 +194,8 @@ class OneOrder(Edge):
         """One order with its lines, appointment and visit."""
         by = Actor.of(request)
         read_query(Nothing, request)
-        order = order_within(by, order_id)
-        return Response(order_rows([order], by, purpose="api order", now=clock.now())[0])
+        order_within(by, order_id)
+        return Response(order_row(order_id, by, purpose="api order", now=clock.now()))
 
 
 class PackOrder(Edge):
@@ -267,7 +267,7 @@ class ChooseSlot(Edge):
             given = read(SlotChoice, request)
             order_within(by, order_id)
             promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now)
-            return answer(appointment_row(promised.pk))
+            return answer(appointment_row(promised))
 
 
 class Preferred(Edge):
@@ -307,9 +307,8 @@ def appointment_within(actor: Actor, appointment_id: int) -> Appointment:
     return appointment
 
 
-def appointment_row(appointment_id: int) -> dict[str, Any]:
-    """One appointment, read again."""
-    appointment = Appointment.objects.select_related("slot", "point__library").get(pk=appointment_id)
+def appointment_row(appointment: Appointment) -> dict[str, Any]:
+    """One appointment."""
     return dict(AppointmentRow(appointment).data)
 
 
@@ -321,8 +320,8 @@ class ConfirmAppointment(Edge):
         with once(by, request) as answer:
             read(Nothing, request)
             appointment_within(by, appointment_id)
-            appointments.confirm(appointment_id=appointment_id, by=by, now=clock.now())
-            return answer(appointment_row(appointment_id))
+            confirmed = appointments.confirm(appointment_id=appointment_id, by=by, now=clock.now())
+            return answer(appointment_row(confirmed))
 
 
 class ChangeAppointment(Edge):
@@ -334,7 +333,7 @@ class ChangeAppointment(Edge):
             given = read(SlotChoice, request)
             appointment_within(by, appointment_id)
             new = appointments.change(appointment_id=appointment_id, slot_id=given["slot"], by=by, now=clock.now())
-            return answer(appointment_row(new.pk))
+            return answer(appointment_row(new))
 
 
 class CancelAppointment(Edge):
@@ -346,4 +345,5 @@ class CancelAppointment(Edge):
             read(Nothing, request)
             appointment_within(by, appointment_id)
             appointments.cancel(appointment_id=appointment_id, by=by, now=clock.now())
-            return answer(appointment_row(appointment_id))
+            read_again = Appointment.objects.select_related("slot__point__library").get(pk=appointment_id)
+            return answer(appointment_row(read_again))

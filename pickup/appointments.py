@@ -52,6 +52,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         has_place=appointment is not None,
         after=queries.not_before([order]),
     )
+    live.publish([f"point:{order.point_id}"], now=now)  # so that less follows once others wait for the slot
     if appointment is None:
         place = _take(slot, accessible=accessible, ready=ready, now=now)
         why = Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST
@@ -64,7 +65,6 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
     elif chosen:
         _tell_fixed(appointment, [order], by=by, now=now)
-    live.publish([f"point:{order.point_id}"], now=now)
     return appointment
 
 
@@ -376,7 +376,7 @@ def promise_of_party(
     order: Order, slot_id: int | None, *, now: datetime | None = None, by: Actor = RULE
 ) -> Appointment | None:
     """A live promise that others of the order's party hold: for that slot, or for any slot not begun yet."""
-    for other in queries.party_of(order, by=by).exclude(pk=order.pk):
+    for other in queries.others_of_party(order, by=by):
         appointment = queries.live_appointment(other)
         if appointment is None:
             continue

@@ -292,13 +292,27 @@ def party_of(order: Order, *, by: Actor = RULE) -> QuerySet[Order]:
     the number itself: every order that names it, by whatever name. Two patrons who merely share a telephone are not a
     party: a shared line is no consent. See docs/adr/0005-parties.md.
     """
-    same = Q(pk=order.pk)
-    patron = order.patron
-    if patron is not None and patron.household_id is not None:
-        same |= Q(patron__household_id=patron.household_id, patron__household__together=True)
-    if order.collector is not None and by.kind not in {"patron", "anyone"}:
-        same |= _named_alike(order.collector, order.patron, proven=has_the_telephone(by))
+    same = Q(pk=order.pk) | _beside(order, by)
     return orders(point_id=order.point_id, state__in=OPEN_ORDER).filter(same).order_by("id")
+
+
+def others_of_party(order: Order, *, by: Actor = RULE) -> QuerySet[Order]:
+    """`party_of` without the order itself; asks nothing where nobody can be beside it."""
+    beside = _beside(order, by)
+    if not beside:
+        return Order.objects.none()
+    open_ones = orders(point_id=order.point_id, state__in=OPEN_ORDER).exclude(pk=order.pk)
+    return open_ones.filter(beside).order_by("id")
+
+
+def _beside(order: Order, by: Actor) -> Q:
+    """What makes another order one of the same party; empty where nothing can."""
+    alike, patron = Q(), order.patron
+    if patron is not None and patron.household_id is not None:
+        alike |= Q(patron__household_id=patron.household_id, patron__household__together=True)
+    if order.collector is not None and by.kind not in {"patron", "anyone"}:
+        alike |= _named_alike(order.collector, order.patron, proven=has_the_telephone(by))
+    return alike
 
 
 def has_the_telephone(by: Actor) -> bool:

@@ -187,7 +187,7 @@ class AppointmentRow(Local):
     offer = serializers.IntegerField(help_text="the how-manieth offer it is")
 
     def zone(self, row: Appointment) -> str:
-        return row.point.library.zone
+        return row.slot.point.library.zone
 
 
 class CollectorRow(serializers.Serializer[Any]):

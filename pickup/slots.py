@@ -254,7 +254,7 @@ def check(
     `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
     `after` the books are not here yet.
     """
-    slot = Slot.objects.filter(pk=slot_id).first()
+    slot = Slot.objects.select_related("point__library").filter(pk=slot_id).first()
     if slot is None:
         raise NoSuchSlot(slot=slot_id)
     why = ""

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any
 
 import redis.asyncio
 import structlog
@@ -145,13 +146,15 @@ def hub() -> Hub:
     return _hubs[loop]
 
 
-async def versions(topics: Iterable[str]) -> AsyncGenerator[str, None]:
+async def versions(topics: Iterable[str], *, until: asyncio.Future[Any] | None = None) -> AsyncGenerator[str, None]:
     """The version of some topics, joined: the first at once, then each new one; `stale` while they cannot be read.
 
-    Yields "" at least every fifteen silent seconds. Ends when the process is told to stop.
+    Yields "" at least every fifteen silent seconds. Ends when the process is told to stop, or `until` is done.
     """
     here = hub()
     with here.watching(topics) as queue:
+        if until is not None:
+            until.add_done_callback(lambda _done: _put(queue, END))
         while not here.ended:
             version = await queue.get()
             if version == END:

@@ -189,11 +189,11 @@ def product() -> Iterator[Running]:
         yield made
 
 
-def until(condition: Callable[[], Found], *, within: float = 20.0, what: str = "") -> Found:
+def until(condition: Callable[[], Found], *, within: float = 20.0, every: float = 0.05, what: str = "") -> Found:
     """Ask again and again until a condition holds; gives its first true answer."""
     end = time.monotonic() + within
     while time.monotonic() < end:
         if answer := condition():
             return answer
-        time.sleep(0.05)
+        time.sleep(every)
     raise AssertionError(f"not within {within:.0f} s: {what or condition}")
