@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
 from django.db import connection, models
@@ -13,6 +13,8 @@ from django.utils.translation import gettext_lazy as _
 
 from core.among import Among
 from core.refusal import Refusal
+
+Row = TypeVar("Row", bound="Moving")
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -109,12 +111,14 @@ class Moving(models.Model):
     @classmethod
     def begin_many(cls, rows: Iterable[Mapping[str, Any]], *, at: datetime, by: Actor) -> list[Self]:
         """Insert many rows in their first state, with their journal; one statement, or two for very many."""
-        made = [cls(state=cls.FIRST, moved_at=at, **columns) for columns in rows]
+        told = [{**columns, "state": cls.FIRST, "moved_at": at} for columns in rows]
         story = _Story(cls, "", cls.FIRST, at, by)
-        if len(made) >= MANY:
-            _copy(made)
-            story.write([row.pk for row in made])
-        elif made:
+        if len(told) >= MANY:
+            copied = _copy(cls, told)
+            story.write([row.pk for row in copied])
+            return copied
+        made = [cls(**columns) for columns in told]
+        if made:
             _insert(made, story)
         return made
 
@@ -217,28 +221,34 @@ def _insert(rows: Sequence[Moving], story: _Story) -> None:
         row._state.adding, row._state.db = False, connection.alias
 
 
-def _copy(rows: Sequence[Moving]) -> None:
+def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Insert rows through COPY, with ids taken ahead; every law and trigger of the table counts as for an INSERT."""
-    model = type(rows[0])
     fields = model._meta.concrete_fields
-    quote = connection.ops.quote_name
+    links: dict[str, Any] = {field.name: field for field in fields if field.is_relation}
+    key, quote = str(model._meta.pk.attname), connection.ops.quote_name
     table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
+    made: list[Row] = []
     with connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(
             "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
             [table, str(model._meta.pk.column), len(rows)],
         )
-        for row, (key,) in zip(rows, cursor.fetchall(), strict=True):
-            row.pk = key
-            row._state.adding, row._state.db = False, connection.alias
+        keys = [number for (number,) in cursor.fetchall()]
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row([_plain(getattr(row, field.attname)) for field in fields])
-
-
-def _plain(value: Any) -> Any:
-    """What the driver writes; of an enumeration it would write the name."""
-    return value.value if isinstance(value, Enum) else value
+            for columns, number in zip(rows, keys, strict=True):
+                told = {key: number}
+                for name, value in columns.items():
+                    if name in links:
+                        told[links[name].attname] = None if value is None else value.pk
+                    else:
+                        told[name] = value.value if isinstance(value, Enum) else value  # the driver writes its name
+                values = [told[of.attname] if of.attname in told else of.get_default() for of in fields]
+                copy.write_row(values)
+                row = model.from_db(connection.alias, [], values)  # quicker than to name each column
+                for name in links.keys() & columns.keys():
+                    links[name].set_cached_value(row, columns[name])
+                made.append(row)
+    return made
 
 
 def state_law(name: str, moves: Moves) -> models.CheckConstraint:

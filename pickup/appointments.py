@@ -348,7 +348,8 @@ def lock_many(appointment_ids: Collection[int]) -> None:
 
 def _locked(order_id: int) -> Order:
     lock_together(order_id)
-    order = Order.objects.select_related(*TOLD).filter(pk=order_id).first()  # read after the lock; see orders.locked
+    told = Order.objects.select_related("patron", "collector", "appointment")
+    order = told.filter(pk=order_id).first()  # read after the lock; see orders.locked
     if order is None:
         raise OrderNotFound(order=order_id)
     if order.state not in OPEN_ORDER:

@@ -6,6 +6,7 @@ few statements however many parties. Whoever loses a place to somebody who chose
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -137,11 +138,8 @@ def _plan(
         return {}
     zone = ZoneInfo(rules.point.library.zone)
     days = {slot.starts_at.astimezone(zone).date() for slot in free}
-    likes = queries.preferences_of({order.patron_id or 0 for party in seeking.values() for order in party})
-    wishes = {
-        like: tuple(scheduling.wishes(*like, sorted(days), zone))
-        for like in {(tuple(one.weekdays), one.begins, one.ends) for one in likes.values()}
-    }
+    likes = queries.likes_of({order.patron_id or 0 for party in seeking.values() for order in party})
+    wishes = {like: tuple(scheduling.wishes(*like, sorted(days), zone)) for like in set(likes.values())}
     asked = {}
     for key, party in seeking.items():
         liked = next((likes[order.patron_id] for order in party if order.patron_id in likes), None)
@@ -152,7 +150,7 @@ def _plan(
             accessible=appointments.needs_accessible(party),
             not_slots=frozenset(order.appointment.slot_id for order in party if order.appointment is not None),
             keep_until=min((order.keep_until for order in party if order.keep_until is not None), default=None),
-            wished=() if liked is None else wishes[tuple(liked.weekdays), liked.begins, liked.ends],
+            wished=() if liked is None else wishes[liked],
         )
     rooms = {
         slot.pk: scheduling.FreeSlot(
@@ -183,11 +181,13 @@ def _left(
     plan: Mapping[str, int], asked: Mapping[int, scheduling.Party], rooms: Mapping[int, scheduling.FreeSlot]
 ) -> list[scheduling.FreeSlot]:
     """The slots that still have room after a plan, in time order."""
-    left = dict(rooms)
-    for key, slot_id in plan.items():
-        room, wide = left[slot_id], int(asked[int(key)].accessible)
-        left[slot_id] = replace(room, places=room.places - 1, accessible_places=room.accessible_places - wide)
-    return sorted((room for room in left.values() if room.places > 0), key=lambda room: room.starts_at)
+    gone = Counter(plan.values())
+    wide = Counter(slot_id for key, slot_id in plan.items() if asked[int(key)].accessible)
+    left = (
+        replace(room, places=room.places - gone[pk], accessible_places=room.accessible_places - wide[pk])
+        for pk, room in rooms.items()
+    )
+    return sorted((room for room in left if room.places > 0), key=lambda room: room.starts_at)
 
 
 def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointRules, *, now: datetime) -> list[int]:
@@ -196,12 +196,9 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
     A slot has room for all whom the plan sends there, or somebody chose a place of it meanwhile: then they are planned
     anew in the next round.
     """
-    wanted: dict[int, slots.Wanted] = {}
-    for key in keys:
-        one = planned[key]
-        before = wanted.get(one.slot.pk, slots.Wanted(0, 0))
-        wanted[one.slot.pk] = slots.Wanted(before.places + 1, before.accessible + int(one.accessible))
-    place = slots.take_many(wanted)
+    places = Counter(planned[key].slot.pk for key in keys)
+    wide = Counter(planned[key].slot.pk for key in keys if planned[key].accessible)
+    place = slots.take_many({pk: slots.Wanted(count, wide[pk]) for pk, count in places.items()})
     got: list[int] = []
     columns = []
     for key in keys:

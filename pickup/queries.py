@@ -412,6 +412,13 @@ def preferences_of(patron_ids: Collection[int]) -> dict[int, Preference]:
     return {one.patron_id: one for one in Preference.objects.filter(Among("patron_id", patron_ids, "bigint"))}
 
 
+def likes_of(patron_ids: Collection[int]) -> dict[int, tuple[tuple[int, ...], time, time]]:
+    """The same for thousands: weekdays, from when, until when."""
+    rows = Preference.objects.filter(Among("patron_id", patron_ids, "bigint"))
+    told = rows.values_list("patron_id", "weekdays", "begins", "ends")
+    return {patron_id: (tuple(weekdays), begins, ends) for patron_id, weekdays, begins, ends in told}
+
+
 def past_demand(point_id: int, *, zone: ZoneInfo, since: datetime, until: datetime) -> list[scheduling.Past]:
     """How many parties wanted which time of the week at a point: numbers, nobody's name.
 

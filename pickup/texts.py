@@ -6,6 +6,7 @@ can arrive (notifications/doors.py); elsewhere it says the number to call, and t
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
@@ -238,6 +239,7 @@ for _place, (_ko, _en) in _LONGEST.items():
 wording.example("options", ko="5=47-21 6=47-22", en="5=47-21 6=47-22", key="answer_which")
 
 
+@functools.lru_cache(maxsize=1024)  # thousands of texts name the same few hundred moments
 def moment(at: datetime, zone: ZoneInfo, language: str) -> str:
     """A moment as texts write it: `11/25(수) 16:00`, `Wed 25 Nov 16:00`. Never "today": a text may wait for morning."""
     local = at.astimezone(zone)
@@ -252,6 +254,7 @@ def day(at: datetime, zone: ZoneInfo, language: str) -> str:
     return f"{WEEKDAYS['en'][local.weekday()]} {local.day} {local:%b}"
 
 
+@functools.lru_cache(maxsize=1024)
 def last_day(until: datetime, zone: ZoneInfo, language: str) -> str:
     """The last local day before a moment: what is kept until midnight is kept until the day that ends there."""
     return day(until - timedelta(microseconds=1), zone, language)
