@@ -23,6 +23,8 @@ OF_FIELDS = (
     _("Ensure that there are no more than {max_decimal_places} decimal places."),
     _("Ensure that there are no more than {max_whole_digits} digits before the decimal point."),
     _("Must be a valid boolean."),
+    _("Must be a valid UUID."),
+    _("This value does not match the required pattern."),
     _("Date has wrong format. Use one of these formats instead: {format}."),
     _("Time has wrong format. Use one of these formats instead: {format}."),
     _('"{input}" is not a valid choice.'),
@@ -45,6 +47,7 @@ OF_FORMS = (
     _("Item %(nth)s in the array did not validate:"),
     _("Enter a list of values."),
     _("Select a valid choice. %(value)s is not one of the available choices."),
+    _("Select a valid choice. That choice is not one of the available choices."),
     _("Ensure this value is greater than or equal to %(limit_value)s."),
     _("Ensure this value is less than or equal to %(limit_value)s."),
     ngettext_lazy(
