@@ -54,7 +54,7 @@ WORDS = {
         "ready": "Your books are ready",
         "here": "I am here",
         "known": "We know that you are here",
-        "ahead": r"\d+ cars? (is|are) before you",
+        "ahead": r"\d+ cars? (is|are) ahead of you",
         "minutes": r"About \d+ minute|Closed right now",
         "given": "Handed over",
         "when": "When could I have it?",

@@ -1,7 +1,8 @@
-"""What may not be in a lock: a word about where packages come from, and a pin that the other locks do not know."""
+"""What may not be in a lock: a word about where packages come from, a pin that the other locks do not know; and vendored files."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 import subprocess
 
@@ -73,3 +74,20 @@ def test_no_lock_of_a_kind_that_names_registries_is_here():
 
 def test_no_pip_or_uv_configuration_is_here():
     assert not {"pip.conf", "pip.ini", "uv.toml", ".pypirc", ".npmrc"} & {path.rpartition("/")[2] for path in tracked()}
+
+
+def test_files_of_other_people_are_those_that_their_list_names():
+    vendored = ROOT / "config/static/vendor"
+    rows = re.findall(r"^\| (\S+) \| .*? \| ([0-9a-f]{64}) \|", (vendored / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) > 1
+    for name, told in rows:
+        assert hashlib.sha256((vendored / name).read_bytes()).hexdigest() == told, name
+
+
+def test_every_icon_is_on_some_page():
+    """All of them are loaded with the first page."""
+    drawn = set(re.findall(r'<symbol id="([\w-]+)"', (ROOT / "config/static/icons.svg").read_text()))
+    rooms = [ROOT / room for room in ("config", "core", "lending", "notifications", "pickup")]
+    files = [path for room in rooms for end in ("*.html", "*.js", "*.py") for path in room.rglob(end)]
+    words = set(re.findall(r"[\w-]+", "\n".join(path.read_text(encoding="utf-8") for path in files)))
+    assert drawn - words == set()
