@@ -1,4 +1,4 @@
-"""What may not be in a lock: a word about where packages come from, a pin that the other locks do not know; and vendored files."""
+"""What may not be in a lock: where packages come from, and a pin that the others do not know. And files of others."""
 
 from __future__ import annotations
 
