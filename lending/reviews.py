@@ -24,6 +24,7 @@ SCREENS = {
     "patrons": _("Patron record"),
     "give-code": _("One-time code"),
     "phone-orders": _("Phone orders"),
+    "collect-elsewhere": _("Collect elsewhere"),
     "reservations": _("Reservation"),
     "messages": _("Texts and calls"),
     "overdue": _("Overdue books"),

@@ -63,8 +63,10 @@ def collect_at(*, order_id: int, point_id: int, by: Actor, now: datetime) -> ord
 def other_points(order: Order) -> list[PickupPoint]:
     """Where else the books of an order may be collected: some of them can be had there at all."""
     titles = lending_queries.reservations().filter(pk__in=_reserved(order)).values_list("title_id", flat=True)
-    points = lending_queries.points_with(list(titles), practice=order.library.training).select_related("library")
-    return [point for point in points if point.pk != order.point_id]
+    points = lending_queries.points(practice=order.library.training)
+    if titles:
+        points = lending_queries.points_with(list(titles), practice=order.library.training)
+    return [point for point in points.select_related("library") if point.pk != order.point_id]
 
 
 def _reserved(order: Order) -> list[int]:
