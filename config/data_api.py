@@ -57,7 +57,7 @@ class EraseMe(Edge):
         by, now = Actor.of(request), clock.now()
         patron, given = _me(by), read(EraseInput, request)
         # Outside the transaction: a refusal takes back what was written in it, and a guess has to be counted.
-        if patron.account is not None and patron.account.has_usable_password():
+        if patron.has_pin:
             address = str(BaseThrottle().get_ident(request))
             pin = given.get("pin", "")
             accounts.sign_in_patron(card_number=patron.card_number, pin=pin, address=address, now=now)

@@ -43,7 +43,7 @@ def of(patron: Patron, *, now: datetime) -> dict[str, Any]:
     account = patron.account_id or 0
     return {
         "made_at": now.isoformat(timespec="seconds"),
-        "patron": {**_row(patron), "home": str(patron.home), "has_pin": _has_pin(patron)},
+        "patron": {**_row(patron), "home": str(patron.home), "has_pin": patron.has_pin},
         "household": [] if patron.household is None else [{"together": patron.household.together}],
         "contacts": _rows(contacts.order_by("pk")),
         "likes_to_come": _rows(Preference.objects.filter(patron=patron)),
@@ -106,10 +106,6 @@ def _roles(principals: Iterable[str]) -> dict[str, str]:
         name = ids[member.account_id]
         found.setdefault(name, f"{member.get_role_display()}, {member.library}")
     return {**dict.fromkeys(ids.values(), _("member of staff")), **found}
-
-
-def _has_pin(patron: Patron) -> bool:
-    return patron.account is not None and patron.account.has_usable_password()
 
 
 def _rows(rows: Iterable[Model]) -> list[dict[str, Any]]:

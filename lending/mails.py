@@ -6,8 +6,6 @@ address, or none, makes it worthless, and so does the yes itself.
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import hmac
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +14,7 @@ from django.db import transaction
 
 from core import counters
 from core.actor import RULE, Actor
+from core.tokens import token_of
 from lending.errors import MailLinkOver
 from lending.models import Contact
 from lending.texts import MAIL
@@ -110,6 +109,4 @@ def masked(mail: str) -> str:
 
 
 def _mac(contact: Contact, until: str) -> str:
-    told = f"mail:{contact.pk}:{contact.mail}:{until}".encode()
-    mac = hmac.new(settings.LINK_KEY.encode(), told, hashlib.sha256).digest()
-    return base64.b32encode(mac)[:LENGTH].decode().lower()
+    return token_of(f"mail:{contact.pk}:{contact.mail}:{until}", length=LENGTH)

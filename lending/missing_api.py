@@ -17,12 +17,8 @@ from core.refusal import NotFound
 from lending import auth, missing, queries
 from lending.api import where
 from lending.edge import Edge, told
-from lending.serializers import Nothing, Strict, TitleName, Words, read, read_query
+from lending.serializers import AtLibrary, Nothing, TitleName, read, read_query
 from lending.states import CopyState
-
-
-class SearchListQuery(Strict):
-    library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")
 
 
 class LookRow(serializers.Serializer[Any]):
@@ -58,10 +54,10 @@ class FateRow(serializers.Serializer[Any]):
 
 
 class SearchList(Edge):
-    @told("search_list", SearchListRow, asks=SearchListQuery)
+    @told("search_list", SearchListRow, asks=AtLibrary)
     def get(self, request: Request) -> Response:
         """What is missing at a library, in shelf order, all of it."""
-        by, asked = Actor.of(request), read_query(SearchListQuery, request)
+        by, asked = Actor.of(request), read_query(AtLibrary, request)
         library = queries.library_with_rules(where(by, asked.get("library")))
         return Response(SearchListRow({"library": library.code, "results": missing.at(library, now=clock.now())}).data)
 

@@ -20,7 +20,7 @@ from lending.api import where
 from lending.edge import Edge, told
 from lending.me_api import ConsentInput, ConsentRow, ContactRow, StandingRow
 from lending.models import Language, Patron
-from lending.serializers import Day, Nothing, Strict, Words, read, read_query
+from lending.serializers import AtLibrary, Day, Nothing, Strict, Words, read, read_query
 
 PURPOSE = "api patrons"  # under which it is noted who was looked at
 FOUND = 20
@@ -100,12 +100,9 @@ class PatronRow(serializers.Serializer[Any]):
     blocked_until = serializers.DateField(allow_null=True)
     needs = serializers.ListField(child=serializers.ChoiceField(choices=Patron.Need.choices))
     needs_note = serializers.CharField()
-    has_pin = serializers.SerializerMethodField()
+    has_pin = serializers.BooleanField()
     contacts = serializers.SerializerMethodField()
     household = serializers.SerializerMethodField()
-
-    def get_has_pin(self, row: Patron) -> bool:
-        return row.account is not None and row.account.has_usable_password()
 
     def get_contacts(self, row: Patron) -> list[Any]:
         return list(ContactRow(contacts.of(row.pk), many=True).data)
@@ -139,10 +136,6 @@ class StandingOfRow(StandingRow):
     """How a patron stands with the programme of a library today, and what is held against them."""
 
     against = HeldRow(many=True)
-
-
-class AtLibrary(Strict):
-    library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")
 
 
 class ForgiveInput(AtLibrary):

@@ -397,6 +397,10 @@ class TransferRow(serializers.Serializer[Any]):
     expected_on = serializers.DateField(help_text="local day of the receiving library")
 
 
+class AtLibrary(Strict):
+    library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")
+
+
 class ReturnInput(Strict):
     barcode = Words(max_length=30)
     library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")

@@ -6,6 +6,8 @@ reported with its line, the rest is kept.
 
 from __future__ import annotations
 
+import base64
+import binascii
 import codecs
 import io
 import math
@@ -39,6 +41,14 @@ class Sheet:
     encoding: str
     rows: list[tuple[int, list[str]]]
     bad: list[BadRow] = field(default_factory=list)
+
+
+def decoded(text: str, *, field: str) -> bytes:
+    """A file that travelled as Base64. Refuses with `unreadable_table` (field `field`) what is none."""
+    try:
+        return base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise UnreadableTable(field=field, why="no_table") from error
 
 
 def read(content: bytes, *, encoding: str = "", most_rows: int = MOST_ROWS, largest: int = LARGEST) -> Sheet:

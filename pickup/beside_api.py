@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import base64
-import binascii
 import uuid
 from dataclasses import asdict
-from datetime import timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -24,14 +21,11 @@ from lending import auth, day_lists, postings, sheets
 from lending import queries as lending_queries
 from lending.api import where
 from lending.edge import Edge, note_look, told
-from lending.errors import UnreadableTable
-from lending.serializers import Day, Id, Nothing, Strict, Words, read, read_query
+from lending.serializers import AtLibrary, Day, Id, Nothing, Strict, Words, read, read_query
 from lending.states import PostingState
 from pickup import day_lists as lists
 from pickup import posting_pages, queries
 from pickup.errors import PointNotFound
-
-FURTHEST = timedelta(days=60)
 
 
 class ListInput(Strict):
@@ -90,10 +84,6 @@ class LentListRow(serializers.Serializer[Any]):
     bad = BadRow(many=True)
 
 
-class FileInput(Strict):
-    library = Words(required=False, max_length=40, help_text="code; needed by those who work in several")
-
-
 class FileRow(serializers.Serializer[Any]):
     file = serializers.UUIDField(allow_null=True, help_text="null: there was nothing to tell")
 
@@ -107,10 +97,7 @@ def _read(given: dict[str, Any], *, region: str, lent: bool = False) -> day_list
     if "map" in given and given["map"] not in maps:
         raise BadInput(field="map", known=sorted(maps))
     chosen = [maps[given["map"]]] if "map" in given else list(maps.values())
-    try:
-        content = base64.b64decode(given["content"], validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableTable(field="content", why="no_table") from error
+    content = sheets.decoded(given["content"], field="content")
     return day_lists.read(sheets.read(content, encoding=given.get("encoding", "")), chosen, region=region, lent=lent)
 
 
@@ -126,9 +113,9 @@ class DayLists(Edge):
             if point is None:
                 raise PointNotFound(field="pickup_point")
             day_lists.refuse_unless_beside(point.library)
-            today = lending_queries.today(point.library, now)
-            day = given.get("day") or lending_queries.calendar_of(point.library).open_days_after(today, 1)
-            if not today <= day <= today + FURTHEST:
+            days = lists.days(point.library, now=now)
+            day = given.get("day") or days.usual
+            if day not in days:
                 raise BadInput(field="day")
             listed = _read(given, region=point.library.region)
             result = lists.take_over(
@@ -170,12 +157,12 @@ class LentLists(Edge):
 
 
 class PostingFiles(Edge):
-    @told("export_postings", FileRow, takes=FileInput, keyed=True)
+    @told("export_postings", FileRow, takes=AtLibrary, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
         """Put what is to be told and in no file yet into one; it is told once that was loaded. Staff only."""
         by = Actor.of(request)
         with once(by, request) as answer:
-            library_id = where(by, read(FileInput, request).get("library"))
+            library_id = where(by, read(AtLibrary, request).get("library"))
             name = postings.export(library_id=library_id, by=by, now=clock.now())
             return answer(FileRow({"file": name}).data)
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import base64
-import binascii
-from datetime import date, timedelta
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
@@ -14,7 +13,7 @@ from django.views.decorators.http import require_http_methods
 
 from core.once import once
 from core.refusal import Refusal
-from lending import circulation, day_lists, queries, sheets
+from lending import circulation, day_lists, sheets
 from lending.errors import UnreadableTable
 from lending.pages import key_of
 from pickup import day_lists as lists
@@ -39,12 +38,12 @@ def day_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     library = desk.point.library
     if not circulation.is_beside(library):
         return show_not_used(request, desk)
-    today, language = queries.today(library, desk.now), get_language() or "ko"
+    days, language = lists.days(library, now=desk.now), get_language() or "ko"
     form = DayListForm(
         request.POST if request.method == "POST" else None,
         maps=_maps(language),
-        days=(today, today + timedelta(days=60)),
-        initial={"day": queries.calendar_of(library).open_days_after(today, 1)},
+        days=(days.first, days.last),
+        initial={"day": days.usual},
     )
     context: dict[str, Any] = {"form": form}
     if request.method == "POST" and form.is_valid():
@@ -126,10 +125,7 @@ def _content(request: HttpRequest) -> bytes:
         if (chosen.size or 0) > MOST:
             raise UnreadableTable(field="file", why="too_large", most=MOST / 1024 / 1024)
         return bytes(chosen.read())
-    try:
-        return base64.b64decode(request.POST.get("content", ""), validate=True)
-    except (binascii.Error, ValueError) as error:
-        raise UnreadableTable(field="file", why="no_table") from error
+    return sheets.decoded(request.POST.get("content", ""), field="file")
 
 
 def _keep(request: HttpRequest, desk: Desk, listed: day_lists.DayList, day: date, *, packed: bool) -> HttpResponse:

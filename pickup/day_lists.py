@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -17,13 +17,16 @@ from django.db import transaction
 from core.actor import RULE, Actor
 from core.refusal import Refusal
 from lending import allocation, day_lists, reservations
+from lending import queries as lending_queries
 from lending.day_lists import DayList, Entry, Problem
 from lending.reservations import Item
 from pickup import appointments, orders, queries, slots
 from pickup.states import LineState, OrderState
 
 if TYPE_CHECKING:
-    from lending.models import Copy, Patron, PickupPoint
+    from lending.models import Copy, Library, Patron, PickupPoint
+
+FURTHEST = timedelta(days=60)
 
 
 @dataclass(slots=True)
@@ -41,6 +44,24 @@ class TakenOver:
     ready: int = 0
     bad: list[Problem] = field(default_factory=list)
     kept: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Days:
+    """The local days of which a list may be taken over: `first` to `last`; `usual` is the next open one."""
+
+    first: date
+    last: date
+    usual: date
+
+    def __contains__(self, day: date) -> bool:
+        return self.first <= day <= self.last
+
+
+def days(library: Library, *, now: datetime) -> Days:
+    """The days of which a list of a library may be taken over now."""
+    today = lending_queries.today(library, now)
+    return Days(today, today + FURTHEST, lending_queries.calendar_of(library).open_days_after(today, 1))
 
 
 class _NothingKept(Exception):

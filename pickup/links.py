@@ -6,9 +6,7 @@ is stored, to find the order by. It dies when the order's number is released, a 
 
 from __future__ import annotations
 
-import base64
 import hashlib
-import hmac
 from collections.abc import Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -17,6 +15,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from core import counters
+from core.tokens import token_of
 from lending import mails
 from notifications import phone
 from pickup import queries
@@ -123,9 +122,7 @@ def _named(library_code: str, number: str, last_four: str, *, now: datetime) -> 
 
 
 def _token(order_id: int, generation: int) -> str:
-    told = f"order:{order_id}:{generation}".encode()
-    mac = hmac.new(settings.LINK_KEY.encode(), told, hashlib.sha256).digest()
-    return base64.b32encode(mac)[:LENGTH].decode().lower()
+    return token_of(f"order:{order_id}:{generation}", length=LENGTH)
 
 
 def _digest(token: str) -> str:

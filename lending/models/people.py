@@ -163,6 +163,11 @@ class Patron(models.Model):
         return self.card_number
 
     @property
+    def has_pin(self) -> bool:
+        """Whether they can sign in with a PIN; without one they do by a code."""
+        return self.account is not None and self.account.has_usable_password()
+
+    @property
     def what_to_do(self) -> list[str]:
         """What to do at the car, each in the reader's language; the library's own words last."""
         known = [str(self.Need(need).label) for need in self.needs]

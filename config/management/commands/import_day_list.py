@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -14,7 +14,7 @@ from rich.table import Table
 from core import clock
 from core.actor import RULE
 from core.refusal import Refusal
-from lending import day_lists, queries, sheets
+from lending import day_lists, sheets
 from lending.models import Library, PickupPoint
 from pickup import day_lists as lists
 
@@ -83,10 +83,10 @@ class Command(BaseCommand):
                 console.print("Dry run: nothing was kept.")
             return
         point = _point(library, options["point"])
-        today = queries.today(library, now)
-        day = options["day"] or queries.calendar_of(library).open_days_after(today, 1)
-        if not today <= day <= today + timedelta(days=60):
-            raise CommandError(f"{day} is not within the next 60 days.")
+        days = lists.days(library, now=now)
+        day = options["day"] or days.usual
+        if day not in days:
+            raise CommandError(f"{day} is not within the next {lists.FURTHEST.days} days.")
         result = lists.take_over(
             listed=listed,
             point=point,
