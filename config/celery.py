@@ -8,7 +8,8 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import worker_process_init
+from celery.signals import worker_init, worker_process_init
+from kombu import Exchange, Queue
 
 from core import nudge
 
@@ -16,6 +17,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 os.environ.setdefault("STATEMENT_TIMEOUT_MS", "30000")  # counts where this is the first of our modules: in a worker
 
 from django.conf import settings
+from django.utils.module_loading import import_string
 
 HANDOFFS = {
     "copy came free": "lending.tasks.allocate",
@@ -59,6 +61,13 @@ class Beating(Task):  # type: ignore[type-arg]
             models.Heartbeat.objects.update_or_create(sweep=self.name, defaults={"at": clock.database_now()})
 
 
+@worker_init.connect
+def import_carriers(**_told: Any) -> None:
+    """Load the carriers' clients before a worker has children: who replaces a dead child sends a second sooner."""
+    for transport in filter(None, settings.TRANSPORTS.values()):
+        import_string(transport)
+
+
 @worker_process_init.connect
 def collect_rarely(**_told: Any) -> None:
     """Let a worker look for garbage among what a task makes, not among the modules, and after many rows, not after few.
@@ -73,6 +82,8 @@ def collect_rarely(**_told: Any) -> None:
 app = Celery("lending", task_cls=Beating)
 nudge.connect(HANDOFFS)
 
+# Workers take from both queues in turn: no flood of doorbells, such as ten thousand texts at nine, starves the sweeps.
+DOORBELLS, SWEEPS = "doorbells", "sweeps"
 BROKER_PATIENCE = 300  # seconds until an unacknowledged task goes to another worker; above the task time limit
 app.conf.update(
     broker_url=settings.REDIS_URL,
@@ -84,6 +95,8 @@ app.conf.update(
         "global_keyprefix": f"{settings.LIVE_PREFIX}:",
     },
     visibility_timeout=BROKER_PATIENCE,
+    task_default_queue=DOORBELLS,
+    task_queues=[Queue(name, Exchange(name), routing_key=name) for name in (DOORBELLS, SWEEPS)],
     broker_connection_retry_on_startup=True,
     broker_connection_max_retries=None,
     broker_pool_acquire_timeout=2,
@@ -107,7 +120,8 @@ app.conf.update(
     worker_hijack_root_logger=False,
     timezone="UTC",
     beat_schedule={
-        name: {"task": name, "schedule": every, "options": {"expires": every * 2}} for name, every in TIMETABLE.items()
+        name: {"task": name, "schedule": every, "options": {"expires": every * 2, "queue": SWEEPS}}
+        for name, every in TIMETABLE.items()
     },
 )
 app.autodiscover_tasks(

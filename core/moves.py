@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
 from django.db import connection, models
-from django.db.models.sql import InsertQuery, UpdateQuery
+from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
 
 from core.among import Among
@@ -131,8 +131,7 @@ class Moving(models.Model):
         was = self.state
         if to not in self.MOVES.get(was, ()):
             raise MoveRefused(noun=self.noun(), state=was, asked=to)
-        own = type(self)._default_manager.filter(pk=self.pk, state=was)
-        if not _update(own, _Story(type(self), was, to, at, by), columns):
+        if not _update_one(self.pk, _Story(type(self), was, to, at, by), columns):
             raise self._moved_meanwhile()
         self._became(to, at, columns)
 
@@ -209,16 +208,39 @@ def _update(rows: models.QuerySet[Any], story: _Story, columns: Mapping[str, Any
     return sorted(story.told_with(*query.get_compiler(connection=connection).as_sql()))
 
 
+def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> list[int]:
+    """`_update` of the one row with this key and state. Written out: to compile it takes longer than to run it."""
+    meta: Any = story.model._meta
+    quote, told = connection.ops.quote_name, {"state": story.became, "moved_at": story.at, **columns}
+    fields = [meta.get_field(name) for name in told]
+    if any(hasattr(value, "resolve_expression") for value in told.values()):
+        return _update(story.model._default_manager.filter(pk=key, state=story.was), story, columns)
+    return story.told_with(
+        f"UPDATE {quote(meta.db_table)} SET {', '.join(f'{quote(field.column)} = %s' for field in fields)}"  # noqa: S608
+        f" WHERE {quote(meta.pk.column)} = %s AND state = %s",
+        [*(_stored(field, value) for field, value in zip(fields, told.values(), strict=True)), key, story.was],
+    )
+
+
 def _insert(rows: Sequence[Moving], story: _Story) -> None:
-    """Insert rows, with their journal, in one statement."""
-    model = type(rows[0])
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    query = InsertQuery(model)
-    query.insert_values(fields, list(rows))
-    [(statement, params)] = query.get_compiler(connection=connection).as_sql()
-    for row, key in zip(rows, story.told_with(statement, params), strict=True):
+    """Insert rows, with their journal, in one statement; written out like `_update_one`."""
+    meta: Any = story.model._meta
+    quote = connection.ops.quote_name
+    fields = [field for field in meta.concrete_fields if not field.primary_key]
+    places = f"({', '.join(['%s'] * len(fields))})"
+    keys = story.told_with(
+        f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(field.column) for field in fields)})"  # noqa: S608
+        f" VALUES {', '.join([places] * len(rows))}",
+        [_stored(field, field.pre_save(row, add=True)) for row in rows for field in fields],
+    )
+    for row, key in zip(rows, keys, strict=True):
         row.pk = key
         row._state.adding, row._state.db = False, connection.alias
+
+
+def _stored(field: Any, value: Any) -> Any:
+    """A value as the driver takes it for a column; a row stands for its key."""
+    return field.get_db_prep_save(value.pk if isinstance(value, models.Model) else value, connection)
 
 
 def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -14,6 +14,7 @@ from django.http.request import RawPostDataException
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
+from core.compiled import Compiled, Given
 from core.models import Answer
 from core.refusal import Refusal
 
@@ -114,14 +115,7 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
             _replay_if_answered(by.key, key, fingerprint)
             answer = Once()
             yield answer
-            Answer.objects.create(
-                principal=by.key,
-                key=key,
-                fingerprint=fingerprint,
-                status=answer.status,
-                body=answer.body,
-                at=clock.now(),
-            )
+            _keep(by.key, key, fingerprint, answer)
     except IntegrityError as error:
         if "core_answer_given_once" not in str(error):
             raise
@@ -137,6 +131,15 @@ def _body(request: HttpRequest) -> bytes:
         return request.POST.urlencode().encode()
 
 
+def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
+    body = json.dumps(answer.body, ensure_ascii=False)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
+            [principal, key, fingerprint, answer.status, body, clock.now()],
+        )
+
+
 def _take_or_refuse(principal: str, key: str) -> None:
     number = int.from_bytes(hashlib.sha256(f"{principal}\0{key}".encode()).digest()[:8], signed=True)
     with connection.cursor() as cursor:
@@ -145,8 +148,11 @@ def _take_or_refuse(principal: str, key: str) -> None:
             raise InFlight(retry_after=1)
 
 
+_ANSWER = Compiled(lambda: Answer.objects.filter(principal=Given("principal"), key=Given("key")))
+
+
 def _replay_if_answered(principal: str, key: str, fingerprint: str) -> None:
-    stored = Answer.objects.filter(principal=principal, key=key).first()
+    stored = _ANSWER.first(principal=principal, key=key)
     if stored is None:
         return
     if stored.fingerprint != fingerprint:

@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 
 from django.contrib.auth.hashers import UNUSABLE_PASSWORD_PREFIX, check_password
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, F, OuterRef, Q
 from django.utils.translation import gettext_lazy as _
 
 from core import counters
 from core.actor import ANYONE, Actor
+from core.compiled import Compiled, Given
 from core.refusal import BadInput
 from lending import devices, guesses, pins
 from lending.errors import CardTaken, UnknownCard, WrongCredentials, WrongPin
@@ -77,9 +78,16 @@ def read_card(text: str) -> str:
 
 def actor_of(account: Account, *, channel: Channel) -> Actor:
     """The actor behind an account: staff if it works in a library, else its patron, else anyone."""
-    works = Exists(Membership.objects.filter(account=OuterRef("pk")))
-    staff, patron_id = Account.objects.values_list(works, "patron").get(pk=account.pk)
-    if account.is_superuser or staff:
+    works, patron_id = Account.objects.values_list(_works(OuterRef("pk")), "patron").get(pk=account.pk)
+    return _actor(account, works, patron_id, channel)
+
+
+def _works(account: OuterRef) -> Exists:
+    return Exists(Membership.objects.filter(account=account))
+
+
+def _actor(account: Account, works: bool, patron_id: int | None, channel: Channel) -> Actor:
+    if account.is_superuser or works:
         return Actor("staff", account.pk, channel)
     return Actor("patron", patron_id, channel) if patron_id else ANYONE
 
@@ -126,7 +134,7 @@ def sign_in_staff(*, username: str, password: str, address: str, now: datetime) 
     """The account of somebody who works in a library, by name and password; refuses as `sign_in_patron` does."""
     name = unicodedata.normalize("NFKC", username[:150]).strip().replace("\x00", "")
     count_address(address, now=now)
-    works = Exists(Membership.objects.filter(account=OuterRef("pk"))) | Q(is_superuser=True)
+    works = _works(OuterRef("pk")) | Q(is_superuser=True)
     return _let_in(Q(username=name) & Q(works), password, digest(f"name {name}"), address, now=now)
 
 
@@ -208,8 +216,24 @@ def issue_device_token(
 
 def token_of(text: str, *, now: datetime) -> Token | None:
     """The living token that was given out as `text`, with its account; None if unknown, expired or switched off."""
-    found = Token.objects.select_related("account").filter(digest=digest(text), expires_at__gt=now).first()
+    found = _TOKEN.first(digest=digest(text), now=now)
     return None if found is None or (found.account is not None and not found.account.is_active) else found
+
+
+_TOKEN = Compiled(
+    lambda: (
+        Token.objects.filter(digest=Given("digest"), expires_at__gt=Given("now"))
+        .select_related("account")
+        .annotate(works=_works(OuterRef("account")), reader=F("account__patron"))
+    )
+)
+
+
+def actor_of_token(token: Token) -> Actor:
+    """The actor who sends a token that `token_of` found: a device, or as `actor_of` says."""
+    if token.account is None:
+        return Actor("device", token.pk, "api")
+    return _actor(token.account, token.works, token.reader, "api")  # type: ignore[attr-defined]  # annotated
 
 
 def revoke_token(*, token_id: int) -> bool:

@@ -121,11 +121,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
             raise exceptions.AuthenticationFailed(
                 _("This token is unknown, expired or revoked. Please sign in again."), code="invalid_token"
             )
-        if token.account is None:
-            actor = Actor("device", token.pk, "api")
-        else:
-            actor = accounts.actor_of(token.account, channel="api")
-        request._request.actor = actor  # type: ignore[attr-defined]
+        request._request.actor = accounts.actor_of_token(token)  # type: ignore[attr-defined]
         return token.account or Device(token), token
 
     def authenticate_header(self, request: Request) -> str:

@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from core import clock
 from core.actor import Actor
+from core.compiled import Compiled, Given
 from core.once import once
 from core.refusal import Forbidden, NotFound
 from lending import auth, patrons, reservations
@@ -107,9 +108,15 @@ class Slots(PublicEdge):
         return pages.response(SlotRow(rows, many=True).data)
 
 
+_OWN = Compiled(lambda: Order.objects.filter(pk=Given("order"), patron_id=Given("patron")))
+
+
 def order_within(actor: Actor, order_id: int) -> Order:
     """The order, if the actor may know of it; else `unknown_order`, whether it exists or not."""
-    order = within(actor, Order.objects.filter(pk=order_id), library="library_id").first()
+    if actor.kind == "patron":
+        order = _OWN.first(order=order_id, patron=actor.id)
+    else:
+        order = within(actor, Order.objects.filter(pk=order_id), library="library_id").first()
     if order is None:
         raise OrderNotFound
     return order

@@ -10,10 +10,11 @@ from datetime import datetime, time, timedelta
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core import live, sweeps
 from core.actor import RULE, Actor
+from core.compiled import Compiled, Given
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
@@ -64,7 +65,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
     elif chosen:
-        _tell_fixed(appointment, [order], by=by, now=now)
+        _tell_fixed(appointment, [order], rules=rules, by=by, now=now)
     return appointment
 
 
@@ -333,9 +334,17 @@ TOLD = ("library", "point__library", "patron", "collector", "appointment__slot",
 
 def lock_together(order_id: int) -> None:
     """Lock an order with the open ones of its promise, by id, as whoever speaks for the promise does."""
-    promise = Order.objects.filter(pk=order_id, appointment__state__in=PROMISED).values("appointment_id")
-    same = Q(pk=order_id) | Q(appointment_id__in=promise, state__in=OPEN_ORDER)
-    list(Order.objects.select_for_update(no_key=True).filter(same).order_by("pk").values_list("pk", flat=True))
+    _TOGETHER.rows(order=order_id)
+
+
+def _together() -> QuerySet[Order]:
+    promise = Order.objects.filter(pk=Given("order"), appointment__state__in=PROMISED).values("appointment_id")
+    beside = Order.objects.filter(appointment_id__in=promise, state__in=OPEN_ORDER).values("pk")
+    both = beside.union(Order.objects.filter(pk=Given("order")).values("pk"), all=True)
+    return Order.objects.select_for_update(no_key=True).filter(pk__in=both).order_by("pk").only("pk")
+
+
+_TOGETHER = Compiled(_together)
 
 
 def lock_many(appointment_ids: Collection[int]) -> None:
@@ -346,10 +355,12 @@ def lock_many(appointment_ids: Collection[int]) -> None:
     list(promises.order_by("pk").values_list("pk", flat=True))
 
 
+_ORDER = Compiled(lambda: Order.objects.select_related("patron", "collector", "appointment").filter(pk=Given("order")))
+
+
 def _locked(order_id: int) -> Order:
     lock_together(order_id)
-    told = Order.objects.select_related("patron", "collector", "appointment")
-    order = told.filter(pk=order_id).first()  # read after the lock; see orders.locked
+    order = _ORDER.first(order=order_id)  # read after the lock; see orders.locked
     if order is None:
         raise OrderNotFound(order=order_id)
     if order.state not in OPEN_ORDER:
@@ -513,15 +524,18 @@ def _say_anew(appointment: Appointment, orders: Sequence[Order], *, now: datetim
         texts.again(appointment, ready, now=now)
 
 
-def _tell_fixed(appointment: Appointment, orders: Sequence[Order], *, by: Actor, now: datetime) -> None:
+def _tell_fixed(
+    appointment: Appointment, orders: Sequence[Order], *, by: Actor, now: datetime, rules: PointRules | None = None
+) -> None:
     """Say which time is fixed, where the point says so before the bag is ready; a ready bag says it itself.
 
     Whoever asked for it just now is told at once, also at night.
     """
     packing = [order for order in orders if order.state == OrderState.PICKING]
-    if not packing or len(packing) < len(orders) or not queries.rules_of(appointment.point_id).tell_fixed:
+    if not packing or len(packing) < len(orders):
         return
-    texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)
+    if (rules or queries.rules_of(appointment.point_id)).tell_fixed:
+        texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)
 
 
 def _attach(orders: Sequence[Order], appointment: Appointment) -> None:

@@ -27,6 +27,7 @@ from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, Ext
 
 from core.actor import RULE, Actor
 from core.among import Among
+from core.compiled import Compiled, Given
 from core.models import Journal
 from lending import queries as lending_queries
 from lending.models import Contact, Copy, Household, Library, Loan, Patron, PickupPoint, Posting, Reservation
@@ -66,10 +67,10 @@ def rules_of(point_id: int) -> PointRules:
 
     Refuses with `unknown_pickup_point`.
     """
-    found = PointRules.objects.select_related("point__library").filter(point_id=point_id).first()
-    if found is None:
-        found = PointRules(point=point(point_id), by_appointment=False)
-    return found
+    return _RULES.first(point=point_id) or PointRules(point=point(point_id), by_appointment=False)
+
+
+_RULES = Compiled(lambda: PointRules.objects.select_related("point__library").filter(point_id=Given("point")))
 
 
 def rules_of_many(point_ids: Collection[int]) -> dict[int, PointRules]:
@@ -186,6 +187,16 @@ def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
     return {pk: count for pk, count in found.items() if count}
 
 
+def holds_books(order: Order) -> bool:
+    """Whether a copy is in the bag, or to be fetched for it; asks nothing of an order that is read with its lines."""
+    if "lines" in getattr(order, "_prefetched_objects_cache", ()):
+        return any(line.state in IN_BAG for line in order.lines.all())
+    return _IN_BAG.first(order=order.pk) is not None
+
+
+_IN_BAG = Compiled(lambda: OrderLine.objects.filter(order=Given("order"), state__in=IN_BAG).only("pk")[:1])
+
+
 def coming(orders: Iterable[Order]) -> dict[int, list[date]]:
     """The days on which the books of bags that hold none yet are expected from other libraries, by the order's id.
 
@@ -195,7 +206,7 @@ def coming(orders: Iterable[Order]) -> dict[int, list[date]]:
     empty = {
         (order.patron_id, order.point_id): order.pk
         for order in orders
-        if order.state == OrderState.PICKING and not any(line.state in IN_BAG for line in order.lines.all())
+        if order.state == OrderState.PICKING and not holds_books(order)
     }
     if not empty:
         return {}

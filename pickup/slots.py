@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import F, Q
 
 from core import sweeps
+from core.compiled import Compiled, Given
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from pickup import windows
@@ -239,6 +240,9 @@ def _places(slot: Slot, *, accessible: bool) -> int:
     return min(left, slot.accessible - slot.booked_accessible) if accessible else left
 
 
+_SLOT = Compiled(lambda: Slot.objects.select_related("point__library").filter(pk=Given("slot")))
+
+
 def check(
     *,
     slot_id: int,
@@ -254,7 +258,7 @@ def check(
     `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
     `after` the books are not here yet.
     """
-    slot = Slot.objects.select_related("point__library").filter(pk=slot_id).first()
+    slot = _SLOT.first(slot=slot_id)
     if slot is None:
         raise NoSuchSlot(slot=slot_id)
     why = ""

@@ -1,0 +1,99 @@
+"""Queries that are asked with every booking become SQL once: to do it anew costs more than PostgreSQL's answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from django.db import connection
+from django.db.models import Expression, Model, QuerySet
+from django.db.models.query import get_related_populators
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+Row = TypeVar("Row", bound=Model)
+
+
+class Given(Expression):
+    """Stands in a compiled query for a value that is known only when it is asked, by its name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, Any]:
+        return "%s", [self]
+
+
+class Compiled(Generic[Row]):
+    """`Compiled(lambda: Order.objects.filter(pk=Given("order")))`, then `rows(order=3)` or `first(order=3)`.
+
+    Values go to the driver as they are. For querysets of rows of one model, with what is joined to them; what Django
+    would read in a query of its own (prefetching) is left out.
+    """
+
+    def __init__(self, ask: Callable[[], QuerySet[Row, Row]]) -> None:
+        self._ask = ask  # once the models are there
+        self._plan: _Plan | None = None
+
+    def rows(self, **given: Any) -> list[Row]:
+        """The rows for these values, in the queryset's order."""
+        plan = self._plan = self._plan or _plan(self._ask())
+        values = tuple(given[param.name] if isinstance(param, Given) else param for param in plan.params)
+        with connection.cursor() as cursor:
+            cursor.execute(plan.sql, values)
+            found = cursor.fetchall()
+        return [plan.row(told) for told in plan.converted(found)]
+
+    def first(self, **given: Any) -> Row | None:
+        """The first row for these values, or None."""
+        return next(iter(self.rows(**given)), None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A query as Django compiles it, and what Django's own iterator would find out anew about its columns."""
+
+    sql: str
+    params: Sequence[Any]
+    model: type[Model]
+    columns: Sequence[str]
+    joined: Sequence[Any]
+    annotations: Sequence[tuple[str, int]]
+    converters: Sequence[tuple[int, Any, Any]]
+
+    def converted(self, found: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
+        if not self.converters:
+            return found
+        told = [list(row) for row in found]
+        for row in told:
+            for place, convert, expression in self.converters:
+                row[place] = convert(row[place], expression, connection)
+        return told
+
+    def row(self, told: Sequence[Any]) -> Any:
+        made = self.model.from_db(connection.alias, self.columns, told[: len(self.columns)])
+        for one in self.joined:
+            one.populate(told, made)
+        for name, place in self.annotations:
+            setattr(made, name, told[place])
+        return made
+
+
+def _plan(queryset: QuerySet[Any, Any]) -> _Plan:
+    compiler: Any = queryset.query.get_compiler(connection=connection)
+    sql, params = compiler.as_sql()
+    select, info = compiler.select, compiler.klass_info
+    converters = compiler.get_converters([column for column, _sql, _alias in select])
+    return _Plan(
+        sql=sql,
+        params=params,
+        model=info["model"],
+        columns=[select[place][0].target.attname for place in info["select_fields"]],
+        joined=get_related_populators(info, select, connection.alias),  # type: ignore[call-arg]  # stubs of Django 6
+        annotations=list((compiler.annotation_col_map or {}).items()),
+        converters=[
+            (place, convert, expression) for place, (some, expression) in converters.items() for convert in some
+        ],
+    )

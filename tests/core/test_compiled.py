@@ -1,0 +1,62 @@
+"""A compiled query gives what its queryset gives, whatever it is asked for and whoever asks."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from django.db import connection, connections
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
+
+from core.compiled import Compiled, Given
+from lending.models import Patron
+from tests import rows
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def of_library() -> Compiled[Patron]:
+    return Compiled(lambda: Patron.objects.filter(home=Given("home"), name__gt="").order_by("-name"))
+
+
+def test_each_asking_has_its_own_values() -> None:
+    compiled, here, there = of_library(), rows.library(), rows.library()
+    first, second = rows.patron(here, name="가나"), rows.patron(here, name="다라")
+    other = rows.patron(there)
+    assert compiled.rows(home=here.pk) == [second, first]
+    assert compiled.first(home=there.pk) == other
+    assert compiled.first(home=0) is None
+
+
+def test_what_is_joined_and_annotated_comes_in_the_same_query() -> None:
+    patron = rows.patron()
+    compiled = Compiled(
+        lambda: Patron.objects.filter(pk=Given("patron")).select_related("home__programme").annotate(at=F("home__zone"))
+    )
+    for _ in range(2):
+        with CaptureQueriesContext(connection) as asked:
+            found = compiled.first(patron=patron.pk)
+            assert found is not None
+            assert found.home.programme == patron.home.programme
+            assert found.at == patron.home.zone  # type: ignore[attr-defined]  # annotated
+        assert len(asked) == 1
+
+
+def test_threads_ask_on_their_own_connections() -> None:
+    compiled, patron = of_library(), rows.patron()
+    compiled.rows(home=0)
+
+    def asked(_number: int) -> list[Patron]:
+        try:
+            return compiled.rows(home=patron.home_id)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(4) as pool:
+        assert list(pool.map(asked, range(8))) == [[patron]] * 8
+
+
+def test_a_value_that_nobody_gave_is_an_error() -> None:
+    with pytest.raises(KeyError):
+        of_library().rows()
