@@ -14,7 +14,7 @@ Sources
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from enum import StrEnum
 
 GSM_SINGLE, GSM_JOINED = 160, 153
@@ -26,6 +26,7 @@ _GSM_BASIC = frozenset(
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
 _GSM_EXTENSION = frozenset("\f^{}\\[~]|€")
+_GSM = _GSM_BASIC | _GSM_EXTENSION
 
 
 class KoreanText(StrEnum):
@@ -38,12 +39,12 @@ class KoreanText(StrEnum):
 
 def is_gsm7(body: str) -> bool:
     """Whether every character is in the GSM 7-bit alphabet or its extension table."""
-    return all(ch in _GSM_BASIC or ch in _GSM_EXTENSION for ch in body)
+    return _GSM.issuperset(body)
 
 
 def ucs2_length(body: str) -> int:
     """Length in UTF-16 code units, which is how UCS-2 texts are counted; an emoji is two or more."""
-    return sum(map(_units, body))
+    return len(body.encode("utf-16-le", "surrogatepass")) // 2
 
 
 def segments(body: str) -> int:
@@ -53,8 +54,10 @@ def segments(body: str) -> int:
     the end of a part, so a text of 306 places may take three.
     """
     if is_gsm7(body):
-        return _parts((2 if ch in _GSM_EXTENSION else 1 for ch in body), GSM_SINGLE, GSM_JOINED)
-    return _parts(map(_units, body), UCS2_SINGLE, UCS2_JOINED)
+        return _parts([2 if ch in _GSM_EXTENSION else 1 for ch in body], GSM_SINGLE, GSM_JOINED)
+    if 0 < ucs2_length(body) <= UCS2_SINGLE:
+        return 1
+    return _parts([2 if ord(ch) > 0xFFFF else 1 for ch in body], UCS2_SINGLE, UCS2_JOINED)
 
 
 def euckr_bytes(body: str) -> int:
@@ -75,10 +78,6 @@ def sms_or_lms(body: str) -> KoreanText:
     return KoreanText.LMS if size <= LMS_BYTES else KoreanText.TOO_LONG
 
 
-def _units(ch: str) -> int:
-    return 2 if ord(ch) > 0xFFFF else 1
-
-
 def _in_cp949(ch: str) -> bool:
     try:
         ch.encode("cp949")
@@ -87,8 +86,7 @@ def _in_cp949(ch: str) -> bool:
     return True
 
 
-def _parts(sizes: Iterable[int], single: int, joined: int) -> int:
-    widths = list(sizes)
+def _parts(widths: Sequence[int], single: int, joined: int) -> int:
     if sum(widths) <= single:
         return 1 if widths else 0
     parts, used = 1, 0
