@@ -27,8 +27,8 @@ from notifications.transports import Report
 
 log = structlog.get_logger()
 
-SPAN: Final = 20.0
-"""Seconds after which `deliver` takes no further batch: a task ends well before its time limit."""
+SPAN: Final = 12.0
+"""Seconds after which `deliver` takes no further batch: other sweeps wait for the process."""
 GATHER: Final = 0.05
 """Seconds that a sending's result waits for others: one transaction for ten costs little more than for one."""
 LOOKED_UP: Final = 100
@@ -40,7 +40,7 @@ Outcome = Report | CarrierError
 
 
 def deliver(*, ids: Collection[int] | None = None, now: datetime | None = None) -> int:
-    """Send what is due until nothing is left or 20 seconds have passed; gives back how many rows it dealt with.
+    """Send what is due until nothing is left or `SPAN` has passed; gives back how many rows it dealt with.
 
     `ids` narrows it to these rows (a doorbell). `now` is the database's clock unless given. Must not be called inside
     a transaction: RuntimeError.

@@ -1,4 +1,4 @@
-"""Three hard moments of a running town, of many in test_long_days.py: whoever was promised a text gets it, once."""
+"""Four hard moments of a running town, of many in test_long_days.py: whoever was promised a text gets it, once."""
 
 from __future__ import annotations
 
@@ -9,9 +9,11 @@ import pytest
 
 from tests.faults.town import SENT, Town, hurt
 from tests.notifications.standin import TAKEN, Answer, Fields, refused
+from tests.product import until
 
 pytestmark = [pytest.mark.fault, pytest.mark.timeout(240)]
 
+SWEPT = {"notifications.tasks.resolve_doubts", "pickup.tasks.offer", "lending.tasks.send_codes"}  # every 5 to 10 s
 SEED = int(os.environ.get("SEED", "2020"))
 
 
@@ -93,3 +95,20 @@ def test_workers_and_connections_die_while_texts_leave(town: Town, capsys):
     assert (came.lost, came.twice) == (0, 0)
     assert took <= 45
     assert "laws hold" in town.breaches()
+
+
+def test_a_flood_of_doorbells_does_not_keep_the_sweeps_waiting(town: Town, capsys):
+    town.carrier.answer = lambda _fields: Answer(pause=0.8)  # a worker is long at each of them
+    ids = town.queue(1_000, batch=5)["ids"]
+    began = time.monotonic()
+    [(flooded,)] = town.rows("SELECT now()")
+
+    def swept() -> bool:
+        ran = town.rows("SELECT sweep FROM core_heartbeat WHERE at > %s", flooded)
+        return {sweep for (sweep,) in ran} >= SWEPT
+
+    until(swept, within=20, what="every sweep ran once more")
+    took = time.monotonic() - began
+    town.carrier.answer = lambda _fields: TAKEN
+    town.settled(ids, within=60, states=SENT)
+    town.says(capsys, f"every sweep ran again {took:.1f} s after 200 doorbells had been rung")
