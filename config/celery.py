@@ -8,7 +8,7 @@ from importlib import import_module
 from typing import Any
 
 from celery import Celery, Task
-from celery.signals import worker_init, worker_process_init
+from celery.signals import worker_init
 from kombu import Exchange, Queue
 
 from core import nudge
@@ -62,15 +62,15 @@ class Beating(Task):  # type: ignore[type-arg]
 
 
 @worker_init.connect
-def import_carriers(**_told: Any) -> None:
-    """Load the carriers' clients before a worker has children: who replaces a dead child sends a second sooner."""
+def before_forking(**_told: Any) -> None:
+    """What a worker does once for all of its processes, so that whoever replaces a dead one works at once."""
     for transport in filter(None, settings.TRANSPORTS.values()):
         import_string(transport)
+    collect_rarely()
 
 
-@worker_process_init.connect
-def collect_rarely(**_told: Any) -> None:
-    """Let a worker look for garbage among what a task makes, not among the modules, and after many rows, not after few.
+def collect_rarely() -> None:
+    """Look for garbage among what a task makes, not among the modules, and after many rows, not after few.
 
     A round of ten thousand bags makes a hundred thousand objects, and looking through them took a fifth of its time.
     """

@@ -23,6 +23,7 @@ from typing import Any, Final
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
 import certifi
+import twilio.rest.api  # noqa: F401  # what a client loads at its first text: workers fork after this
 import urllib3
 from django.conf import settings
 from twilio.base.exceptions import TwilioException
