@@ -34,12 +34,14 @@ WAITING = {
         FROM lending_reservation r
         JOIN lending_pickuppoint p ON p.id = r.pickup_point_id
         JOIN lending_copy c ON c.title_id = r.title_id AND c.at_library_id = p.library_id
-            AND c.state IN ('shelf', 'to_shelve') AND (r.volume = '' OR c.volume = r.volume)
+            AND c.state IN ('shelf', 'to_shelve') AND c.volume = r.volume AND c.rests_until IS NULL
         WHERE r.state = 'waiting' AND p.id IN :at_work AND NOT EXISTS (
             SELECT 1 FROM lending_reservation h WHERE h.copy_id = c.id AND h.state IN ('allocated', 'bagged'))""",
     "reservation_allocated": """
-        SELECT min(moved_at), count(*) FROM lending_reservation
-        WHERE state = 'allocated' AND pickup_point_id IN :at_work""",
+        SELECT min(greatest(r.moved_at, c.moved_at)), count(*) FROM lending_reservation r
+        JOIN lending_pickuppoint p ON p.id = r.pickup_point_id
+        JOIN lending_copy c ON c.id = r.copy_id AND c.at_library_id = p.library_id AND c.state <> 'transit'
+        WHERE r.state = 'allocated' AND r.patron_id IS NOT NULL AND p.id IN :at_work""",
     "reservation_to_resume": """
         SELECT min(r.suspended_until::timestamp AT TIME ZONE l.zone), count(*)
         FROM lending_reservation r
@@ -74,11 +76,17 @@ WAITING = {
         SELECT min(answer_by), count(*) FROM pickup_appointment
         WHERE state = 'offered' AND answer_by <= now() AND point_id IN :at_work""",
     "appointment_to_miss": """
-        SELECT min(miss_after), count(*) FROM pickup_appointment
-        WHERE state IN ('offered', 'confirmed') AND miss_after <= now() AND point_id IN :at_work""",
+        SELECT min(a.miss_after), count(*) FROM pickup_appointment a
+        WHERE a.state = 'confirmed' AND a.miss_after <= now() AND a.point_id IN :at_work
+            AND EXISTS (SELECT 1 FROM pickup_order o WHERE o.appointment_id = a.id AND o.state = 'ready')
+            AND NOT EXISTS (
+                SELECT 1 FROM pickup_order o JOIN pickup_visit v ON v.id = o.visit_id
+                WHERE o.appointment_id = a.id AND o.state IN ('picking', 'ready')
+                    AND v.state IN ('waiting', 'called'))""",
     "order_to_expire": """
-        SELECT min(keep_until), count(*) FROM pickup_order
-        WHERE state = 'ready' AND keep_until <= now() AND point_id IN :at_work""",
+        SELECT min(o.keep_until), count(*) FROM pickup_order o LEFT JOIN pickup_visit v ON v.id = o.visit_id
+        WHERE o.state = 'ready' AND o.keep_until <= now() AND o.point_id IN :at_work
+            AND (v.id IS NULL OR v.state NOT IN ('waiting', 'called'))""",
     "inbox": """
         SELECT min(moved_at), count(*) FROM notifications_inboundmessage
         WHERE state = 'parked' AND (sender_id IS NULL OR sender_id IN :telephones)""",

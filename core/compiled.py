@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from django.db import connection
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
+from django.db.transaction import TransactionManagementError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -29,22 +30,31 @@ class Given(Expression):
 class Compiled(Generic[Row]):
     """`Compiled(lambda: Order.objects.filter(pk=Given("order")))`, then `rows(order=3)` or `first(order=3)`.
 
-    Values go to the driver as they are. For querysets of rows of one model, with what is joined to them; what Django
-    would read in a query of its own (prefetching) is left out.
+    For querysets of rows of one model, with what is joined to them; what Django would read in a query of its own
+    (prefetching) is left out. Values go to the driver as they are. One that locks refuses to be asked outside a
+    transaction, as Django's do.
     """
 
     def __init__(self, ask: Callable[[], QuerySet[Row, Row]]) -> None:
         self._ask = ask  # once the models are there
-        self._plan: _Plan | None = None
+        self._plan: Plan | None = None
 
     def rows(self, **given: Any) -> list[Row]:
         """The rows for these values, in the queryset's order."""
-        plan = self._plan = self._plan or _plan(self._ask())
+        plan = self.plan()
+        if plan.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("a lock outside a transaction holds nothing")
         values = tuple(given[param.name] if isinstance(param, Given) else param for param in plan.params)
         with connection.cursor() as cursor:
             cursor.execute(plan.sql, values)
             found = cursor.fetchall()
         return [plan.row(told) for told in plan.converted(found)]
+
+    def plan(self) -> Plan:
+        """The query as SQL, made when it is first asked for."""
+        if self._plan is None:
+            self._plan = planned(self._ask())
+        return self._plan
 
     def first(self, **given: Any) -> Row | None:
         """The first row for these values, or None."""
@@ -52,10 +62,11 @@ class Compiled(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
-class _Plan:
+class Plan:
     """A query as Django compiles it, and what Django's own iterator would find out anew about its columns."""
 
     sql: str
+    locks: bool
     params: Sequence[Any]
     model: type[Model]
     columns: Sequence[str]
@@ -81,13 +92,15 @@ class _Plan:
         return made
 
 
-def _plan(queryset: QuerySet[Any, Any]) -> _Plan:
+def planned(queryset: QuerySet[Any, Any]) -> Plan:
+    """Let Django compile a queryset."""
     compiler: Any = queryset.query.get_compiler(connection=connection)
     sql, params = compiler.as_sql()
     select, info = compiler.select, compiler.klass_info
     converters = compiler.get_converters([column for column, _sql, _alias in select])
-    return _Plan(
+    return Plan(
         sql=sql,
+        locks=queryset.query.select_for_update,
         params=params,
         model=info["model"],
         columns=[select[place][0].target.attname for place in info["select_fields"]],

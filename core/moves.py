@@ -239,8 +239,12 @@ def _insert(rows: Sequence[Moving], story: _Story) -> None:
 
 
 def _stored(field: Any, value: Any) -> Any:
-    """A value as the driver takes it for a column; a row stands for its key."""
-    return field.get_db_prep_save(value.pk if isinstance(value, models.Model) else value, connection)
+    """A value as the driver takes it for a column; a row stands for its key. ValueError for a row without one."""
+    if isinstance(value, models.Model):
+        if value.pk is None:
+            raise ValueError(f"{field}: {value!r} is not saved")
+        value = value.pk
+    return field.get_db_prep_save(value, connection)
 
 
 def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:

@@ -11,6 +11,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, connection, transaction
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.request import RawPostDataException
+from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
@@ -107,8 +108,7 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
     inside the block rolls back and is not stored, so it may be tried again with the same key.
     """
     key = require_key(request) if key is None else _usable(key)
-    said = b"\0".join([(request.method or "").encode(), request.path.encode(), _body(request)])
-    fingerprint = hashlib.sha256(said).hexdigest()
+    fingerprint = _fingerprint(request)
     try:
         with transaction.atomic(durable=True):
             _take_or_refuse(by.key, key)
@@ -123,12 +123,23 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
         raise
 
 
-def _body(request: HttpRequest) -> bytes:
-    """What was sent; of a form in parts, whose stream is read by then, its fields."""
+def _fingerprint(request: HttpRequest) -> str:
+    """What a request said, as a digest that without our secret tells nothing: a PIN may be in it."""
+    said = [(request.method or "").encode(), request.get_full_path().encode(), *_body(request)]
+    return salted_hmac("core.once", b"\0".join(said), algorithm="sha256").hexdigest()
+
+
+def _body(request: HttpRequest) -> Iterator[bytes]:
+    """What was sent; of a form in parts, whose stream is read by then, its fields and its files."""
     try:
-        return request.body
+        yield request.body
     except RawPostDataException:
-        return request.POST.urlencode().encode()
+        yield request.POST.urlencode().encode()
+        for name, files in sorted(request.FILES.lists()):
+            for file in files:
+                yield f"{name}\0{file.name}".encode()
+                yield hashlib.sha256(b"".join(file.chunks())).digest()
+                file.seek(0)
 
 
 def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:

@@ -90,11 +90,6 @@ def standing(patron_id: int) -> dict[str, Consent]:
     return {row.what: row for row in rows}
 
 
-def all_of(patron_id: int) -> list[Consent]:
-    """Every answer, the newest first."""
-    return list(Consent.objects.filter(patron_id=patron_id).order_by("-id"))
-
-
 @transaction.atomic
 def live_with(*, patron_id: int, other_id: int, by: Actor, now: datetime) -> Household:
     """Put a patron into the household of another one, made if there is none; together only once all agreed.

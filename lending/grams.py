@@ -63,12 +63,6 @@ def words(query: str) -> list[str]:
     return list(dict.fromkeys(normalise(query).split()))
 
 
-def is_initials(query: str) -> bool:
-    """Whether somebody typed first consonants only."""
-    asked = words(query)
-    return bool(asked) and all(set(word) <= _CONSONANTS for word in asked)
-
-
 def grams(text: str) -> list[str]:
     """The index terms of a `searchable` text, sorted, each once: runs of 1 and 2 characters, of 3 if none is wide."""
     found: set[str] = set()

@@ -15,6 +15,7 @@ from django.utils.module_loading import import_string
 
 from core.actor import RULE
 from core.among import Among
+from core.sweeps import TimeIsUp
 from notifications import budget, calls, consent, encoding, outbox, receipts, transports, wording
 from notifications.models import TURN, URGENT, Message
 from notifications.states import MessageState
@@ -80,7 +81,9 @@ def take(*, now: datetime, ids: Collection[int] | None = None, limit: int = 200)
     for row, _ in ready:
         of_tries.setdefault(row.attempts, []).append(row)
     for tries, alike in of_tries.items():
-        Message.move_many(alike, MessageState.SENDING, at=now, by=RULE, lease_until=lease, attempts=tries + 1)
+        Message.move_many(
+            alike, MessageState.SENDING, at=now, by=RULE, lease_until=lease, attempts=tries + 1, paid=True
+        )
     return Batch([_claimed(row, body, now=now) for row, body in ready], settled=len(rows) - len(ready))
 
 
@@ -116,7 +119,7 @@ def _plain(rows: Sequence[Message], shut: Collection[str], *, now: datetime) -> 
             of_sender.setdefault(row.sender_id, []).append(row)
     ready: list[tuple[Message, str]] = []
     for group in of_sender.values():
-        segments = sum(encoding.segments(row.body) for row in group)
+        segments = sum(encoding.segments(row.body) for row in group if not row.paid)
         if budget.spend(sender=group[0].sender, segments=segments, now=now, whole=True):
             ready += [(row, row.body) for row in group]  # else it is spent row by row
     return ready
@@ -163,15 +166,15 @@ def _body_or_settle(row: Message, *, opted_out: bool, too_often: bool, now: date
                     row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="no_link")
                     return None
                 body = wording.with_link(body, address)
-            costs = not row.mail and row.attempts == 0
+            costs = not row.mail and not row.paid
             within = not costs or budget.spend(sender=row.sender, segments=encoding.segments(body), now=now)
             if not within and row.kind not in URGENT:
                 log.error("message.budget_spent", sender=row.sender.key, budget=row.sender.daily_budget)
                 _put_off(row, until=budget.renews_at(sender=row.sender, now=now), why="budget", now=now)
                 return None
             return body
-    except OperationalError:
-        raise  # the database's trouble, not the row's: the next sweep tries all of them again
+    except (OperationalError, TimeIsUp):
+        raise  # the database's trouble or the task's, not the row's: the next sweep tries all of them again
     except Exception as error:  # one row that cannot be made ready must not hold up the others
         log.exception("message.not_ready", message=row.pk, error=type(error).__name__)
         wait = timedelta(seconds=min(2**row.attempts, 300))

@@ -16,6 +16,7 @@ from core import nudge
 from core.actor import CARRIER, Actor
 from core.models import Heartbeat
 from core.moves import MoveRefused
+from core.sweeps import TimeIsUp
 from notifications import consent, keywords, outbox, phone, queries, transports, words
 from notifications.errors import CarrierError, UnknownInbound
 from notifications.keywords import Meaning
@@ -220,6 +221,8 @@ def _apply_one(key: int, *, now: datetime) -> int:
     except OperationalError as error:  # a lock or the connection, not the text: the next sweep tries again
         log.warning("inbound.put_off", inbound=key, error=type(error).__name__)
         return 0
+    except TimeIsUp:
+        raise
     except Exception as error:  # one text that cannot be understood must not hold up the others
         log.exception("inbound.failed", inbound=key, error=type(error).__name__)
         return _count_failure(key, now=now)

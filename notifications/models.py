@@ -118,6 +118,7 @@ class Message(Moving):
     call_until = models.DateTimeField(null=True, blank=True, help_text=_("until then staff call if it did not leave"))
     attempts = models.PositiveSmallIntegerField(default=0)
     resends = models.PositiveSmallIntegerField(default=0)
+    paid = models.BooleanField(default=False, help_text=_("counted against what the sender may send on a day"))
     may_call = models.BooleanField(default=True, help_text=_("staff may phone instead when the text cannot reach"))
     lease_until = models.DateTimeField(null=True, blank=True)
     provider_id = models.CharField(max_length=64, blank=True)

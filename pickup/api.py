@@ -351,6 +351,5 @@ class CancelAppointment(Edge):
         with once(by, request) as answer:
             read(Nothing, request)
             appointment_within(by, appointment_id)
-            appointments.cancel(appointment_id=appointment_id, by=by, now=clock.now())
-            read_again = Appointment.objects.select_related("slot__point__library").get(pk=appointment_id)
-            return answer(appointment_row(read_again))
+            ended = appointments.cancel(appointment_id=appointment_id, by=by, now=clock.now())
+            return answer(appointment_row(Appointment.objects.select_related("slot__point__library").get(pk=ended.pk)))

@@ -55,7 +55,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     )
     live.publish([f"point:{order.point_id}"], now=now)  # so that less follows once others wait for the slot
     if appointment is None:
-        place = _take(slot, accessible=accessible, ready=ready, now=now)
+        place = _take(slot, [order], accessible=accessible, ready=ready, now=now)
         why = Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST
         appointment = _begin(slot, rules, place=place, accessible=accessible, why=why, by=by, now=now)
     _attach([order], appointment)
@@ -405,10 +405,13 @@ def needs_accessible(orders: Iterable[Order]) -> bool:
     return any(order.patron is not None and order.patron.accessible_place for order in orders)
 
 
-def _take(slot: Slot, *, accessible: bool, ready: bool, now: datetime) -> int:
+def _take(slot: Slot, orders: Sequence[Order], *, accessible: bool, ready: bool, now: datetime) -> int:
     place = slots.take(slot_id=slot.pk, accessible=accessible)
     if not place:
-        raise slots.unavailable(point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready)
+        after = queries.not_before(orders)
+        raise slots.unavailable(
+            point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready, after=after
+        )
     return place
 
 
@@ -455,7 +458,7 @@ def _instead(
     old.move(AppointmentState.CHANGED, at=now, by=by)
     if old.slot_id < slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
-    place = _take(slot, accessible=old.accessible, ready=ready, now=now)
+    place = _take(slot, orders, accessible=old.accessible, ready=ready, now=now)
     if old.slot_id > slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
     rules = queries.rules_of(old.point_id)
@@ -479,7 +482,7 @@ def _apart(
 ) -> Appointment:
     """A time of their own for some orders of a promise that the others keep."""
     twin = _twin(old, orders, AppointmentState.CHANGED, by=by, now=now)
-    place = _take(slot, accessible=accessible, ready=ready, now=now)
+    place = _take(slot, orders, accessible=accessible, ready=ready, now=now)
     rules = queries.rules_of(old.point_id)
     new = _begin(
         slot,

@@ -118,11 +118,6 @@ class Board:
     load: waits.Waiting
 
     @property
-    def free_lanes(self) -> list[LaneNow]:
-        """Open lanes to which the next car can be called."""
-        return [lane for lane in self.lanes if lane.open and lane.car is None]
-
-    @property
     def shut_lanes(self) -> list[LaneNow]:
         """Lanes at which nobody stands."""
         return [lane for lane in self.lanes if not lane.open]

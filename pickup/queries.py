@@ -138,11 +138,6 @@ def where_are(copies: Iterable[Copy | int]) -> dict[int, str]:
     return {line.copy_id: line.order.shown for line in inside.select_related("order").order_by("id")}
 
 
-def where_is(copy: Copy) -> str:
-    """The number of the bag a copy lies in, or "" when it lies in none."""
-    return where_are([copy]).get(copy.pk, "")
-
-
 def collectors_of(orders: Iterable[Order]) -> dict[int, Contact]:
     """Who is told about each order and may collect it, by the order's id; orders without anybody are left out.
 

@@ -105,7 +105,7 @@ def _empty_tables(_case: TransactionTestCase) -> None:
 TransactionTestCase._fixture_teardown = _empty_tables  # type: ignore[attr-defined]
 
 
-REAL = {"browser", "fault", "journey"}  # marks of tests whose processes share two cores with everything else
+TWICE = {"browser", "fault", "journey", "control"}  # marks of tests that a busy machine may fail
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -117,7 +117,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     second chance.
     """
     for item in items:
-        if any(mark.name in REAL for mark in item.iter_markers()) or _is_control(item):
+        if any(mark.name in TWICE for mark in item.iter_markers()):
             item.add_marker(pytest.mark.flaky(reruns=1))
     if hasattr(config, "workerinput"):
         _longest_first(items)
@@ -126,10 +126,6 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in items if _needs_database(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if not _needs_database(item)]
-
-
-def _is_control(item: pytest.Item) -> bool:
-    return item.get_closest_marker("race") is not None and "without" in item.name and "_still_" not in item.name
 
 
 def _longest_first(items: list[pytest.Item]) -> None:

@@ -16,7 +16,7 @@ from config import invariants, tasks
 from config.celery import HANDOFFS, TIMETABLE
 from core import clock, nudge
 from core.models import Answer, Counter, Happening, Journal
-from lending import codes
+from lending import accounts, codes
 from lending.models import Copy
 from notifications import inbound
 from notifications.models import InboundMessage, Message, Receipt
@@ -224,3 +224,19 @@ def test_short_memory_is_forgotten_and_the_rest_is_kept() -> None:
     assert [row.key for row in Counter.objects.all()] == ["new"]
     assert [row.topic for row in Happening.objects.all()] == ["new"]
     assert [row.provider_id for row in Receipt.objects.all()] == ["new"]
+
+
+@pytest.mark.django_db
+def test_a_camera_gets_its_token_by_a_command() -> None:
+    library = rows.library()
+    token = accounts.token_of(
+        said("issue_device_token", "plate camera", "--library", library.code).strip(), now=clock.now()
+    )
+    assert token is not None
+    assert (token.device, token.library, token.scopes) == ("plate camera", library, ["arrive"])
+    with pytest.raises(CommandError, match="no library"):
+        said("issue_device_token", "plate camera", "--library", "nowhere")
+    with pytest.raises(CommandError, match="1 to 60"):
+        said("issue_device_token", " ", "--library", library.code)
+    with pytest.raises(CommandError, match="3650"):
+        said("issue_device_token", "plate camera", "--library", library.code, "--days", "0")

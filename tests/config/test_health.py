@@ -10,10 +10,12 @@ from django.test import Client
 
 from config import celery, health
 from core import clock
+from core.actor import RULE
 from core.models import Heartbeat
 from lending import wishes
-from lending.models import Reservation
-from pickup import rehearsals
+from lending.models import Copy, Reservation
+from pickup import appointments, arrivals, rehearsals
+from pickup.models import Appointment, Order
 from tests import rows
 from tests.pickup import steps
 
@@ -113,3 +115,39 @@ def test_what_a_rehearsal_leaves_behind_counts_nowhere() -> None:
     steps.ready(steps.asked(rows.patron(), rows.point(rules={"by_appointment": False})))
     text = Client().get("/metrics").content.decode()
     assert 'lending_rows{noun="pickup_order",state="ready"} 1.0' in text
+
+
+def test_what_no_sweep_would_take_does_not_count() -> None:
+    """A book that travels or rests, a copy of another volume, somebody who is here: nobody is called at night."""
+    programme = rows.programme(transfer_days=1)
+    here, there = rows.library(programme=programme), rows.library(programme=programme)
+    point = rows.point(here)
+    rows.reserve(rows.patron(here), rows.copy(at=there).title, at=point)
+    resting = rows.copy(at=here)
+    rows.reserve(rows.patron(here), resting.title, at=point)
+    rows.reserve(rows.patron(here), resting.title, at=point)
+    second = rows.copy(resting.title, here)
+    Copy.objects.filter(pk=second.pk).update(rests_until=rows.NOW + timedelta(days=1))
+    rows.copy(resting.title, here, volume="2")
+    with connection.cursor() as cursor:
+        told = health.waiting(cursor)
+    assert told["copy_came_free"][1] == 0
+    assert told["reservation_allocated"][1] == 1  # the one whose book is here
+
+
+def test_who_is_here_is_neither_missed_nor_expired() -> None:
+    now = clock.now()
+    point = rows.point()
+    slot = rows.slot(point, now + timedelta(hours=1))
+    order = steps.asked(rows.patron(point.library), point, now=now)
+    appointments.promise(order_id=order.pk, slot_id=slot.pk, by=RULE, now=now)
+    steps.ready(order, now=now)
+    over = now - timedelta(minutes=1)
+    Appointment.objects.update(miss_after=over)
+    Order.objects.update(keep_until=over)
+    with connection.cursor() as cursor:
+        told = health.waiting(cursor)
+        assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (1, 1)
+        arrivals.arrive(order_id=order.pk, point_id=point.pk, by=rows.patron_actor(order.patron), now=now)
+        told = health.waiting(cursor)
+        assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (0, 0)

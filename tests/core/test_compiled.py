@@ -5,8 +5,9 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.models import F
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from core.compiled import Compiled, Given
@@ -60,3 +61,12 @@ def test_threads_ask_on_their_own_connections() -> None:
 def test_a_value_that_nobody_gave_is_an_error() -> None:
     with pytest.raises(KeyError):
         of_library().rows()
+
+
+def test_one_that_locks_is_not_asked_outside_a_transaction() -> None:
+    patron = rows.patron()
+    compiled = Compiled(lambda: Patron.objects.select_for_update().filter(pk=Given("patron")))
+    with transaction.atomic():
+        assert compiled.first(patron=patron.pk) == patron
+    with pytest.raises(TransactionManagementError):
+        compiled.first(patron=patron.pk)

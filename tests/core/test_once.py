@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import threading
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
@@ -144,3 +146,34 @@ def test_ten_at_once_have_one_effect() -> None:
     assert outcomes.count("acted") == 1
     assert len(outcomes) == 10
     assert Counter.objects.count() == 1
+
+
+def test_another_address_or_another_file_is_another_request() -> None:
+    act(asked({"title": 1}, path="/api/v1/orders?for=a"))
+    with pytest.raises(KeyReused):
+        act(asked({"title": 1}, path="/api/v1/orders?for=b"))
+
+    def sent(content: bytes) -> HttpRequest:
+        request = RequestFactory().post(
+            "/lists", {"day": "1", "file": SimpleUploadedFile("list.csv", content)}, headers={"Idempotency-Key": "k2"}
+        )
+        assert request.FILES["file"].read() == content  # the stream is read before the edge asks
+        request.FILES["file"].seek(0)
+        return request
+
+    act(sent(b"one"))
+    with pytest.raises(Replay):
+        act(sent(b"one"))
+    with pytest.raises(KeyReused):
+        act(sent(b"two"))
+
+
+def test_what_was_said_cannot_be_guessed_from_its_digest(settings) -> None:
+    """A PIN has a million values: whoever reads the table must not be able to try them."""
+    act(asked({"pin": "804217"}))
+    kept = Answer.objects.get()
+    said = b"\0".join([b"POST", b"/api/v1/orders", json.dumps({"pin": "804217"}).encode()])
+    assert kept.fingerprint != hashlib.sha256(said).hexdigest()
+    settings.SECRET_KEY = "another" * 8
+    with pytest.raises(KeyReused):
+        act(asked({"pin": "804217"}))

@@ -30,7 +30,7 @@ def test_an_answer_says_what_which_version_when_and_by_whom() -> None:
     assert (row.what, row.version, row.given, row.at) == ("privacy", consents.VERSION, True, NOW)
     assert (row.by, row.channel, row.guardian) == ("staff:3", "desk", "")
     answer(who, "privacy", given=False, now=NOW + timedelta(days=1))
-    assert [one.given for one in consents.all_of(who.pk)] == [False, True]
+    assert list(Consent.objects.filter(patron=who).order_by("id").values_list("given", flat=True)) == [True, False]
     assert not consents.standing(who.pk)["privacy"].given
 
 

@@ -87,9 +87,6 @@ def test_what_the_index_gets_and_what_a_query_asks():
 
 def test_initials():
     assert grams.initials("소년이 온다 1") == "ㅅㄴㅇㅇㄷ"
-    assert grams.is_initials("ㅅㄴㅇ ㄷ")
-    assert not grams.is_initials("ㅅ년")
-    assert not grams.is_initials("")
 
 
 @given(TITLES, TITLES)

@@ -14,6 +14,7 @@ from django.db.models import F
 from core.actor import RULE
 from core.models import Journal
 from notifications import claims, consent, delivery, receipts, transports
+from notifications.errors import NotBegun
 from notifications.models import Call, Message, OptOut, Sender
 from notifications.states import CallState, MessageState
 from notifications.transports.twilio import Twilio
@@ -172,6 +173,20 @@ def test_what_is_tried_again_is_paid_once(carrier: StandIn, now):
     for minute in range(3):
         delivery.deliver(now=now + timedelta(minutes=minute))
     carrier.answer = lambda _: Answer()
+    other = queue(sender)
+    delivery.deliver(now=now + timedelta(minutes=9))
+    assert states(text, other) == [S.ACCEPTED, S.ACCEPTED]
+
+
+def test_what_was_claimed_and_not_begun_is_paid_once(carrier: StandIn, now, monkeypatch):
+    sender = rows.sender(daily_budget=2)
+    text = queue(sender)
+    with monkeypatch.context() as patched:
+        patched.setattr(delivery, "_send_one", lambda _claimed, _latest: NotBegun())
+        for minute in range(3):
+            claimed = claims.claim(now=now + timedelta(minutes=minute))
+            delivery.send(claimed.claimed, now=now + timedelta(minutes=minute))
+    assert states(text) == [S.QUEUED]
     other = queue(sender)
     delivery.deliver(now=now + timedelta(minutes=9))
     assert states(text, other) == [S.ACCEPTED, S.ACCEPTED]
@@ -377,6 +392,7 @@ def test_two_workers_never_send_the_same_text(carrier: StandIn, now):
 @pytest.mark.race
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.lawless("I3", why="does without compare-and-swap")
+@pytest.mark.control
 def test_without_the_compare_and_swap_two_workers_send_twice(carrier: StandIn, now):
     """The negative control: read what is due, then write that it is ours."""
     sender = rows.sender()

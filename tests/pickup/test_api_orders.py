@@ -8,7 +8,8 @@ import pytest
 
 from core import clock
 from core.models import Access
-from lending.models import Reservation
+from lending.models import Patron, Reservation
+from pickup import appointments
 from pickup.models import Order, Slot
 from tests import api, rows
 from tests.pickup import steps
@@ -326,3 +327,22 @@ def test_times_that_no_calendar_knows_are_refused(point, moment):
     for name in ("from", "to"):
         told = api.anyone().get("slots", 400, pickup_point=point.pk, **{name: moment})
         assert (told["code"], told["field"]) == ("ambiguous_or_invalid_time", name)
+
+
+def test_who_gives_a_common_time_back_is_told_of_their_own(point, slot) -> None:
+    who, mine = api.patron(home=point.library)
+    other = rows.patron(point.library)
+    together = rows.household(together=True)
+    Patron.objects.filter(pk__in=[who.pk, other.pk]).update(household=together)
+    own, theirs = (steps.asked(Patron.objects.get(pk=one.pk), point) for one in (who, other))
+    for order in (own, theirs):
+        appointments.promise(order_id=order.pk, slot_id=slot.pk, by=steps.DESK, now=clock.now())
+    promise = Order.objects.get(pk=own.pk).appointment
+    assert promise is not None
+    assert Order.objects.get(pk=theirs.pk).appointment == promise
+    Patron.objects.filter(pk=other.pk).update(household=None)
+    answer = mine.post(f"appointments/{promise.pk}/cancel")
+    assert answer["state"] == "cancelled"
+    assert mine.get(f"orders/{own.pk}")["appointment"]["state"] == "cancelled"
+    promise.refresh_from_db()
+    assert promise.state == "confirmed"

@@ -14,7 +14,7 @@ from lending import transfers, wishes
 from lending.models import Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, bags, coming, elsewhere, orders, progress, queries, today
+from pickup import appointments, bags, coming, elsewhere, orders, progress, queries, slots, today
 from pickup.errors import SlotUnavailable
 from pickup.models import Order, Slot
 from tests import rows
@@ -272,3 +272,17 @@ def test_the_rule_that_closes_bags_leaves_those_that_hold_a_book(place, reader):
     order = steps.asked(reader, place)
     assert coming.close_due(now=rows.NOW) == 0
     assert steps.again(order).state == "picking"
+
+
+def test_who_loses_the_last_place_is_offered_none_before_the_book_comes(place, there, reader, monkeypatch):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    wanted = slot_at(place, rows.NOW + timedelta(hours=49))
+    monkeypatch.setattr(slots, "take", lambda **_: 0)  # somebody was faster, after the look
+    with pytest.raises(SlotUnavailable) as refused:
+        appointments.change(
+            appointment_id=order.appointment_id, slot_id=wanted.pk, by=rows.patron_actor(reader), now=rows.NOW
+        )
+    early = slot_at(place, rows.NOW + timedelta(hours=6))
+    assert early.pk not in [slot["id"] for slot in refused.value.facts["next"]]
+    assert refused.value.facts["next"]

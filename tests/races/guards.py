@@ -12,6 +12,7 @@ from django.db import connection, models
 from django.db.models.query import QuerySet
 
 from core import moves
+from core.compiled import Compiled, planned
 from core.moves import Moving
 from tests import laws
 
@@ -37,6 +38,7 @@ def without_locks(monkeypatch: pytest.MonkeyPatch) -> None:
     """No row is locked any more: SELECT FOR UPDATE only selects."""
     laws.taken_away.append("locks")
     monkeypatch.setattr(QuerySet, "select_for_update", lambda self, *args, **kwargs: self._chain())
+    monkeypatch.setattr(Compiled, "plan", lambda self: planned(self._ask()))  # nothing compiled before or kept after
 
 
 def without_swap(monkeypatch: pytest.MonkeyPatch) -> None:

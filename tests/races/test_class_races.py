@@ -55,6 +55,7 @@ def test_a_class_is_removed_or_given_and_never_both(
     assert Grant.objects.count() == Allowance.objects.filter(pk=allowance.pk).count()
 
 
+@pytest.mark.control
 def test_without_the_lock_a_class_is_removed_from_under_a_patron(
     point: PickupPoint, allowance: Allowance, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -81,6 +82,7 @@ def test_given_at_two_desks_it_is_one_class_of_one_patron(
     assert Grant.objects.filter(patron=who).count() == 1
 
 
+@pytest.mark.control
 def test_without_lock_and_law_it_is_given_twice(
     point: PickupPoint, allowance: Allowance, monkeypatch: pytest.MonkeyPatch
 ) -> None:

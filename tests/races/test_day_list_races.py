@@ -37,6 +37,7 @@ def test_of_two_equal_lists_the_second_finds_all_of_it_there(now, monkeypatch):
     assert Order.objects.count() == 3
 
 
+@pytest.mark.control
 def test_without_taking_turns_the_second_is_told_that_its_rows_are_wrong(now, monkeypatch):
     """The control: nothing is made twice, but somebody reads about cards that are taken."""
     monkeypatch.setattr(day_lists, "take_turns", lambda library: None)

@@ -64,6 +64,7 @@ def test_a_bag_is_given_or_wanted_elsewhere_never_both(places, now, monkeypatch)
     assert (len(moved), Loan.objects.filter(state="out").count()) == ((0, 2) if given else (1, 0))
 
 
+@pytest.mark.control
 def test_without_locks_only_laws_and_swap_are_left_and_nobody_hears_why(places, now, monkeypatch):
     """The control: whoever comes second is stopped by the database, in the midst of it and without a sentence."""
     without_locks(monkeypatch)
@@ -94,6 +95,7 @@ def test_a_book_that_is_packed_while_its_bag_is_moved_is_known_to_lie_there(plac
     assert old.copy.state == ("bag" if packed else "shelf")
 
 
+@pytest.mark.control
 def test_without_locks_and_swap_a_book_lies_in_a_bag_that_is_gone(places, now, monkeypatch):
     """The control: packed, in a bag that nobody will look into."""
     slowly(monkeypatch, shelf, "plan")
@@ -127,6 +129,7 @@ def test_who_arrives_keeps_the_bag_or_hears_that_it_is_elsewhere(places, now, mo
         assert (refusals(outcome), bag.state, Visit.objects.count()) == (["no_open_order"], "cancelled", 0)
 
 
+@pytest.mark.control
 def test_without_locks_a_car_waits_for_a_bag_that_has_left(places, now, monkeypatch):
     """The control."""
     without_locks(monkeypatch)

@@ -36,6 +36,7 @@ def test_each_gets_books_of_their_own(shared, now):
     assert sorted(told) == sorted(held) == [EACH] * LIBRARIANS
 
 
+@pytest.mark.control
 def test_without_locks_several_walk_for_the_same_book(shared, now, monkeypatch):
     without_locks(monkeypatch)
     slowly(monkeypatch, fetching, "_tell", before=False)

@@ -60,6 +60,7 @@ def test_who_asks_for_it_here_keeps_it_here(far: Copy, branch: PickupPoint, monk
     assert (row.state, row.copy_id, journeys(far)) == ("allocated", far.pk, 0)
 
 
+@pytest.mark.control
 def test_without_the_lock_it_is_promised_here_and_sent_away(
     far: Copy, branch: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -83,6 +84,7 @@ def test_several_sweeps_send_it_home_once(far: Copy, monkeypatch: pytest.MonkeyP
     assert sum(one is not None for one in outcome.answers) == journeys(far) == 1
 
 
+@pytest.mark.control
 def test_without_lock_and_law_it_is_sent_home_several_times(far: Copy, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control."""
     without_locks(monkeypatch)

@@ -53,6 +53,7 @@ def test_a_place_is_either_taken_and_counted_or_gone(monkeypatch, move):
         assert (slot.booked, slot.capacity) == (held, max(1, held))
 
 
+@pytest.mark.control
 def test_without_the_locks_on_the_slots_the_change_comes_to_nothing(monkeypatch):
     """The control: places are counted, then taken by somebody, and only the law keeps the slot from being oversold."""
     slowly(monkeypatch, slots, "take")

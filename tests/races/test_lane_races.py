@@ -88,6 +88,7 @@ def test_without_the_lock_the_compare_and_swap_still_lets_only_one_have_the_car(
 
 
 @pytest.mark.lawless("I3", why="does without two guards")
+@pytest.mark.control
 def test_without_both_guards_two_librarians_call_the_same_car(bays, now, monkeypatch):
     """The control: the two tests above would notice."""
     monkeypatch.setattr(lane, "_next", look_without_lock)
@@ -132,6 +133,7 @@ def test_without_the_lock_on_the_lane_the_law_still_keeps_it_to_one(one_lane, no
 
 
 @pytest.mark.lawless("I3", why="does without a lock and a law")
+@pytest.mark.control
 def test_without_lock_and_law_several_cars_stand_in_one_lane(one_lane, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(lane, "_lane_to_use", any_lane)
@@ -173,6 +175,7 @@ def test_without_the_lock_on_free_lanes_the_law_still_keeps_each_to_one(now, mon
     assert set(outcome.codes()) == {"lane_busy"}
 
 
+@pytest.mark.control
 def test_without_lock_and_law_a_free_lane_is_used_by_several(now, monkeypatch):
     """The control."""
     monkeypatch.setattr(lane, "_lane_to_use", first_lane_that_looks_free)
@@ -247,6 +250,7 @@ def test_without_the_locks_the_compare_and_swap_still_keeps_it_to_one(called, no
 
 
 @pytest.mark.lawless("I2", "I3", why="does without locks and compare-and-swap")
+@pytest.mark.control
 def test_without_locks_and_compare_and_swap_a_bag_is_handed_over_several_times(called, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(lane, "_locked", visit_without_lock)
@@ -273,6 +277,7 @@ def test_one_slip_scanned_at_two_windows_is_served_once(now):
     assert set(Copy.objects.values_list("state", flat=True)) == {"loan"}
 
 
+@pytest.mark.control
 def test_without_locks_swap_and_law_one_slip_is_served_at_several_windows(now, monkeypatch):
     """The control. The tie of a bag to its car goes too: it writes into the order, and whoever writes has locked."""
     monkeypatch.setattr(arrivals, "_tie", lambda bags, visit: True)
@@ -306,6 +311,7 @@ def test_without_the_locks_the_compare_and_swap_still_undoes_once(called, now, m
     assert times_it_became("lending.loan", "voided") == [1, 1, 1]
 
 
+@pytest.mark.control
 def test_without_locks_and_compare_and_swap_a_hand_over_is_undone_twice(called, now, monkeypatch):
     """The control."""
     slowly(monkeypatch, handovers, "take_again")
@@ -321,6 +327,7 @@ def test_something_is_undone_while_it_is_handed_over_again(called, now, monkeypa
     assert undo_against_hand_over(called, now, monkeypatch) == []
 
 
+@pytest.mark.control
 def test_without_locks_and_compare_and_swap_an_undo_and_a_hand_over_cross(called, now, monkeypatch):
     """The control."""
     without_locks(monkeypatch)
@@ -377,6 +384,7 @@ def test_a_driver_who_comes_by_six_doors_at_once_is_here_once(now):
 
 
 @pytest.mark.lawless("I3", why="does without a law")
+@pytest.mark.control
 def test_without_the_law_a_driver_would_be_here_several_times(now, monkeypatch):
     """The control."""
     point = rows.point()
@@ -414,6 +422,7 @@ def tie_without_lock(bags, visit):
     return True
 
 
+@pytest.mark.control
 def test_without_the_lock_on_their_orders_a_family_would_be_three_cars(now, monkeypatch):
     """The control."""
     monkeypatch.setattr(arrivals, "_tie", tie_without_lock)
@@ -475,6 +484,7 @@ def test_a_busy_hour_ends_without_a_deadlock_and_every_bag_is_given_once():
     assert wrong == []
 
 
+@pytest.mark.control
 def test_without_locks_and_compare_and_swap_a_busy_hour_goes_wrong(monkeypatch):
     """The control."""
     without_locks(monkeypatch)

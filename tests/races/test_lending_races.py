@@ -73,6 +73,7 @@ def test_without_locks_the_law_still_promises_the_last_copy_once(
     assert Reservation.objects.filter(state=ReservationState.WAITING).count() == 5
 
 
+@pytest.mark.control
 def test_without_lock_and_law_the_last_copy_is_promised_several_times(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -109,6 +110,7 @@ def test_a_household_never_gets_more_than_its_quota(
     assert Reservation.objects.count() == 3
 
 
+@pytest.mark.control
 def test_without_the_lock_a_household_gets_more_than_its_quota(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,6 +142,7 @@ def test_a_title_asked_for_in_two_tabs_is_reserved_once(
     assert (len(outcome.answers), outcome.codes()) == (1, ["already_reserved"])
 
 
+@pytest.mark.control
 def test_without_lock_and_law_a_title_is_reserved_twice(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -185,6 +188,7 @@ def test_without_locks_the_swap_still_takes_a_book_back_once(library: Library, m
     assert (len(outcome.answers), outcome.codes(), returns_of(loan)) == (1, ["moved_meanwhile"], 1)
 
 
+@pytest.mark.control
 def test_without_lock_and_swap_a_book_is_taken_back_twice(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     without_swap(monkeypatch)
     slowly(monkeypatch, Loan, "move")
@@ -216,6 +220,7 @@ def test_a_book_is_lent_once(locked: bool, library: Library, monkeypatch: pytest
     assert (len(outcome.answers), outcome.codes()) == (1, ["copy_on_loan"])
 
 
+@pytest.mark.control
 def test_without_lock_law_and_swap_a_book_is_lent_twice(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
     slowly(monkeypatch, loans, "due_on")
     without_locks(monkeypatch)
@@ -248,6 +253,7 @@ def test_a_book_that_comes_back_while_somebody_asks_is_set_aside(
     assert promised(copy) == 1
 
 
+@pytest.mark.control
 def test_without_locks_they_miss_each_other_and_the_sweep_brings_them_together(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -323,6 +329,7 @@ def test_several_sweeps_at_once_give_each_copy_once(
     assert Reservation.objects.filter(state=ReservationState.ALLOCATED).count() == 5
 
 
+@pytest.mark.control
 def test_without_locks_and_swap_several_sweeps_give_a_copy_several_times(
     library: Library, point: PickupPoint, monkeypatch: pytest.MonkeyPatch
 ) -> None:

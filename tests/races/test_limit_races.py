@@ -82,6 +82,7 @@ def test_a_limit_is_reached_and_never_passed(limit: Limit) -> None:
     assert outcome.codes() == [limit.code] * (ASKING - limit.allowed)
 
 
+@pytest.mark.control
 def test_without_the_lock_a_limit_is_passed(limit: Limit, monkeypatch: pytest.MonkeyPatch) -> None:
     """The control."""
     without_locks(monkeypatch)

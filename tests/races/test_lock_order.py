@@ -96,6 +96,7 @@ def test_a_return_is_undone_while_somebody_asks_for_the_title_and_the_time(now, 
     assert (outcome.refused, outcome.answers) == ([], [True, "out"])
 
 
+@pytest.mark.control
 def test_with_the_slot_before_the_title_one_of_them_is_lost(now, monkeypatch):
     assert deadlocks(undo_while_somebody_asks(monkeypatch, now, undo_the_naive_way)) == 1
 

@@ -81,6 +81,7 @@ def count_then_write(wanted):
 
 
 @pytest.mark.lawless("I1", "I3", why="does without two guards")
+@pytest.mark.control
 def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, now, monkeypatch):
     """The control."""
     monkeypatch.setattr(slots, "take_many", count_then_write)
@@ -134,6 +135,7 @@ def test_a_sweep_leaves_a_point_to_whoever_plans_it(now, monkeypatch):
     assert (sorted(outcome.answers), planned) == ([0, 2], 1)
 
 
+@pytest.mark.control
 def test_without_the_lock_of_the_point_both_plan(now, monkeypatch):
     """The control: correct as well, but each is blind to what the other gives away."""
     monkeypatch.setattr(offers, "_plans_alone", lambda _point_id, **_: True)

@@ -55,6 +55,7 @@ def test_nobody_keeps_a_time_on_a_closed_day(monkeypatch):
         assert Appointment.objects.filter(slot=pk, state__in=PROMISED).count() == count
 
 
+@pytest.mark.control
 def test_without_the_locks_on_the_slots_some_are_left_behind(monkeypatch):
     """The control: the day is looked at before the slots take nobody any more."""
     slowly(monkeypatch, slots, "take")

@@ -29,6 +29,7 @@ def test_four_bags_get_four_places(now, monkeypatch):
     assert places_of_four_bags(now, monkeypatch) == ["A1", "A2", "A3", "A4"]
 
 
+@pytest.mark.control
 def test_without_the_law_two_bags_stand_on_one_place(now, monkeypatch):
     with law_dropped(Order, "pickup_place_holds_one_bag"):
         assert len(set(places_of_four_bags(now, monkeypatch))) < 4

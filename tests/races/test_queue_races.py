@@ -50,6 +50,7 @@ def test_of_two_moves_the_later_one_sees_what_the_first_one_did(line, now, monke
     assert both_move(line, now, monkeypatch) in {"ABYXC", "AXYBC"}
 
 
+@pytest.mark.control
 def test_without_taking_turns_neither_wish_comes_true(line, now, monkeypatch):
     """The control: both look at the same line, and X and Y end apart from each other."""
     monkeypatch.setattr(queue, "_take_turns", lambda point_id: None)

@@ -159,6 +159,7 @@ def test_nobody_joins_a_promise_that_is_given_back_at_that_moment(by_time, now):
     assert promised == ("confirmed", 1)
 
 
+@pytest.mark.control
 def test_without_locks_a_bag_shares_a_promise_that_is_over(by_time, now, monkeypatch):
     """The control."""
     without_locks(monkeypatch)

@@ -50,6 +50,7 @@ def test_the_law_stands_behind_the_turn(window, now, monkeypatch):
     assert (len(both_start(window, now).answers), running()) == (1, 1)
 
 
+@pytest.mark.control
 def test_without_turn_and_law_two_rehearsals_run(window, now, monkeypatch):
     monkeypatch.setattr(rehearsals, "_take_turn", lambda library_id: None)
     slowly(monkeypatch, rehearsals, "_begin", before=False)
@@ -77,6 +78,7 @@ def test_three_workers_let_each_car_come_once(window, now, monkeypatch):
     assert Visit.objects.count() == 11
 
 
+@pytest.mark.control
 def test_without_lock_and_comparison_cars_are_taken_for_others(window, now, monkeypatch):
     without_locks(monkeypatch)
     without_swap(monkeypatch)

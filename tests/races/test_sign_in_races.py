@@ -32,6 +32,7 @@ def test_a_code_opens_once_however_many_use_it_at_once():
     assert outcome.codes() == ["wrong_code"] * (MANY - 1)
 
 
+@pytest.mark.control
 def test_control_without_the_lock_a_code_opens_twice(monkeypatch):
     patron = rows.patron(pin=rows.PIN)
     without_locks(monkeypatch)
@@ -49,6 +50,7 @@ def test_guesses_at_once_are_counted_one_by_one():
     assert outcome.codes() == ["too_many_attempts"] * (20 - guesses.FREE) + ["wrong_credentials"] * guesses.FREE
 
 
+@pytest.mark.control
 def test_control_counted_after_looking_all_guesses_get_through(monkeypatch):
     patron = rows.patron(pin=rows.PIN)
 

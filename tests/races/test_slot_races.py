@@ -65,6 +65,7 @@ def test_without_the_count_in_the_update_the_law_still_refuses(crowd, now, monke
 
 
 @pytest.mark.lawless("I1", "I3", why="does without two guards")
+@pytest.mark.control
 def test_without_both_guards_the_slot_is_oversold(crowd, now, monkeypatch):
     """The control: the two tests above would notice."""
     monkeypatch.setattr(slots, "take", count_then_write)

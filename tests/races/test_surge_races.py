@@ -69,6 +69,7 @@ def test_a_place_is_either_taken_and_counted_or_gone(monkeypatch):
     assert slot.capacity == max(1, slot.booked)
 
 
+@pytest.mark.control
 def test_without_the_lock_the_switch_runs_into_the_law(monkeypatch):
     without_locks(monkeypatch)
     outcome, slot = take_while_it_is_turned(monkeypatch)
@@ -112,6 +113,7 @@ def test_no_slot_of_the_other_hours_is_made_open(point, monkeypatch):
     assert make_while_it_is_turned(point, monkeypatch) == 0
 
 
+@pytest.mark.control
 def test_without_the_lock_slots_of_the_other_hours_stay_open(point, monkeypatch):
     point.rules.horizon_days = 7
     point.rules.save()

@@ -66,6 +66,7 @@ def test_a_book_never_goes_into_the_bag_of_the_place_that_its_reader_has_left(mo
     assert OrderLine.objects.get().order.point == there
 
 
+@pytest.mark.control
 def test_without_reading_it_again_the_book_lies_in_the_wrong_bag(monkeypatch):
     def trusting(*, reservation_ids, by, now, point_id=None):
         found = queries.reservations().filter(pk__in=reservation_ids, state=ReservationState.ALLOCATED)
@@ -105,6 +106,7 @@ def test_whoever_waits_again_gets_the_copy_that_comes_back_at_that_moment(monkey
     assert wait_again_while_a_copy_comes_back(monkeypatch).state == "allocated"
 
 
+@pytest.mark.control
 def test_without_locks_they_wait_beside_a_free_copy_until_the_sweep(monkeypatch):
     without_locks(monkeypatch)
     row = wait_again_while_a_copy_comes_back(monkeypatch)
