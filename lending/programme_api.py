@@ -67,6 +67,16 @@ class DifferenceRow(serializers.Serializer[Any]):
     becomes = serializers.JSONField()
 
 
+class PausedRow(serializers.Serializer[Any]):
+    """How many people could not ask for books today, by each rule as if it had held all the time."""
+
+    was = serializers.IntegerField()
+    becomes = serializers.IntegerField()
+    days = serializers.IntegerField(
+        allow_null=True, help_text="books that came back late are counted for so many days; null: strikes are counted"
+    )
+
+
 class LendingEffectRow(serializers.Serializer[Any]):
     """What other rules would have meant for the orders of the last four weeks, where that can be worked out."""
 
@@ -75,6 +85,9 @@ class LendingEffectRow(serializers.Serializer[Any]):
     refused = serializers.DictField(child=serializers.IntegerField(), help_text="by rule: how many it would refuse")
     beyond = serializers.DictField(
         child=serializers.IntegerField(), help_text="by rule: people further back in line than it allows"
+    )
+    paused = serializers.DictField(
+        child=PausedRow(), help_text="by rule: people whom it pauses, for strikes or late books; left out if unknown"
     )
 
 
@@ -153,7 +166,7 @@ class ProgrammePreview(Edge):
                 for name, value in values.items()
                 if getattr(programme, name) != value
             ]
-            told_of = {"orders": effect.orders, "refused": effect.refused, "beyond": effect.beyond}
+            told_of = {name: getattr(effect, name) for name in ("orders", "refused", "beyond", "paused")}
             return answer(LendingEffectRow({"differences": differences, **told_of}).data)
 
 

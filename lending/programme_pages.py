@@ -38,7 +38,7 @@ class Difference:
     becomes: str
     refused: int | None = None
     beyond: int | None = None
-    paused: int | None = None
+    paused: programmes.Paused | None = None
     counted: bool = True
 
 
@@ -113,7 +113,7 @@ def _differences(
     changed = [name for name, value in values.items() if getattr(programme, name) != value]
     for name in [*changed, *(name for name in effect.refused if name not in changed)]:
         refused, beyond = effect.refused.get(name), effect.beyond.get(name)
-        paused = effect.paused if name in programmes.STRIKES else None
+        paused = effect.paused.get(name)
         yield Difference(
             form.label_of(name),
             form.shown(name, getattr(programme, name)),

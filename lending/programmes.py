@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import transaction
-from django.db.models import Count, Max, Min
+from django.db.models import Count, F, Max, Min
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput, Refusal
 from lending import queries, rules
-from lending.models import Library, Programme, ProgrammeChange, Reservation, Strike
+from lending.models import Library, Pause, Programme, ProgrammeChange, Reservation, Strike
 from lending.states import ReservationState
 
 if TYPE_CHECKING:
@@ -51,19 +52,27 @@ KINDS = {"materials_excluded": "title__material__in", "volumes_excluded": "volum
 
 
 @dataclass(frozen=True, slots=True)
-class Effect:
-    """The orders of the last four weeks, how many of them each changed rule would have refused, and how many people
-    are further back in line today than it allows. What other rules would have meant is not worked out.
+class Paused:
+    """How many people could not ask for books today by the rule that holds, and by the one that is looked at, each as
+    if it had held all the time; for strikes that are noted, or for late books of the last `days`.
+    """
 
-    `paused` people would be today by the strikes that are noted, where other rules for them were looked at, in place of
-    `paused_now`; None where that cannot be known.
+    was: int
+    becomes: int
+    days: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """The orders of the last four weeks, how many of them each changed rule would have refused, how many people are
+    further back in line today than it allows, and how many it would pause. What other rules would have meant is not
+    worked out, nor whom a rule would pause where that cannot be known.
     """
 
     orders: int
     refused: Mapping[str, int]
     beyond: Mapping[str, int]
-    paused: int | None = None
-    paused_now: int = 0
+    paused: Mapping[str, Paused]
 
 
 def values_of(programme: Programme) -> dict[str, Any]:
@@ -130,7 +139,8 @@ def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) ->
     """What other rules would have meant for the orders of the last four weeks; nothing is changed.
 
     Looks at the rules that count orders and volumes (of an order, a week, a day), at those for the length of a line,
-    at what is not lent this way, and at strikes, as far as these rules have noted and kept them.
+    at what is not lent this way, at strikes, as far as these rules have noted and kept them, and at books that are
+    overdue or came back late as long as it is known whose they were.
     """
     library = Library.objects.filter(programme=programme).first()
     today = queries.today(library, now) if library is not None else now.date()
@@ -165,10 +175,14 @@ def effect(*, programme: Programme, values: Mapping[str, Any], now: datetime) ->
         told[name] = of_kind.values("request").distinct().count()
     lines = queries.lines(programme.pk).values() if changed & set(IN_LINE) else ()
     beyond = {name: _beyond(lines, **{name: values[name]}) for name in IN_LINE if name in changed}
-    if not changed & set(STRIKES) or not _are_kept(programme, wanted):
-        return Effect(len(asked), told, beyond)
-    paused, paused_now = (_paused(programme.pk, ruling, today=today) for ruling in (wanted, programme))
-    return Effect(len(asked), told, beyond, paused, paused_now)
+    paused: dict[str, Paused] = {}
+    if changed & set(STRIKES) and _are_kept(programme, wanted):
+        was, becomes = (_paused(programme.pk, ruling, today=today) for ruling in (programme, wanted))
+        paused |= dict.fromkeys(changed & set(STRIKES), Paused(was, becomes))
+    if "overdue_pause" in changed and library is not None:  # else it lends in closed buildings, by other programmes
+        rates = programme.overdue_pause, wanted.overdue_pause
+        paused["overdue_pause"] = _paused_for_late_books(programme.pk, *rates, today=today, now=now)
+    return Effect(len(asked), told, beyond, paused)
 
 
 def _are_kept(programme: Programme, wanted: Programme) -> bool:
@@ -190,6 +204,31 @@ def _paused(programme_id: int, ruling: Programme, *, today: date) -> int:
         for days in of_patron.values()
     ]
     return sum(pause is not None and pause[1] >= today for pause in pauses)
+
+
+def _paused_for_late_books(programme_id: int, was: int, becomes: int, *, today: date, now: datetime) -> Paused:
+    """Whom so many days of pause for a day overdue keep from asking today: whose books are overdue, and who brought
+    some back late and was not forgiven, as long as it is known whose a returned book was.
+    """
+    looked_at = min(LOOKED_AT, timedelta(days=settings.RETENTION_DAYS))
+    lent = queries.loans().filter(programme=programme_id, patron__isnull=False)
+    overdue = set(queries.late_among(lent, now=now).order_by().values_list("patron_id", flat=True))
+    lifted = Pause.objects.filter(programme=programme_id, lifted_at__isnull=False)
+    forgiven = set(lifted.values_list("patron_id", "since", "days_overdue"))
+    # from the due date on: in the library's own zone it may be the day after by then
+    back = lent.filter(returned_at__gt=now - looked_at, returned_at__date__gte=F("due_on"))
+    late = set()
+    for loan in back.exclude(pk__in=queries.never_given().order_by().values("pk")):
+        day = queries.today(loan.library, loan.returned_at or now)
+        days = rules.overdue_days(loan.due_on, day)
+        if days and (loan.patron_id, day, days) not in forgiven:
+            late.add((loan.patron_id, day, days))
+
+    def people(rate: int) -> int:
+        paused = {patron_id for patron_id, day, days in late if day + timedelta(days=days * rate) >= today}
+        return len(overdue | paused) if rate else 0
+
+    return Paused(people(was), people(becomes), looked_at.days)
 
 
 def _beyond(

@@ -34,10 +34,12 @@ OF_USE = timedelta(hours=24)
 
 
 def remind_due(*, now: datetime) -> int:
-    """Remind everybody of whom a rule says so today, outside quiet hours; gives back how many were seen to."""
+    """Remind everybody of whom a rule says so today, outside quiet hours; gives back how many were seen to.
+
+    Also of what was lent here before another system kept the library's loans: it ends here, and nobody else reminds.
+    """
     done = 0
-    own = queries.libraries().filter(circulation=Library.Circulation.OWN).select_related("surge_programme")
-    for library in own:
+    for library in queries.libraries().select_related("surge_programme"):
         if _quiet(library, now):
             continue
         keys = _to_remind(library, now=now).values_list("patron_id", flat=True).order_by("patron_id").distinct()[:BATCH]
@@ -125,8 +127,7 @@ def _remind(patron_id: int, *, now: datetime) -> int:
     today = queries.today(patron.home, now)
     if Loan.objects.filter(patron=patron, reminded_on=today).exists():
         return 0
-    found = queries.at_home().filter(patron=patron, library__circulation=Library.Circulation.OWN)
-    rows = found.select_related("library__programme", "library__surge_programme")
+    rows = queries.at_home().filter(patron=patron).select_related("library__programme", "library__surge_programme")
     home = list(rows.select_for_update(no_key=True, of=("self",)).order_by("pk"))
     wanted = {loan.pk: milestone(loan, loan.library.rules, today=today) for loan in home}
     needed = [loan for loan in home if wanted[loan.pk] is not None]

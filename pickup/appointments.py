@@ -261,7 +261,9 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     packing = [order for order in orders if order.state == OrderState.PICKING]
     if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
         return 0
-    after = _another_day(packing[0], now=now) if queries.coming(packing) else None
+    whole = [order for order in packing if order.whole_until is not None and order.whole_until > now]
+    late = queries.coming(packing) or queries.more_to_come(whole)
+    after = _another_day(packing[0], now=now) if late else None
     if _next_free(appointment, packing, after=after, template="moved", by=RULE, now=now) is None:
         for order in packing:
             texts.about_order("late", order, now=now)

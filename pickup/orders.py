@@ -95,8 +95,8 @@ def request(
         return Requested(None, placed, "waiting")
     if car and car != order.plate:
         Order.objects.filter(pk=order.pk).update(plate=car)
-    if whole and queries.more_to_come([order]):
-        gathering.set_whole(order, whole=True, now=now)
+    if whole:
+        _wait_for_all(order, placed, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
     elif room is not None:
@@ -127,9 +127,15 @@ def begin_instead(found: Sequence[Reservation], *, of: Order, by: Actor, now: da
     there = queries.orders(pk=order.pk).get()
     if of.plate and not there.plate:
         Order.objects.filter(pk=there.pk).update(plate=of.plate)
-    if of.whole_until is not None and of.whole_until > now and queries.more_to_come([there]):
-        gathering.set_whole(there, whole=True, now=now)
+    if of.whole_until is not None and of.whole_until > now:
+        _wait_for_all(there, found, now=now)
     return queries.orders(pk=there.pk).get()
+
+
+def _wait_for_all(order: Order, asked: Sequence[Reservation], *, now: datetime) -> None:
+    """Note that a bag waits for all that was `asked` for, if not all of it is there; all of it may travel."""
+    if queries.more_to_come([order]) or (len(asked) > 1 and not queries.holds_books(order)):
+        gathering.set_whole(order, whole=True, now=now)
 
 
 def _open_for(

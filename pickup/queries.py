@@ -166,19 +166,26 @@ def collector_of(order: Order) -> Contact | None:
 
 
 def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
-    """How many books were asked for together with those of a bag and are still waited for, by the order's id.
+    """How many books were asked for together with those of a bag and are still to come, by the order's id: waited for,
+    or set aside for this point and not in the bag yet, since they travel first.
 
     Bags of which nothing is to come are left out. Two queries, however many bags.
     """
-    asked = [order.pk for order in orders if order.state == OrderState.PICKING]
-    lines = OrderLine.objects.filter(Among("order_id", asked, "bigint")).order_by()
+    points = {order.pk: order.point_id for order in orders if order.state == OrderState.PICKING}
+    lines = OrderLine.objects.filter(Among("order_id", list(points), "bigint")).order_by()
     bags: dict[int, set[UUID]] = {}
     for pk, asking in lines.values_list("order_id", "reservation__request").distinct():
         bags.setdefault(pk, set()).add(asking)
     of_all = Among("request", set().union(*bags.values()), "uuid")
-    waits = Reservation.objects.filter(of_all, state=ReservationState.WAITING)
-    waiting = Counter(waits.values_list("request", flat=True))
-    found = {pk: sum(waiting[asking] for asking in of_bag) for pk, of_bag in bags.items()}
+    rows = Reservation.objects.filter(of_all, state__in=(ReservationState.WAITING, ReservationState.ALLOCATED))
+    awaited = Counter(
+        (asking, None if state == ReservationState.WAITING else point_id)
+        for asking, state, point_id in rows.values_list("request", "state", "pickup_point_id")
+    )
+    found = {
+        pk: sum(awaited[asking, where] for asking in of_bag for where in (None, points[pk]))
+        for pk, of_bag in bags.items()
+    }
     return {pk: count for pk, count in found.items() if count}
 
 

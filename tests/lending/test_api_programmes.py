@@ -39,6 +39,9 @@ def test_a_manager_looks_changes_and_reads_the_history(library, address):
         ("loan_days", 14, 21), ("volumes", 5, 2)
     ]  # fmt: skip
     assert "volumes" in look["refused"]
+    assert look["paused"] == {}
+    paused = boss.post(f"{address}/preview", {"rules": {"overdue_pause": 2}})["paused"]
+    assert paused == {"overdue_pause": {"was": 0, "becomes": 0, "days": 28}}
     assert not ProgrammeChange.objects.exists()
     changed = boss.post(address, {"rules": {"volumes": 2, "loan_days": 21, "materials_excluded": ["kit"]}, "seen": 0})
     assert (changed["rules"]["volumes"], changed["rules"]["materials_excluded"]) == (2, ["kit"])

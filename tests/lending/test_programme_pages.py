@@ -12,11 +12,13 @@ from django.urls import reverse
 
 from config import checks
 from core import clock
-from lending import members, programmes, strikes, wishes
+from lending import loans, members, programmes, queries, strikes, wishes
 from lending.forms import RulesForm
-from lending.models import Library, Membership, Patron, ProgrammeChange
+from lending.models import Library, Loan, Membership, Patron, Programme, ProgrammeChange
 from lending.reservations import Item
+from pickup import orders
 from tests import rows
+from tests.pickup import steps
 
 pytestmark = pytest.mark.django_db
 
@@ -106,12 +108,91 @@ def test_a_look_counts_who_would_be_paused_for_strikes_today(manager, point):
     strikes.forgive(patron_id=forgiven.pk, programme_id=programme.pk, by=rows.RULE, now=clock.now())
     shown = page(manager, programme, strikes=2, step="look")
     (difference,) = shown.context["differences"]
-    assert (difference.paused, shown.context["effect"].paused_now) == (2, 1)
+    assert (difference.paused.was, difference.paused.becomes) == (1, 2)
     assert "2 in place of 1" in shown.content.decode() or "1명에서 2명" in shown.content.decode()
     shorter = page(manager, programme, strikes=2, strike_days=10, step="look").context
-    assert {one.paused for one in shorter["differences"]} == {1}
+    assert {one.paused.becomes for one in shorter["differences"]} == {1}
     none = page(manager, programme, strikes="", step="look").context["differences"]
-    assert [one.paused for one in none] == [0]
+    assert [one.paused.becomes for one in none] == [0]
+
+
+def late(point, *, now, back=None, days=2):
+    """A patron whose book is so many days overdue now, or came back `back` days ago so many days late."""
+    who, copy = rows.patron(point.library), rows.copy(at=point.library)
+    lent = now - timedelta(days=60)
+    loan = loans.check_out(copy_id=copy.pk, patron_id=who.pk, library_id=point.library_id, by=rows.RULE, now=lent)
+    due_on = queries.today(point.library, now) - timedelta(days=days + (back or 0))
+    Loan.objects.filter(pk=loan.pk).update(due_on=due_on)
+    if back is not None:
+        at = now - timedelta(days=back)
+        loans.take_back(barcode=copy.barcode, library_id=point.library_id, by=rows.RULE, now=at)
+    return who
+
+
+def late_books(programme, becomes, *, now=rows.NOW):
+    """Whom another `overdue_pause` would keep from ordering: before, after, of how many days."""
+    programme.refresh_from_db()
+    found = programmes.effect(programme=programme, values={"overdue_pause": becomes}, now=now)
+    paused = found.paused["overdue_pause"]
+    return paused.was, paused.becomes, paused.days
+
+
+def test_a_look_counts_who_could_not_order_today_for_late_books(point):
+    programme, now = point.library.programme, rows.NOW
+    late(point, now=now)
+    late(point, now=now, back=4)
+    late(point, now=now, back=9)
+    late(point, now=now, back=1, days=0)  # in time
+    late(point, now=now, back=3, days=-2)
+    assert [late_books(programme, rate) for rate in (1, 2, 5)] == [(0, 1, 28), (0, 2, 28), (0, 3, 28)]
+    Programme.objects.filter(pk=programme.pk).update(overdue_pause=2)
+    assert [late_books(programme, rate) for rate in (0, 1, 5)] == [(2, 0, 28), (2, 1, 28), (2, 3, 28)]
+
+
+def test_who_has_and_had_late_books_is_one_person_and_who_was_forgiven_none(point):
+    programme, now = point.library.programme, rows.NOW
+    Programme.objects.filter(pk=programme.pk).update(overdue_pause=3)
+    twice, forgiven = late(point, now=now, back=4), late(point, now=now, back=4)
+    Loan.objects.filter(patron=late(point, now=now)).update(patron=twice)
+    strikes.forgive(patron_id=forgiven.pk, programme_id=programme.pk, by=rows.RULE, now=now)
+    assert late_books(programme, 5) == (1, 1, 28)
+
+
+def test_late_books_are_counted_for_as_long_as_it_is_known_whose_they_were(point, settings):
+    late(point, now=rows.NOW, back=9)
+    late(point, now=rows.NOW, back=15)
+    assert late_books(point.library.programme, 10) == (0, 2, 28)
+    settings.RETENTION_DAYS = 14
+    assert late_books(point.library.programme, 10) == (0, 1, 14)
+
+
+def test_a_bag_that_was_lent_when_packed_and_not_collected_is_no_late_book():
+    place = rows.point(rules={"by_appointment": False, "lend_at": "packing", "keep_days": 3})
+    order = steps.ready(steps.asked(rows.patron(place.library), place))
+    Loan.objects.update(due_on=rows.NOW.date())
+    ended = rows.NOW + timedelta(days=20)
+    orders.expire_due(now=ended)
+    assert (steps.again(order).state, Loan.objects.get().state) == ("expired", "returned")
+    assert late_books(place.library.programme, 10, now=ended) == (0, 0, 28)
+
+
+def test_rules_that_no_library_lends_by_on_normal_days_have_no_late_books(point):
+    late(point, now=rows.NOW)
+    found = programmes.effect(programme=rows.programme(), values={"overdue_pause": 2}, now=rows.NOW)
+    assert found.paused == {}
+
+
+@pytest.mark.parametrize(
+    ("language", "said"), [("en", "had it always been so: 1 in place of 0"), ("ko", "0명에서 1명으로")]
+)
+def test_the_page_says_whom_a_pause_for_late_books_keeps_from_ordering(manager, point, language, said):
+    late(point, now=clock.now())
+    shown = page(manager, point.library.programme, overdue_pause=2, step="look")
+    assert [one.counted for one in shown.context["differences"]] == [True]
+    manager.defaults["HTTP_ACCEPT_LANGUAGE"] = language
+    text = page(manager, point.library.programme, overdue_pause=2, step="look").content.decode()
+    assert said in text
+    assert "28" in text
 
 
 @pytest.mark.parametrize(

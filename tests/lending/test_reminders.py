@@ -8,8 +8,8 @@ import pytest
 from django.test import Client
 
 from core.actor import RULE
-from lending import consents, contacts, loans, programmes, reminders, tasks
-from lending.models import Contact, Copy, Library, Loan, Patron, Programme
+from lending import circulation, consents, contacts, loans, programmes, reminders, tasks
+from lending.models import Contact, Copy, Library, Loan, Patron, Posting, Programme
 from lending.texts import BOTH, DUE, OVERDUE, RETURNED
 from notifications import consent, encoding, wording
 from notifications.models import Call, Message
@@ -123,9 +123,28 @@ def test_nobody_is_told_who_wants_it_not_or_of_whom_only_rehearsals_know(library
     assert not Message.objects.exists()
 
 
-def test_a_library_whose_loans_are_kept_elsewhere_by_now_says_nothing(library: Library, who: Patron) -> None:
-    lend(who, library)
-    Library.objects.filter(pk=library.pk).update(circulation="beside")
+def test_what_was_lent_here_is_reminded_of_until_it_is_back_also_when_loans_are_kept_elsewhere_by_now(
+    library: Library, who: Patron
+) -> None:
+    first, second = lend(who, library), lend(who, rows.library(programme=library.programme))
+    for of in (first.library, second.library):
+        circulation.refuse_change(library=of, keeps="beside")
+    Library.objects.update(circulation="beside")
+    assert reminders.remind_due(now=NOW + 12 * DAY) == 1
+    circulation.take_back(barcode=second.copy.barcode, library_id=library.pk, by=RULE, now=NOW + 13 * DAY)
+    assert reminders.remind_due(now=NOW + 15 * DAY) == 1
+    assert [(template, body.split("] ")[1]) for template, body in texts()] == [
+        (DUE, "책 2권 반납일 12/8. 문의 02-100-6440"),
+        (OVERDUE, "책 1권 연체, 반납일 12/8. 문의 02-100-6440"),
+    ]
+    circulation.take_back(barcode=first.copy.barcode, library_id=library.pk, by=RULE, now=NOW + 16 * DAY)
+    assert reminders.remind_due(now=NOW + 21 * DAY) == 0
+
+
+def test_what_another_system_lends_is_reminded_of_there(who: Patron) -> None:
+    place = rows.point(rows.library(circulation="beside"), rules={"by_appointment": False})
+    steps.handed_over(steps.ready(steps.asked(who, place)))
+    assert Posting.objects.filter(kind="check_out").exists()
     assert reminders.remind_due(now=NOW + 20 * DAY) == 0
 
 

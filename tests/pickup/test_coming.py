@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 from django.urls import reverse
 
@@ -15,7 +16,7 @@ from lending.models import Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
 from pickup import appointments, bags, coming, elsewhere, orders, progress, queries, slots, today
-from pickup.errors import SlotUnavailable
+from pickup.errors import SlotUnavailable, WaitsForAll
 from pickup.models import Order, Slot
 from tests import rows
 from tests.pickup import steps
@@ -55,12 +56,13 @@ def slot_at(place, moment: datetime) -> Slot:
     return Slot.objects.get(point=place, starts_at=moment)
 
 
-def ask(who, place, *titles, slot=None, now=rows.NOW):
+def ask(who, place, *titles, slot=None, whole=False, now=rows.NOW):
     return orders.request(
         patron_id=who.pk,
         point_id=place.pk,
         items=[Item(title.pk) for title in titles],
         slot_id=slot.pk if slot else None,
+        whole=whole,
         by=rows.patron_actor(who),
         now=now,
     )
@@ -133,6 +135,86 @@ def test_a_book_that_is_here_does_not_wait_for_one_that_travels(place, there, re
     order = ask(reader, place, near.title, far.title, slot=soonest).order
     assert order is not None
     assert (order.appointment.slot, order.lines.get().copy) == (soonest, near)
+
+
+def waits_for(order, *, now) -> int:
+    """For how many books more a bag waits that is to be called ready; 0 where it waits for none."""
+    try:
+        with transaction.atomic():
+            orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+            transaction.set_rollback(True)
+    except WaitsForAll as refused:
+        return int(refused.facts["count"])
+    return 0
+
+
+def test_who_waits_for_all_waits_for_a_book_that_travels_until_it_is_in_the_bag(place, there, reader):
+    near, far = rows.copy(at=place.library), rows.copy(at=there)
+    order = ask(reader, place, near.title, far.title, whole=True).order
+    assert order is not None
+    steps.packed(order)
+    (bag,) = bags.of(queries.bags(pk=order.pk), now=rows.NOW)
+    assert (bag.waits_for, bag.complete, waits_for(order, now=rows.NOW)) == (1, False, 1)
+    assert progress.of_one(steps.again(order), now=rows.NOW).whole
+    transfers.scan(barcode=far.barcode, library_id=there.pk, by=DESK, now=TOMORROW)
+    assert waits_for(order, now=TOMORROW) == 1
+    transfers.scan(barcode=far.barcode, library_id=place.library_id, by=DESK, now=TOMORROW)
+    assert waits_for(order, now=TOMORROW) == 1  # it is here, and joins the bag in a moment
+    orders.assemble(now=TOMORROW)
+    steps.packed(order, now=TOMORROW)
+    assert waits_for(order, now=TOMORROW) == 0
+
+
+def test_it_does_not_wait_for_it_longer_than_a_week_nor_when_nobody_asked_it_to(place, there, reader):
+    far = [rows.copy(at=there) for _ in range(2)]
+    order = ask(reader, place, rows.copy(at=place.library).title, far[0].title, whole=True).order
+    assert order is not None
+    assert order.whole_until is not None
+    steps.packed(order)
+    before, last = order.whole_until - timedelta(minutes=1), order.whole_until
+    assert [waits_for(order, now=moment) for moment in (before, last)] == [1, 0]
+    other = ask(rows.patron(place.library), place, rows.copy(at=place.library).title, far[1].title).order
+    assert other is not None
+    assert (progress.of_one(steps.again(other), now=rows.NOW).to_come, other.whole_until) == (1, None)
+    assert waits_for(steps.packed(other), now=rows.NOW) == 0
+
+
+def test_it_does_not_wait_for_what_is_wanted_elsewhere_or_was_asked_for_another_time(place, there, programme, reader):
+    far = rows.copy(at=there)
+    order = ask(reader, place, rows.copy(at=place.library).title, far.title, whole=True).order
+    ask(reader, place, rows.copy(at=there).title)
+    assert order is not None
+    steps.packed(order)
+    assert waits_for(order, now=rows.NOW) == 1
+    other = rows.point(rows.library(programme=programme))
+    reservation = Reservation.objects.get(title=far.title)
+    wishes.collect_at(reservation_id=reservation.pk, point_id=other.pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert Reservation.objects.get(pk=reservation.pk).state == "allocated"
+    assert waits_for(order, now=rows.NOW) == 0
+
+
+def test_where_all_of_it_travels_the_bag_waits_for_the_last_one(place, there, programme, reader):
+    copies = [rows.copy(at=there) for _ in range(2)]
+    order = ask(reader, place, *(copy.title for copy in copies), whole=True).order
+    assert order is not None
+    for copy, left in zip(copies, (1, 0), strict=True):
+        travel(copy, place.library)
+        orders.assemble(now=TOMORROW)
+        steps.packed(order, now=TOMORROW)
+        assert waits_for(order, now=TOMORROW) == left
+    alone = ask(rows.patron(place.library), place, rows.copy(at=there).title, whole=True).order
+    assert alone is not None
+    assert alone.whole_until is None
+
+
+def test_a_bag_that_waits_for_all_moves_to_another_day_and_not_from_slot_to_slot(place, there, reader):
+    rows.slot(place, rows.NOW + timedelta(hours=7))
+    early = slot_at(place, rows.NOW + timedelta(hours=6))
+    titles = [rows.copy(at=place.library).title, rows.copy(at=there).title]
+    order = ask(reader, place, *titles, slot=early, whole=True).order
+    assert order is not None
+    assert appointments.not_ready_in_time(now=early.starts_at) == 1
+    assert steps.again(order).appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
 
 
 def test_two_that_travel_come_in_one_bag(place, there, programme, reader):

@@ -55,6 +55,20 @@ def without_swap(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Moving, "move", move)
 
 
+def without_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A deletion says how many rows it has seen, not how many of them it took away itself."""
+    laws.taken_away.append("count")
+    delete = QuerySet.delete
+
+    def unsure(self: QuerySet[Any]) -> tuple[int, dict[str, int]]:
+        seen = self.count()
+        time.sleep(PAUSE)
+        delete(self)
+        return seen, {}
+
+    monkeypatch.setattr(QuerySet, "delete", unsure)
+
+
 @contextmanager
 def law_dropped(model: type[models.Model], name: str) -> Iterator[None]:
     """Within the block the database does not know the law `name`; the rows that broke it go before it comes back.

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from django.db.models import QuerySet
 
 from lending import allowances
 from lending.models import Allowance, Grant, Patron, PickupPoint
 from tests import rows
-from tests.races.guards import law_dropped, slowly, without_locks
+from tests.races.guards import law_dropped, slowly, without_count, without_locks
 from tests.races.together import Outcome, together
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.race]
@@ -97,11 +98,25 @@ def test_without_lock_and_law_it_is_given_twice(
 # Withdrawn at two desks
 
 
-def test_withdrawn_at_two_desks_one_of_them_is_told_that_there_was_none(
-    point: PickupPoint, allowance: Allowance
-) -> None:
+def withdrawn_at_two_desks(point: PickupPoint, allowance: Allowance) -> Outcome[None]:
     who = rows.patron(point.library)
     grant(who, allowance.pk)
     outcome = together(4, lambda _n: allowances.withdraw(patron_id=who.pk, allowance_id=allowance.pk))
-    assert (len(outcome.answers), outcome.codes()) == (1, ["not_found"] * 3)
     assert not Grant.objects.exists()
+    return outcome
+
+
+def test_withdrawn_at_two_desks_one_of_them_is_told_that_there_was_none(
+    point: PickupPoint, allowance: Allowance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slowly(monkeypatch, QuerySet, "delete")
+    outcome = withdrawn_at_two_desks(point, allowance)
+    assert (len(outcome.answers), outcome.codes()) == (1, ["not_found"] * 3)
+
+
+def test_without_counting_what_was_deleted_several_have_withdrawn_it(
+    point: PickupPoint, allowance: Allowance, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The control."""
+    without_count(monkeypatch)
+    assert len(withdrawn_at_two_desks(point, allowance).answers) > 1
