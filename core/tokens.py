@@ -9,7 +9,7 @@ import hmac
 from django.conf import settings
 
 
-def token_of(told: str, *, length: int) -> str:
+def word_of(told: str, *, length: int) -> str:
     """The first `length` characters (five bits each, lower case) of an HMAC with LINK_KEY of what it stands for."""
     mac = hmac.new(settings.LINK_KEY.encode(), told.encode(), hashlib.sha256).digest()
     return base64.b32encode(mac)[:length].decode().lower()

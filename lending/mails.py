@@ -14,7 +14,7 @@ from django.db import transaction
 
 from core import counters
 from core.actor import RULE, Actor
-from core.tokens import token_of
+from core.tokens import word_of
 from lending.errors import MailLinkOver
 from lending.models import Contact
 from lending.texts import MAIL
@@ -109,4 +109,4 @@ def masked(mail: str) -> str:
 
 
 def _mac(contact: Contact, until: str) -> str:
-    return token_of(f"mail:{contact.pk}:{contact.mail}:{until}", length=LENGTH)
+    return word_of(f"mail:{contact.pk}:{contact.mail}:{until}", length=LENGTH)

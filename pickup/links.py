@@ -15,7 +15,7 @@ from django.conf import settings
 from django.db.models import Max
 
 from core import counters
-from core.tokens import token_of
+from core.tokens import word_of
 from lending import mails
 from notifications import phone
 from pickup import queries
@@ -122,7 +122,7 @@ def _named(library_code: str, number: str, last_four: str, *, now: datetime) -> 
 
 
 def _token(order_id: int, generation: int) -> str:
-    return token_of(f"order:{order_id}:{generation}", length=LENGTH)
+    return word_of(f"order:{order_id}:{generation}", length=LENGTH)
 
 
 def _digest(token: str) -> str:

@@ -18,7 +18,7 @@ from core.refusal import Forbidden, Refusal
 from lending import second_factor
 from lending.forms import SecondFactorForm
 from lending.pages import HALF, half_in, let_in, show, target_of
-from pickup import codes
+from pickup import barcodes
 
 if TYPE_CHECKING:
     from lending.models import Account
@@ -72,7 +72,7 @@ def set_up(request: HttpRequest) -> HttpResponse:
                 request.session.pop(HALF, None)
                 let_in(request, account, target, remember=False)
             return show(request, "pickup/staff/second_recovery.html", {"codes": given, "next": target})
-    context = {"form": form, "next": target, "secret": begun.secret, "qr": codes.qr(begun.address)}
+    context = {"form": form, "next": target, "secret": begun.secret, "qr": barcodes.qr(begun.address)}
     return show(request, "pickup/staff/second_set_up.html", context, status=status)
 
 

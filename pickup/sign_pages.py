@@ -24,7 +24,7 @@ from core.once import once
 from core.refusal import Refusal
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show
-from pickup import arrivals, codes, links, queries, waits
+from pickup import arrivals, barcodes, links, queries, waits
 from pickup.errors import OrderNotFound
 from pickup.forms import SignForm, SignSheetForm
 from pickup.models import Order, Visit
@@ -178,7 +178,7 @@ def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
     told = form.cleaned_data if form.is_bound and form.is_valid() else {"paper": "a4", "places": []}
     address = settings.PUBLIC_BASE_URL + reverse("here", args=[desk.point.code])
     sheets = [
-        {"bay": bay, "qr": codes.qr(f"{address}?bay={bay}" if bay else address)} for bay in told["places"] or [""]
+        {"bay": bay, "qr": barcodes.qr(f"{address}?bay={bay}" if bay else address)} for bay in told["places"] or [""]
     ]
     context = {
         "form": form,

@@ -9,7 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
 
 from core import access
-from pickup import bags, codes, queries, sessions
+from pickup import bags, barcodes, queries, sessions
 from pickup.bags import Bag
 from pickup.errors import OrderNotFound
 from pickup.staff_pages import Desk, at_desk, show_desk
@@ -70,7 +70,7 @@ def _slip(bag: Bag, *, card: bool) -> dict[str, Any]:
     patron = bag.order.patron
     return {
         "bag": bag,
-        "qr": codes.qr(bag.order.number),
-        "copies": [(line, codes.code_128(line.copy.barcode)) for line in bag.lines],
-        "card": codes.code_128(patron.card_number) if card and patron is not None else "",
+        "qr": barcodes.qr(bag.order.number),
+        "copies": [(line, barcodes.code_128(line.copy.barcode)) for line in bag.lines],
+        "card": barcodes.code_128(patron.card_number) if card and patron is not None else "",
     }

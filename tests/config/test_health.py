@@ -148,6 +148,6 @@ def test_who_is_here_is_neither_missed_nor_expired() -> None:
     with connection.cursor() as cursor:
         told = health.waiting(cursor)
         assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (1, 1)
-        arrivals.arrive(order_id=order.pk, point_id=point.pk, by=rows.patron_actor(order.patron), now=now)
+        arrivals.arrive(order_id=order.pk, point_id=point.pk, by=RULE, now=now)
         told = health.waiting(cursor)
         assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (0, 0)

@@ -8,7 +8,7 @@ from itertools import pairwise
 import pytest
 import segno
 
-from pickup import codes
+from pickup import barcodes
 
 # ISO/IEC 15417, table 1: the widths of the bars and spaces of each value; 103 to 105 begin, the last one ends.
 TABLE = (
@@ -55,15 +55,15 @@ def read_128(svg: str) -> str:
     "barcode", ["SD00000123", "EM0000012345", "2020-0001", "4721", "0", "12345", "AB12CD", "a/b c~"]
 )
 def test_a_bar_code_says_what_it_was_made_of(barcode):
-    assert read_128(codes.code_128(barcode)) == barcode
+    assert read_128(barcodes.code_128(barcode)) == barcode
 
 
 def test_what_a_bar_code_cannot_hold_is_left_out():
-    assert codes.code_128("한글") == ""
+    assert barcodes.code_128("한글") == ""
 
 
 def test_a_qr_code_is_drawn_as_the_standard_encodes_it():
-    svg = codes.qr("4721")
+    svg = barcodes.qr("4721")
     dark = {(x + step, y) for x, y, length in bars(svg) for step in range(length)}
     meant = segno.make_qr("4721", error="m")
     quiet = 4
@@ -74,7 +74,7 @@ def test_a_qr_code_is_drawn_as_the_standard_encodes_it():
     assert f'viewBox="0 0 {len(meant.matrix) + 2 * quiet} ' in svg
 
 
-@pytest.mark.parametrize("svg", [codes.qr("4721"), codes.code_128("SD00000123")])
+@pytest.mark.parametrize("svg", [barcodes.qr("4721"), barcodes.code_128("SD00000123")])
 def test_a_mark_needs_no_style_and_no_script(svg):
     assert "style" not in svg
     assert "<script" not in svg
