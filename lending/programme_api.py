@@ -67,7 +67,7 @@ class DifferenceRow(serializers.Serializer[Any]):
     becomes = serializers.JSONField()
 
 
-class PausedRow(serializers.Serializer[Any]):
+class PausedByRuleRow(serializers.Serializer[Any]):
     """How many people could not ask for books today, by each rule as if it had held all the time."""
 
     was = serializers.IntegerField()
@@ -87,7 +87,8 @@ class LendingEffectRow(serializers.Serializer[Any]):
         child=serializers.IntegerField(), help_text="by rule: people further back in line than it allows"
     )
     paused = serializers.DictField(
-        child=PausedRow(), help_text="by rule: people whom it pauses, for strikes or late books; left out if unknown"
+        child=PausedByRuleRow(),
+        help_text="by rule: people whom it pauses, for strikes or late books; left out if unknown",
     )
 
 

@@ -443,7 +443,7 @@ class LendingLife(Life):
 
 LIVES = [
     pytest.param(8, marks=pytest.mark.timeout(300)),
-    pytest.param(300, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
+    pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
 ]
 
 
