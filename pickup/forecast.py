@@ -87,14 +87,15 @@ def at_points(
     }
 
 
-def not_before(hopes: Collection[Hope]) -> datetime | None:
+def not_before(hopes: Collection[Hope], *, whole: bool = False) -> datetime | None:
     """The first moment for which books asked for together at one point can be promised a time.
 
-    That of the day on which all that travels is there; None where one of them is there now, or none travels.
+    That of the day on which all that travels is there; None where none travels, or where one of them is there now and
+    the bag does not wait for the others (`whole`).
     """
     travel = [hope for hope in hopes if hope.kind == "travels"]
     days = [hope.day for hope in travel if hope.day is not None]
-    if not days or any(hope.here for hope in hopes):
+    if not days or (not whole and any(hope.here for hope in hopes)):
         return None
     return datetime.combine(max(days), time(), tzinfo=lending_queries.zone_of(travel[0].point.library))
 

@@ -17,6 +17,8 @@ from pickup import notes
 from pickup.names import digits
 
 if TYPE_CHECKING:
+    from django.http import HttpRequest
+
     from lending.models import Allowance, Contact, PickupPoint
 
 BIGGEST_ID = 2**63 - 1
@@ -64,7 +66,7 @@ class AskForm(Refusable):
         help_text=_("If you like: we find your car sooner."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
-    whole = forms.BooleanField(label=_("Wait until all books are together"), required=False)
+    whole = forms.BooleanField(required=False)
     needed_until = forms.DateField(
         label=_("Needed until"),
         required=False,
@@ -92,6 +94,10 @@ class AskForm(Refusable):
                 if not cleaned.get(field):
                     self.add_error(field, _("Please fill this in, or choose to come yourself."))
         return cleaned
+
+    def together(self, request: HttpRequest) -> bool:
+        """Whether the bag waits for all books: as it was sent, else as the address says."""
+        return bool(self["whole"].value()) if self.is_bound else "together" in request.GET
 
     @property
     def somebody_else(self) -> bool:

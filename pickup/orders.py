@@ -96,7 +96,7 @@ def request(
     if car and car != order.plate:
         Order.objects.filter(pk=order.pk).update(plate=car)
     if whole:
-        _wait_for_all(order, placed, now=now)
+        room = _wait_for_all(order, placed, room, now=now)
     if slot_id is not None:
         appointments.promise(order_id=order.pk, slot_id=slot_id, by=by, now=now)
     elif room is not None:
@@ -128,14 +128,22 @@ def begin_instead(found: Sequence[Reservation], *, of: Order, by: Actor, now: da
     if of.plate and not there.plate:
         Order.objects.filter(pk=there.pk).update(plate=of.plate)
     if of.whole_until is not None and of.whole_until > now:
-        _wait_for_all(there, found, now=now)
+        _wait_for_all(there, found, None, now=now)
     return queries.orders(pk=there.pk).get()
 
 
-def _wait_for_all(order: Order, asked: Sequence[Reservation], *, now: datetime) -> None:
-    """Note that a bag waits for all that was `asked` for, if not all of it is there; all of it may travel."""
-    if queries.more_to_come([order]) or (len(asked) > 1 and not queries.holds_books(order)):
-        gathering.set_whole(order, whole=True, now=now)
+def _wait_for_all(order: Order, asked: Sequence[Reservation], room: Slot | None, *, now: datetime) -> Slot | None:
+    """Note that a bag waits for all that was `asked` for, if not all of it is there; all of it may travel.
+
+    Gives back the first time for it, where it has the time `room`: that is none before what travels is here.
+    """
+    if not queries.more_to_come([order]) and (len(asked) < 2 or queries.holds_books(order)):
+        return room
+    gathering.set_whole(order, whole=True, now=now)
+    after = queries.not_before([order])
+    if room is None or after is None or room.starts_at >= after:
+        return room
+    return _first_room(order, now=now, not_before=after)
 
 
 def _open_for(

@@ -138,7 +138,8 @@ def asking(
 ) -> HttpResponse:
     """Show what a patron is about to ask for, or ask for it; `done` says where to go afterwards.
 
-    The address says what was chosen so far: `place` is a pickup point, `day` a day on which it has times.
+    The address says what was chosen so far: `place` is a pickup point, `day` a day on which it has times, `together`
+    that the bag waits for all books.
     """
     now = clock.now()
     points = _points([title_id for title_id, _volume in items])
@@ -176,6 +177,7 @@ def asking(
         "ends": phone.last_four(contact.number) if contact else "",
         "surging": lending_queries.surging(),
         **(_at(request, form, point, books, patron=patron, now=now) if point else {}),
+        "more": "&together=1" if form.together(request) else "",
         **(context or {}),
     }
     return show(request, template, shown, status=status)
@@ -221,6 +223,7 @@ def _at(
     return {
         "place": point.place_in(get_language() or "ko"),
         "here_count": sum(book.here for book in books),
+        "together": form.together(request),
         "left": quota.standing(patron=patron, library=point.library, today=today).left,
         "today": today,
         **_times(request, form, point, [book.hopes[point.pk] for book in books], patron=patron, now=now),
@@ -240,11 +243,11 @@ def _times(
     rules = queries.rules_of_many([point.pk])[point.pk]
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER:
         return {"rules": rules, "days": [], "day": None}
-    after = forecast.not_before(hopes)
+    after = forecast.not_before(hopes, whole=form.together(request))
     if after is None and not any(hope.here for hope in hopes):
         return {"rules": rules, "days": [], "day": None}
     days = slots.days(point_id=point.pk, now=now, accessible=patron.accessible_place, after=after)
-    return {"rules": rules, **chosen_day(days, request, taken=form["slot"].value())}
+    return {"rules": rules, "from_day": after, **chosen_day(days, request, taken=form["slot"].value())}
 
 
 def _collector(form: AskForm, patron_id: int, *, by: Actor, now: datetime) -> int | None:

@@ -233,8 +233,18 @@ def on_their_way_to(order: Order) -> list[int]:
 
 
 def not_before(orders: Collection[Order]) -> datetime | None:
-    """The first moment of the day on which all books of bags that hold none yet are expected; None where none are."""
+    """The first moment of the day on which all books are expected that bags need before they can go; None where none.
+
+    A bag that holds no book yet needs those that travel to it, one that waits for all needs those asked for with them.
+    """
     days = coming(orders)
+    for order in orders:
+        if order.state == OrderState.PICKING and order.whole_until is not None and order.pk not in days:
+            asked = order.lines.values("reservation__request")
+            travel = lending_queries.on_their_way(patron_ids=[order.patron_id or 0], point_ids=[order.point_id])
+            expected = [row.expected_on for row in travel.filter(request__in=asked)]  # type: ignore[attr-defined]
+            if known := [day for day in expected if day is not None]:
+                days[order.pk] = known
     travelling = [order for order in orders if order.pk in days]
     moments = (
         datetime.combine(max(days[order.pk]), time(), tzinfo=ZoneInfo(order.library.zone)) for order in travelling

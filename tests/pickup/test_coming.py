@@ -15,7 +15,7 @@ from lending import transfers, wishes
 from lending.models import Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, bags, coming, elsewhere, orders, progress, queries, slots, today
+from pickup import appointments, bags, coming, elsewhere, gathering, orders, progress, queries, slots, today
 from pickup.errors import SlotUnavailable, WaitsForAll
 from pickup.models import Order, Slot
 from tests import rows
@@ -211,8 +211,9 @@ def test_a_bag_that_waits_for_all_moves_to_another_day_and_not_from_slot_to_slot
     rows.slot(place, rows.NOW + timedelta(hours=7))
     early = slot_at(place, rows.NOW + timedelta(hours=6))
     titles = [rows.copy(at=place.library).title, rows.copy(at=there).title]
-    order = ask(reader, place, *titles, slot=early, whole=True).order
+    order = ask(reader, place, *titles, slot=early).order
     assert order is not None
+    gathering.choose(order_id=order.pk, whole=True, now=rows.NOW)
     assert appointments.not_ready_in_time(now=early.starts_at) == 1
     assert steps.again(order).appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
 
@@ -368,3 +369,33 @@ def test_who_loses_the_last_place_is_offered_none_before_the_book_comes(place, t
     early = slot_at(place, rows.NOW + timedelta(hours=6))
     assert early.pk not in [slot["id"] for slot in refused.value.facts["next"]]
     assert refused.value.facts["next"]
+
+
+def test_who_wants_all_together_gets_a_time_when_all_are_here(place, there, reader):
+    near, far = rows.copy(at=place.library), rows.copy(at=there)
+    with pytest.raises(SlotUnavailable) as refused:
+        ask(reader, place, near.title, far.title, slot=slot_at(place, rows.NOW + timedelta(hours=6)), whole=True)
+    assert refused.value.facts["why"] == "travels"
+    order = ask(reader, place, near.title, far.title, whole=True).order
+    assert order is not None
+    assert order.whole_until is not None
+    assert order.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
+    assert order.lines.get().copy == near
+
+
+def test_the_page_asks_which_and_shows_the_times_of_it(place, there, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: rows.NOW)
+    reader = rows.patron(place.library, pin=rows.PIN)
+    near, far = rows.copy(at=place.library), rows.copy(at=there)
+    phone = Client()
+    phone.force_login(rows.account_of(reader))
+    session = phone.session
+    session["basket"] = [[near.title_id, ""], [far.title_id, ""]]
+    session.save()
+    early = f'value="{slot_at(place, rows.NOW + timedelta(hours=6)).pk}"'
+    first = phone.get(reverse("ask"), {"place": place.pk}).content.decode()
+    together = phone.get(reverse("ask"), {"place": place.pk, "together": "1"}).content.decode()
+    assert early in first
+    assert early not in together
+    assert 'name="whole"' not in first
+    assert 'name="whole"' in together
