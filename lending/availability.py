@@ -7,11 +7,12 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal
 
 from lending import queries
+from lending.states import ON_HAND, CopyState
 
 if TYPE_CHECKING:
     from lending.models import Copy, Library
 
-Kind = Literal["in", "away", "out", "none"]
+Kind = Literal["in", "away", "kept", "out", "none"]
 
 
 @dataclass(slots=True)
@@ -19,20 +20,24 @@ class Availability:
     """One title, or one volume of it, at this moment; libraries in the order in which they are shown.
 
     `kind` is `in` (a copy can be fetched for a pickup place of its library), `away` (a copy stands on a shelf, but no
-    bags are handed over there), `out` (all are lent or promised, one comes back) or `none` (none that could come).
+    bags are handed over there), `kept` (none is lent, all are set aside or in bags), `out` (all lent or promised,
+    one comes back) or `none` (none that could come).
     """
 
     free_at: list[Library] = field(default_factory=list)
     held_at: list[Library] = field(default_factory=list)
     volumes: list[str] = field(default_factory=list)
     served: bool = False
+    kept: bool = False
     waiting: int = 0
 
     @property
     def kind(self) -> Kind:
         if self.free_at:
             return "in" if self.served else "away"
-        return "out" if self.held_at else "none"
+        if self.held_at:
+            return "kept" if self.kept else "out"
+        return "none"
 
     @property
     def choose(self) -> bool:
@@ -62,14 +67,16 @@ def _of_copies(copies: Iterable[Copy], served: Collection[int]) -> Availability:
     free: dict[int, Library] = {}
     held: dict[int, Library] = {}
     volumes: set[str] = set()
+    kept = True
     for copy in copies:
         volumes.add(copy.volume)
         if copy.state not in queries.NOWHERE:
             held[copy.at_library_id] = copy.at_library
+            kept &= copy.state in {*ON_HAND, CopyState.BAG}
         if copy.free:  # type: ignore[attr-defined]  # annotated
             free[copy.at_library_id] = copy.at_library
     reached = not free.keys().isdisjoint(served)
-    return Availability(_shown(free), _shown(held), sorted(volumes, key=volume_order), served=reached)
+    return Availability(_shown(free), _shown(held), sorted(volumes, key=volume_order), served=reached, kept=kept)
 
 
 def by_volume(copies: Iterable[Copy]) -> dict[str, Availability]:

@@ -253,10 +253,13 @@ REASONS = {
 
 
 class LoansOverdue(Refusal):
-    """Facts: count."""
+    """Facts: count, days (of the pause that would follow if all came back today)."""
 
     code = "loans_overdue"
-    sentence = _("%(count)s books at home are overdue. Please bring them back first; orders are possible after that.")
+    sentence = _(
+        "%(count)s books at home are overdue. Please bring them back first. If they come back today, orders are"
+        " possible again after a pause of %(days)s days; every day longer makes the pause longer."
+    )
 
 
 class ProgrammeClosed(Refusal):

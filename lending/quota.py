@@ -131,9 +131,13 @@ def refuse_person(patron: Patron, library: Library, *, today: date) -> None:
         again_on = pause.until + timedelta(days=1)
         raise Paused(why=pause.why, count=pause.count, until=pause.until.isoformat(), again_on=again_on.isoformat())
     if library.rules.overdue_pause:
-        late = queries.at_home().filter(patron=patron, programme=library.programme_id, due_on__lt=today).count()
-        if late:
-            raise LoansOverdue(count=late)
+        late = queries.at_home().filter(patron=patron, programme=library.programme_id, due_on__lt=today)
+        pauses = [
+            rules.overdue_days(loan.due_on, today) * loan.rules.overdue_pause
+            for loan in late.select_related("library__programme", "library__surge_programme")
+        ]
+        if pauses:
+            raise LoansOverdue(count=len(pauses), days=max(pauses))
 
 
 def refuse_title(title: Title, volume: str, ruling: Programme, *, field: str) -> None:

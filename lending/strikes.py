@@ -50,9 +50,8 @@ def came_back(*, loan: Loan, now: datetime) -> Pause | None:
     Counted by the rules and the day of the library that lent it; if that follows another programme since, by those of
     the programme that it was lent by.
     """
-    library, day = loan.library, queries.today(loan.library, now)
-    ruling = library.rules if library.programme_id == loan.programme_id else loan.programme
-    late, rate = rules.overdue_days(loan.due_on, day), ruling.overdue_pause
+    day = queries.today(loan.library, now)
+    late, rate = rules.overdue_days(loan.due_on, day), loan.rules.overdue_pause
     if not late or not rate or loan.patron_id is None:
         return None
     return Pause.objects.create(

@@ -14,7 +14,7 @@ from core.once import once
 from core.refusal import BadInput, NotFound
 from lending import circulation
 from lending.pages import key_of, show
-from pickup import arrivals, board, closing, figures, lane, queries, queue, scans
+from pickup import arrivals, board, closing, figures, lane, queries, queue, scans, today
 from pickup.errors import VisitNotFound
 from pickup.forms import FindForm, HereForm
 from pickup.handovers import NOT_GIVEN
@@ -33,10 +33,14 @@ MOST_BACK = 40  # books that one car brings back
 @at_desk
 @require_safe
 def lane_board(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """The window; only the part that a script asks for by name (`X-Part`): what is shown, or the board."""
+    """The window; only the part that a script asks for by name (`X-Part`): what is shown, or the board.
+
+    With the board come the counts of the tabs, which htmx puts in their places.
+    """
     part = request.headers.get("X-Part", "")
     if part == "board":
-        return show(request, "pickup/staff/_board.html", {**desk.context, **_board(desk)})
+        changed = {**_board(desk), "renew": True, "counts": today.counts(desk.point)}
+        return show(request, "pickup/staff/_board.html", {**desk.context, **changed})
     context = _shown(request, desk)
     status = 404 if isinstance(context["shown"], scans.Unknown) else 200
     if part == "shown":

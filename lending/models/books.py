@@ -240,3 +240,8 @@ class Loan(Moving):
 
     def __str__(self) -> str:
         return f"loan {self.pk} ({self.state})"
+
+    @property
+    def rules(self) -> Programme:
+        """Those of the library that lent it; of the programme that it was lent by, if the library follows another."""
+        return self.library.rules if self.library.programme_id == self.programme_id else self.programme

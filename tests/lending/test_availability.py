@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lending import availability
+from lending import availability, loans
 from lending.models import Copy
 from tests import rows
 
@@ -40,13 +40,22 @@ def test_a_title_that_stands_where_no_bag_is_handed_over_is_not_in(libraries):
     assert of(title).kind == "away"
 
 
-def test_a_title_that_is_out_names_who_holds_it_and_how_many_wait(libraries):
+def test_a_title_that_cannot_be_had_names_who_holds_it_and_how_many_wait(libraries):
     point, title = rows.point(libraries[0]), rows.title()
     rows.copy(title, libraries[0])
     for _ in range(3):
         rows.reserve(rows.patron(libraries[0]), title, at=point)
     found = of(title)
-    assert (found.kind, found.free_at, found.held_at, found.waiting) == ("out", [], [libraries[0]], 2)
+    assert (found.kind, found.free_at, found.held_at, found.waiting) == ("kept", [], [libraries[0]], 2)
+    lent = rows.copy(title, libraries[1])
+    loans.check_out(
+        copy_id=lent.pk,
+        patron_id=rows.patron(libraries[1]).pk,
+        library_id=libraries[1].pk,
+        by=rows.RULE,
+        now=rows.NOW,
+    )
+    assert (of(title).kind, of(title).held_at) == ("out", libraries)
 
 
 @pytest.mark.lawless("I3", why="a copy is put there without a move")

@@ -157,7 +157,7 @@ SAID = {
     a_title_not_collected: (errors.NotAgainYet, ["7일", "2026년 12월 1일부터"], ["7 days", "from 1 December 2026"]),
     late_books: (errors.Paused, ["2026년 11월 30일까지", "3일"], ["until 30 November 2026", "3 days late"]),
     cancellations: (errors.Paused, ["2026년 12월 4일까지", "2"], ["until 4 December 2026", "2 orders were cancelled"]),
-    late_at_home: (errors.LoansOverdue, ["1권", "반납"], ["1 books at home are overdue", "after that"]),
+    late_at_home: (errors.LoansOverdue, ["1권", "반납", "6일"], ["1 books at home are overdue", "a pause of 6 days"]),
     a_card: (errors.Blocked, ["2026년 12월 24일까지"], ["until 24 December 2026"]),
     an_open_building: (errors.ProgrammeClosed, ["휴관"], ["only while the building is closed"]),
     a_film: (errors.NotThroughProgramme, ["DVD"], ["DVD"]),

@@ -104,6 +104,9 @@ def test_whoever_collects_says_so_on_the_page_and_staff_see_it_and_go_ahead(plac
     steps.packed(order, now=clock.now())
     packing = f"/staff/packing/?point={place.pk}"
     assert "waits for 1 book more" in desk.get(packing).content.decode()
+    after_scan = desk.get(f"{packing}&packed={order.pk}").content.decode()
+    assert "1 of 2 in the bag" in after_scan
+    assert after_scan.count("waits for 1 book more") == 2  # beside the scan and on the card
     again = desk.post(f"/staff/orders/{order.pk}/ready/?point={place.pk}", {"key": uuid4().hex})
     assert again.status_code == 409
     desk.post(f"/staff/orders/{order.pk}/go-ahead/?point={place.pk}", {"key": uuid4().hex})

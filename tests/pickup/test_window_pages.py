@@ -315,3 +315,11 @@ def test_a_hand_over_is_answered_within_a_few_questions_whatever_the_line(point,
     for _ in range(5):
         here(ready(point))
     assert questions(lambda: page(desk, point, part="shown", given=handed.visit.pk)) == few
+
+
+def test_a_closed_place_says_that_who_is_here_is_served_only_where_somebody_is(desk, point):
+    post(desk, point, "lane/today/shut")
+    address, served = f"/now/{point.library.code}/", "Whoever is here already is still served."
+    assert served not in desk.get(address).content.decode()
+    arrivals.arrive(point_id=point.pk, purpose="return", by=DESK, now=clock.now())
+    assert served in desk.get(address).content.decode()
