@@ -44,6 +44,15 @@ class Refusable(forms.Form):
         """Show the sentence beside the field that it names, else above the form."""
         self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
 
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Keep what is wrong; the page begins there: at the sentence above the form, else at the first such field."""
+        super().add_error(field, error)
+        first = None if self.non_field_errors() else next((name for name in self.fields if name in self.errors), None)
+        for name, one in self.fields.items():
+            one.widget.attrs.pop("autofocus", None)
+            if name == first:
+                one.widget.attrs["autofocus"] = True
+
     @property
     def status(self) -> int:
         """The HTTP status of the page that shows this form."""
