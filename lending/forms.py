@@ -142,6 +142,23 @@ class PinForm(Refusable):
         return told
 
 
+class EraseForm(Refusable):
+    """Says with the PIN, or with the card number where there is none, that all about oneself shall be erased."""
+
+    sure = forms.CharField(
+        label=_("Your PIN"),
+        max_length=80,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "inputmode": "numeric"}),
+    )
+
+    def __init__(self, *args: Any, has_pin: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_pin:
+            self.fields["sure"] = forms.CharField(
+                label=_("Your card number"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"})
+            )
+
+
 class NumberForm(Refusable):
     """A new number of one's own."""
 
