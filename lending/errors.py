@@ -107,7 +107,7 @@ class UnknownBarcode(NotFound):
     """Facts: barcode."""
 
     code = "unknown_barcode"
-    sentence = _("The barcode %(barcode)s is not in the catalogue. Please scan it again, or search by title.")
+    sentence = _("The barcode %(barcode)s is not in the catalogue. Please scan it again, or type the number below it.")
 
 
 class LookedToday(Refusal):
