@@ -34,7 +34,8 @@ PAGES: dict[str, list[str]] = {
     ],
     "patron": [
         "/", "/ask/", "/my/", "/my/orders/", r"/my/orders/\d+/", "/my/settings/", "/my/settings/pin/",
-        "/my/settings/devices/", "/my/settings/data/", "/my/settings/numbers/", "/my/settings/numbers/add/",
+        "/my/settings/devices/", "/my/settings/data/", "/my/settings/data/erase/",
+        "/my/settings/numbers/", "/my/settings/numbers/add/",
         "/my/settings/needs/", "/my/settings/times/", "/my/settings/consents/", "/my/settings/texts/",
         "/my/history/", "/my/settings/standing/", r"/my/reservations/\d+/", "/here/geumho-lane/?bay=3",
     ],

@@ -16,8 +16,10 @@ from config import erasure
 from config import export as exports
 from core import clock
 from core.actor import Actor
-from core.refusal import BadInput
+from core.refusal import BadInput, Refusal
 from lending import accounts, consents, queries, reviews
+from lending.errors import WrongPin
+from lending.forms import EraseForm
 from lending.models import Consent
 from lending.pages import address_of, patron_of, show, signed_in
 from notifications.models import Gateway, Sender
@@ -69,14 +71,19 @@ def privacy(request: HttpRequest) -> HttpResponse:
 @require_safe
 def mine(request: HttpRequest) -> HttpResponse:
     """Take along, delete, and who looked."""
+    return _mine(request, EraseForm(has_pin=_has_pin(request)))
+
+
+def _mine(request: HttpRequest, form: EraseForm, *, status: int = 200, erasing: bool = False) -> HttpResponse:
     patron = patron_of(request)
     looks = ((day, role, reviews.screen_name(purpose)) for day, role, purpose in exports.looks(patron))
     context = {
         "patron": patron,
         "looks": list(dict.fromkeys(looks))[:MOST_LOOKS],
-        "has_pin": _has_pin(request),
+        "form": form,
+        "erasing": erasing,
     }
-    return show(request, "my_data.html", context)
+    return show(request, "my_data.html", context, status=status)
 
 
 @signed_in
@@ -91,21 +98,34 @@ def export(request: HttpRequest) -> HttpResponse:
 
 
 @signed_in
-@require_http_methods(["POST"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def erase(request: HttpRequest) -> HttpResponse:
     """Erase everything at once, for whoever says so with the PIN, or with the card number where there is none."""
-    patron, by, now = patron_of(request), Actor.of(request), clock.now()
-    said = request.POST.get("sure", "")
-    if _has_pin(request):
-        accounts.sign_in_patron(card_number=patron.card_number, pin=said, address=address_of(request), now=now)
-    elif accounts.read_card(said) != patron.card_number:
-        raise BadInput(field="sure")
-    erasure.everything_of(patron_id=patron.pk, by=by, now=now)
+    form = EraseForm(request.POST if request.method == "POST" else None, has_pin=_has_pin(request))
+    if not form.is_valid():
+        return _mine(request, form, status=form.status, erasing=True)
+    try:
+        _erase(request, form.cleaned_data["sure"])
+    except WrongPin as refusal:
+        form.add_error("sure", str(refusal))
+        return _mine(request, form, status=refusal.status, erasing=True)
+    except Refusal as refusal:
+        form.refuse(refusal)
+        return _mine(request, form, status=refusal.status, erasing=True)
     logout(request)
     messages.success(request, _("Everything about you is erased. Good-bye, and you are welcome at any time."))
     response = redirect("search")
     response.delete_cookie(settings.DEVICE_COOKIE_NAME, samesite="Lax")
     return response
+
+
+def _erase(request: HttpRequest, said: str) -> None:
+    patron, by, now = patron_of(request), Actor.of(request), clock.now()
+    if _has_pin(request):
+        accounts.check_pin(patron_id=patron.pk, pin=said, address=address_of(request), now=now)
+    elif accounts.read_card(said) != patron.card_number:
+        raise BadInput(field="sure")
+    erasure.everything_of(patron_id=patron.pk, by=by, now=now)
 
 
 def _has_pin(request: HttpRequest) -> bool:

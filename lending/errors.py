@@ -21,7 +21,7 @@ class WrongCredentials(Refusal):
 
 
 class WrongPin(WrongCredentials):
-    """The old PIN, while a new one is set."""
+    """The PIN that somebody who is signed in is asked for once more."""
 
     sentence = _("This is not your PIN. If you forgot it, a code by text signs you in.")
 
@@ -107,7 +107,7 @@ class UnknownBarcode(NotFound):
     """Facts: barcode."""
 
     code = "unknown_barcode"
-    sentence = _("The barcode %(barcode)s is not in the catalogue. Please scan it again, or search by title.")
+    sentence = _("The barcode %(barcode)s is not in the catalogue. Please scan it again, or type the number below it.")
 
 
 class LookedToday(Refusal):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from django import forms
 from django.contrib.postgres.forms import SimpleArrayField
@@ -35,14 +35,34 @@ if TYPE_CHECKING:
     from core.refusal import Refusal
 
 LONGEST_SEARCH = 200
+OF_A_LIST = {"item_invalid": _("Entry %(nth)s:")}
+"""Begins what is wrong with one of several values that are parted by commas."""
 
 
 class Refusable(forms.Form):
     """A form beside whose fields a refusal of the use case can be shown."""
 
+    long: ClassVar[bool] = False
+    """Whether its page begins with a list of what is wrong, each with the way to its field."""
+
     def refuse(self, refusal: Refusal) -> None:
         """Show the sentence beside the field that it names, else above the form."""
         self.add_error(refusal.field if refusal.field in self.fields else None, str(refusal))
+
+    def add_error(self, field: str | None, error: Any) -> None:
+        """Keep what is wrong; the page begins there: at the sentence above the form, else at the first such field."""
+        super().add_error(field, error)
+        above = self.long or self.non_field_errors()
+        first = None if above else next((name for name in self.fields if name in self.errors), None)
+        for name, one in self.fields.items():
+            one.widget.attrs.pop("autofocus", None)
+            if name == first:
+                one.widget.attrs["autofocus"] = True
+
+    @property
+    def listed(self) -> list[BoundField]:
+        """The fields of a long form that need another look."""
+        return [self[name] for name in self.fields if self.long and name in self.errors]
 
     @property
     def status(self) -> int:
@@ -131,6 +151,23 @@ class PinForm(Refusable):
         if {"pin", "again"} <= set(told) and told["pin"] != told["again"]:
             self.add_error("again", _("These are two different PINs. Please type the new one twice."))
         return told
+
+
+class EraseForm(Refusable):
+    """Says with the PIN, or with the card number where there is none, that all about oneself shall be erased."""
+
+    sure = forms.CharField(
+        label=_("Your PIN"),
+        max_length=80,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password", "inputmode": "numeric"}),
+    )
+
+    def __init__(self, *args: Any, has_pin: bool, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not has_pin:
+            self.fields["sure"] = forms.CharField(
+                label=_("Your card number"), max_length=80, widget=forms.TextInput(attrs={"autocomplete": "off"})
+            )
 
 
 class NumberForm(Refusable):
@@ -478,13 +515,19 @@ class WeekForm(Refusable):
 class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone
     """The rules of a programme, in groups. An empty number is no limit. `seen` is the last change before this form."""
 
+    long = True
+
     seen = forms.IntegerField(min_value=0, required=False, widget=forms.HiddenInput)
     materials_excluded = forms.MultipleChoiceField(
         choices=Material.choices, required=False, widget=forms.CheckboxSelectMultiple
     )
-    volumes_excluded = SimpleArrayField(forms.CharField(max_length=20), required=False)
-    remind_before = SimpleArrayField(forms.IntegerField(min_value=0, max_value=30), required=False, max_length=5)
-    remind_after = SimpleArrayField(forms.IntegerField(min_value=1, max_value=60), required=False, max_length=5)
+    volumes_excluded = SimpleArrayField(forms.CharField(max_length=20), required=False, error_messages=OF_A_LIST)
+    remind_before = SimpleArrayField(
+        forms.IntegerField(min_value=0, max_value=30), required=False, max_length=5, error_messages=OF_A_LIST
+    )
+    remind_after = SimpleArrayField(
+        forms.IntegerField(min_value=1, max_value=60), required=False, max_length=5, error_messages=OF_A_LIST
+    )
     strikes_for = forms.MultipleChoiceField(
         choices=StrikeKind.choices, required=False, widget=forms.CheckboxSelectMultiple
     )

@@ -11,7 +11,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput
-from lending.forms import Refusable
+from lending.forms import OF_A_LIST, Refusable
 from pickup import hours, windows
 from pickup.models import PointRules, Window
 
@@ -224,6 +224,7 @@ class PointRulesForm(HoursForm):
         help_text=_("With commas between them, such as A1, A2. Empty: bags have no places."),
         required=False,
         max_length=hours.MOST_BAG_PLACES,
+        error_messages=OF_A_LIST,
     )
 
     def groups(self) -> list[list[forms.BoundField]]:

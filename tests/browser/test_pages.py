@@ -164,6 +164,7 @@ PAGES: dict[str, list[Address]] = {
         "/my/settings/pin/",
         "/my/settings/devices/",
         "/my/settings/data/",
+        "/my/settings/data/erase/",
         "/my/settings/numbers/",
         "/my/settings/numbers/add/",
         "/my/settings/needs/",

@@ -214,6 +214,34 @@ def test_a_time_is_confirmed_on_the_page_of_the_text(product, opened, desk):
     assert not barriers(page)
 
 
+def test_a_refused_order_begins_at_its_refusal(product, opened, desk):
+    reader = Reader("2020-9108")
+    enrol(product, reader)
+    [book] = desk.books_here("seongdong", count=1, word="한국")
+    page = opened().new_page()
+    put_in_bag(page, book["title"], by="신청하기")
+    page.locator(".basket a").click()
+    sign_in(page, reader.card)
+    page.goto(f"/ask/?place={desk.point}")
+    page.locator("input[name=who][value=other]").check()
+    page.locator("input[name=name]").fill("손자")
+    page.locator("input[name=number]").fill("1")
+    page.locator("main form:has([name=who]) button.primary").click()
+    number = page.locator("input[name=number]")
+    expect(number).to_be_focused()
+    expect(number).to_be_in_viewport()
+
+    page.locator("input[name=who][value=me]").check()
+    desk.program.post(  # another window was faster
+        "orders", {"pickup_point": desk.point, "items": [{"title": book["id"]}], "card_number": reader.card}
+    )
+    page.locator("main form:has([name=who]) button.primary").click()
+    refusal = page.locator("main [role=alert]")
+    expect(refusal).to_be_focused()
+    expect(refusal).to_be_in_viewport()
+    assert not barriers(page)
+
+
 def test_the_way_by_keyboard_alone(product, opened, desk):
     enrol(product, BY_KEYBOARD)
     [book] = desk.books_here("seongdong", count=1, word="한국")

@@ -90,19 +90,31 @@ def test_a_look_late_in_the_evening_of_london_is_of_the_next_day_in_seoul(client
 def test_open_orders_stand_in_the_way_of_erasing(client: Client, who: Patron) -> None:
     answer = client.post("/my/settings/data/erase/", {"sure": rows.PIN})
     assert answer.status_code == 409
+    assert answer.context["form"].non_field_errors()
     assert Patron.objects.filter(pk=who.pk).exists()
 
 
 def test_who_says_so_with_the_pin_is_erased_at_once(client: Client) -> None:
     who = rows.patron(pin=rows.PIN)
     client.post("/sign-in/", {"card_number": who.card_number, "pin": rows.PIN, "remember": "on"})
-    assert client.post("/my/settings/data/erase/", {"sure": "000000"}).status_code == 401
+    refused = client.post("/my/settings/data/erase/", {"sure": "000000"}, headers={"Accept-Language": "en"})
+    assert refused.status_code == 401
+    [sentence] = refused.context["form"].errors["sure"]
+    assert sentence.startswith("This is not your PIN.")
+    assert '<details class="ask" open>' in refused.content.decode()
     assert Patron.objects.filter(pk=who.pk).exists()
     answer = client.post("/my/settings/data/erase/", {"sure": rows.PIN})
     assert answer.headers["Location"] == "/"
     assert not Patron.objects.filter(pk=who.pk).exists()
     assert not Account.objects.filter(username=who.card_number).exists()
     assert client.get("/my/").status_code == 302
+
+
+def test_the_address_of_erasing_leads_to_its_form(client: Client, who: Patron) -> None:
+    page = client.get("/my/settings/data/erase/")
+    assert (page.status_code, Patron.objects.filter(pk=who.pk).exists()) == (200, True)
+    assert '<details class="ask" open>' in page.content.decode()
+    assert '<details class="ask" open>' not in client.get("/my/settings/data/").content.decode()
 
 
 def test_without_a_pin_the_card_number_says_it(client: Client) -> None:

@@ -396,3 +396,23 @@ def test_a_rule_that_does_not_exist_is_refused(point):
         programmes.change(programme_id=point.library.programme_id, values={"books": 3}, by=rows.RULE, now=rows.NOW)
     with pytest.raises(ObjectDoesNotExist):
         programmes.change(programme_id=0, values={}, by=rows.RULE, now=rows.NOW)
+
+
+@pytest.mark.parametrize(
+    ("language", "count", "sentence"),
+    [
+        ("en", "2 entries need another look", "Entry 1: Enter a whole number."),
+        ("ko", "2개 항목을 다시 확인해 주세요", "1번째 항목: "),
+    ],
+)
+def test_a_page_of_rules_that_is_refused_begins_with_what_is_wrong(manager, point, language, count, sentence):
+    programme = point.library.programme
+    sent = {**typed(programme), "remind_before": "soon", "loan_days": "x"}
+    answer = manager.post(reverse("programme", args=[programme.pk]), sent, headers={"Accept-Language": language})
+    page = answer.content.decode()
+    above = page[: page.index("<form", page.index("<h1"))]
+    assert answer.status_code == 400
+    assert page.count("autofocus") == above.count("autofocus") == 1
+    assert all(said in above for said in (count, sentence, 'href="#id_remind_before"', 'href="#id_loan_days"'))
+    assert 'id="id_remind_before"' in page
+    assert count not in manager.get(answer.request["PATH_INFO"], headers={"Accept-Language": language}).content.decode()
