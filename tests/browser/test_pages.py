@@ -28,7 +28,7 @@ LOOKS = [
     ),
     # Without axe, which needs most of the time: long English words on a telephone, and the width that is left.
     ("en", 390, False),
-    ("ko", 1440, False),
+    pytest.param("ko", 1440, False, marks=pytest.mark.long),
 ]
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 READER, LIBRARIAN = "2020-0001", "librarian"

@@ -149,6 +149,7 @@ class TestPlaces:
         reason="only root's servers run as somebody else, who cannot enter a closed folder: start the tests as root"
         " for it. As anybody else a closed folder of one's own is a folder like all others (see the two tests below).",
     )
+    @pytest.mark.long
     def test_root_starts_it_below_a_folder_that_is_closed_to_everybody_else(self, room):
         closed = room / "closed"
         closed.mkdir()
