@@ -18,7 +18,6 @@ from core import clock
 from core.actor import Actor
 from core.refusal import BadInput, Refusal
 from lending import accounts, consents, queries, reviews
-from lending.errors import WrongPin
 from lending.forms import EraseForm
 from lending.models import Consent
 from lending.pages import address_of, patron_of, show, signed_in
@@ -106,9 +105,6 @@ def erase(request: HttpRequest) -> HttpResponse:
         return _mine(request, form, status=form.status, erasing=True)
     try:
         _erase(request, form.cleaned_data["sure"])
-    except WrongPin as refusal:
-        form.add_error("sure", str(refusal))
-        return _mine(request, form, status=refusal.status, erasing=True)
     except Refusal as refusal:
         form.refuse(refusal)
         return _mine(request, form, status=refusal.status, erasing=True)
@@ -122,7 +118,7 @@ def erase(request: HttpRequest) -> HttpResponse:
 def _erase(request: HttpRequest, said: str) -> None:
     patron, by, now = patron_of(request), Actor.of(request), clock.now()
     if _has_pin(request):
-        accounts.check_pin(patron_id=patron.pk, pin=said, address=address_of(request), now=now)
+        accounts.check_pin(patron_id=patron.pk, pin=said, address=address_of(request), now=now, field="sure")
     elif accounts.read_card(said) != patron.card_number:
         raise BadInput(field="sure")
     erasure.everything_of(patron_id=patron.pk, by=by, now=now)

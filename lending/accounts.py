@@ -118,8 +118,8 @@ def change_pin(*, patron_id: int, old: str, pin: str, address: str, by: Actor, n
     return set_pin(patron_id=patron_id, pin=pin, by=by, now=now)
 
 
-def check_pin(*, patron_id: int, pin: str, address: str, now: datetime) -> None:
-    """Refuse what is not the patron's PIN as `sign_in_patron` does (field `old`); a guess is counted as at the door.
+def check_pin(*, patron_id: int, pin: str, address: str, now: datetime, field: str = "old") -> None:
+    """Refuse what is not the patron's PIN as `sign_in_patron` does (beside `field`); a guess is counted as at the door.
 
     Call it outside a transaction.
     """
@@ -127,7 +127,7 @@ def check_pin(*, patron_id: int, pin: str, address: str, now: datetime) -> None:
     try:
         sign_in_patron(card_number=card, pin=pin, address=address, now=now)
     except WrongCredentials as refusal:
-        raise WrongPin(field="old") from refusal
+        raise WrongPin(field=field) from refusal
 
 
 def sign_in_staff(*, username: str, password: str, address: str, now: datetime) -> Account:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -108,7 +108,11 @@ class Slots(PublicEdge):
         return pages.response(SlotRow(rows, many=True).data)
 
 
-_OWN = Compiled(lambda: Order.objects.filter(pk=Given("order"), patron_id=Given("patron")))
+_OWN = Compiled(
+    lambda: within(
+        Actor("patron", cast("int", Given("patron"))), Order.objects.filter(pk=Given("order")), library="library_id"
+    )
+)
 
 
 def order_within(actor: Actor, order_id: int) -> Order:
