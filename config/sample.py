@@ -106,7 +106,7 @@ LIBRARIES: list[dict[str, Any]] = [
         "sender": "haneul",
     },
 ]
-PLACES = [f"{row}{number}" for row in "AB" for number in range(1, 7)]
+PLACES = [f"{row}{number}" for row in "AB" for number in range(1, 13)]
 DOOR_PLACES = [f"C{number}" for number in range(1, 7)]
 POINTS: list[dict[str, Any]] = [
     {
