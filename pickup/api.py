@@ -229,7 +229,7 @@ class WholeOrder(Edge):
         with once(by, request) as answer:
             given = read(WholeInput, request)
             order_within(by, order_id)
-            gathering.choose(order_id=order_id, whole=given["whole"], now=now)
+            gathering.choose(order_id=order_id, whole=given["whole"], by=by, now=now)
             return answer(order_row(order_id, by, purpose="api order", now=now))
 
 

@@ -185,11 +185,16 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
                     else _("Saved. No copy is free for this place right now; the place in line is kept."),
                 )
                 return answer.redirect(reverse("my-order", args=[moved.order.pk]) if moved.order else reverse("my"))
-            elif act in {"whole", "part"}:
-                gathering.choose(order_id=order.pk, whole=act == "whole", now=now)
+            elif act == "part":
+                gathering.choose(order_id=order.pk, whole=False, by=by, now=now)
+                messages.success(request, _("You get what is there first."))
+            elif act == "whole":
+                chosen = gathering.choose(order_id=order.pk, whole=True, by=by, now=now)
                 messages.success(
                     request,
-                    _("We wait until all books are together.") if act == "whole" else _("You get what is there first."),
+                    _("We wait until all books are together.")
+                    if chosen.appointment_id == order.appointment_id
+                    else _("We wait until all books are together. That is why you have a new time."),
                 )
             elif act == "here":
                 place = {**here.cleaned_data, "plate": here.cleaned_data["plate"] or order.plate}

@@ -254,7 +254,7 @@ def go_ahead(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
     """The bag waits for all of its books no longer: somebody said so, or it has taken too long."""
     with once(desk.by, request, key=key_of(request)) as answer:
         order = order_here(desk, order_id)
-        gathering.choose(order_id=order.pk, whole=False, now=desk.now)
+        gathering.choose(order_id=order.pk, whole=False, by=desk.by, now=desk.now)
         return answer.redirect(desk.to("packing", bag=order.pk))
 
 

@@ -207,13 +207,29 @@ def test_where_all_of_it_travels_the_bag_waits_for_the_last_one(place, there, pr
     assert alone.whole_until is None
 
 
-def test_a_bag_that_waits_for_all_moves_to_another_day_and_not_from_slot_to_slot(place, there, reader):
+def test_whoever_waits_for_all_after_choosing_a_time_gets_one_at_which_all_are_here(place, there, reader):
+    early = slot_at(place, rows.NOW + timedelta(hours=6))
+    titles = [rows.copy(at=place.library).title, rows.copy(at=there).title]
+    order = ask(reader, place, *titles, slot=early).order
+    assert order is not None
+    gathering.choose(order_id=order.pk, whole=True, by=rows.patron_actor(reader), now=rows.NOW)
+    moved = steps.again(order).appointment
+    assert (moved.slot, moved.state) == (slot_at(place, rows.NOW + timedelta(hours=25)), "confirmed")
+    early.refresh_from_db()
+    assert early.booked == 0
+
+
+def test_where_no_later_time_is_free_it_moves_when_its_own_begins_and_not_from_slot_to_slot(place, there, reader):
     rows.slot(place, rows.NOW + timedelta(hours=7))
     early = slot_at(place, rows.NOW + timedelta(hours=6))
     titles = [rows.copy(at=place.library).title, rows.copy(at=there).title]
     order = ask(reader, place, *titles, slot=early).order
     assert order is not None
-    gathering.choose(order_id=order.pk, whole=True, now=rows.NOW)
+    later = Slot.objects.filter(point=place, starts_at__gt=rows.NOW + timedelta(hours=24))
+    later.update(open=False)
+    gathering.choose(order_id=order.pk, whole=True, by=rows.patron_actor(reader), now=rows.NOW)
+    assert steps.again(order).appointment.slot == early
+    later.update(open=True)
     assert appointments.not_ready_in_time(now=early.starts_at) == 1
     assert steps.again(order).appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
 

@@ -84,13 +84,13 @@ def test_it_can_be_changed_until_the_bag_is_packed_and_only_while_something_is_t
     patron = rows.patron(place.library)
     alone = asked(place, patron, lent=0)
     with pytest.raises(NothingToWaitFor):
-        gathering.choose(order_id=alone.pk, whole=True, now=clock.now())
+        gathering.choose(order_id=alone.pk, whole=True, by=DESK, now=clock.now())
     order = asked(place, rows.patron(place.library))
-    assert gathering.choose(order_id=order.pk, whole=True, now=clock.now()).whole_until
-    assert gathering.choose(order_id=order.pk, whole=False, now=clock.now()).whole_until is None
+    assert gathering.choose(order_id=order.pk, whole=True, by=DESK, now=clock.now()).whole_until
+    assert gathering.choose(order_id=order.pk, whole=False, by=DESK, now=clock.now()).whole_until is None
     ready(steps.packed(order, now=clock.now()))
     with pytest.raises(NothingToWaitFor):
-        gathering.choose(order_id=order.pk, whole=True, now=clock.now())
+        gathering.choose(order_id=order.pk, whole=True, by=DESK, now=clock.now())
 
 
 def test_whoever_collects_says_so_on_the_page_and_staff_see_it_and_go_ahead(place):

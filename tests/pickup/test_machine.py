@@ -191,7 +191,7 @@ class PickupLife(Life):
             elif verb == "elsewhere":
                 elsewhere.collect_at(order_id=order.pk, point_id=self.points[where].pk, by=by, now=self.clock)
             else:
-                gathering.choose(order_id=order.pk, whole=verb == "whole", now=self.clock)
+                gathering.choose(order_id=order.pk, whole=verb == "whole", by=by, now=self.clock)
 
         self.do(change)
 
