@@ -99,6 +99,7 @@ DATABASES = {
         "OPTIONS": {
             **DATABASE.get("OPTIONS", {}),
             "pool": POOL,
+            "prepare_threshold": 0,
             "options": " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items()),
         },
     }

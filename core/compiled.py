@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+import psycopg
 from django.db import connection
+from django.db.backends.utils import CursorWrapper
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.transaction import TransactionManagementError
@@ -14,6 +16,15 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
 Row = TypeVar("Row", bound=Model)
+
+
+def prepared() -> CursorWrapper:
+    """A cursor for statements that are the same each time: PostgreSQL plans them once for each connection."""
+    connection.ensure_connection()
+    wrapped: CursorWrapper = connection._prepare_cursor(  # type: ignore[attr-defined]  # not in the stubs
+        psycopg.Cursor(connection.connection)
+    )
+    return wrapped
 
 
 class Given(Expression):
@@ -45,7 +56,7 @@ class Compiled(Generic[Row]):
         if plan.locks and not connection.in_atomic_block:
             raise TransactionManagementError("a lock outside a transaction holds nothing")
         values = tuple(given[param.name] if isinstance(param, Given) else param for param in plan.params)
-        with connection.cursor() as cursor:
+        with prepared() as cursor:
             cursor.execute(plan.sql, values)
             found = cursor.fetchall()
         return [plan.row(told) for told in plan.converted(found)]

@@ -12,6 +12,7 @@ from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
 
 from core.among import Among
+from core.compiled import prepared
 from core.refusal import Refusal
 
 Row = TypeVar("Row", bound="Moving")
@@ -181,10 +182,13 @@ class _Story:
         with connection.cursor() as cursor:
             cursor.execute(f"{_JOURNAL} FROM unnest(%s::bigint[]) AS key", [*self._facts(), list(keys)])
 
-    def told_with(self, statement: str, params: Iterable[Any]) -> list[int]:
-        """Run a statement that changes rows and write it down for each of them, in one; their keys, in its order."""
+    def told_with(self, statement: str, params: Iterable[Any], *, one: bool = False) -> list[int]:
+        """Run a statement that changes rows and write it down for each of them, in one; their keys, in its order.
+
+        The same words again and again, which `one` row gives, are planned once.
+        """
         key = connection.ops.quote_name(str(self.model._meta.pk.column))
-        with connection.cursor() as cursor:
+        with prepared() if one else connection.cursor() as cursor:
             cursor.execute(
                 f"WITH changed (key) AS ({statement} RETURNING {key}), told AS ({_JOURNAL} FROM changed)"  # noqa: S608
                 " SELECT key FROM changed",
@@ -219,6 +223,7 @@ def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> list[int
         f"UPDATE {quote(meta.db_table)} SET {', '.join(f'{quote(field.column)} = %s' for field in fields)}"  # noqa: S608
         f" WHERE {quote(meta.pk.column)} = %s AND state = %s",
         [*(_stored(field, value) for field, value in zip(fields, told.values(), strict=True)), key, story.was],
+        one=True,
     )
 
 
@@ -232,6 +237,7 @@ def _insert(rows: Sequence[Moving], story: _Story) -> None:
         f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(field.column) for field in fields)})"  # noqa: S608
         f" VALUES {', '.join([places] * len(rows))}",
         [_stored(field, field.pre_save(row, add=True)) for row in rows for field in fields],
+        one=len(rows) == 1,
     )
     for row, key in zip(rows, keys, strict=True):
         row.pk = key

@@ -8,14 +8,14 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
 from django.http.request import RawPostDataException
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.compiled import Compiled, Given
+from core.compiled import Compiled, Given, prepared
 from core.models import Answer
 from core.refusal import Refusal
 
@@ -144,7 +144,7 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
     body = json.dumps(answer.body, ensure_ascii=False)
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
             [principal, key, fingerprint, answer.status, body, clock.now()],
@@ -153,7 +153,7 @@ def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
 
 def _take_or_refuse(principal: str, key: str) -> None:
     number = int.from_bytes(hashlib.sha256(f"{principal}\0{key}".encode()).digest()[:8], signed=True)
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
         if not cursor.fetchone()[0]:
             raise InFlight(retry_after=1)

@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import F, Q
 
 from core import sweeps
-from core.compiled import Compiled, Given
+from core.compiled import Compiled, Given, prepared
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from pickup import windows
@@ -122,7 +122,7 @@ def take(*, slot_id: int, accessible: bool) -> int:
 
     Gives back the how-manieth place it is, which decides when within the slot the party is asked to come.
     """
-    with connection.cursor() as cursor:
+    with prepared() as cursor:
         cursor.execute(
             "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %(wide)s"
             " WHERE id = %(slot)s AND open AND booked < capacity AND (%(wide)s = 0 OR booked_accessible < accessible)"

@@ -70,3 +70,28 @@ def test_one_that_locks_is_not_asked_outside_a_transaction() -> None:
         assert compiled.first(patron=patron.pk) == patron
     with pytest.raises(TransactionManagementError):
         compiled.first(patron=patron.pk)
+
+
+def planned(words: str) -> int:
+    """How many statements with these words PostgreSQL has planned ahead for this connection."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM pg_prepared_statements WHERE position(%s in statement) > 0", [words])
+        return int(cursor.fetchone()[0])
+
+
+def test_it_is_planned_once_for_a_connection_and_stays_right_when_the_table_grows() -> None:
+    compiled, library = of_library(), rows.library()
+    ordered_by_name = 'ORDER BY "lending_patron"."name" DESC'
+    for _ in range(3):
+        assert compiled.rows(home=library.pk) == []
+    patron = rows.patron(library)
+    assert compiled.rows(home=library.pk) == [patron]
+    assert planned(ordered_by_name) == 1
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE lending_patron ADD COLUMN tried integer DEFAULT 1")
+        assert compiled.rows(home=library.pk) == [patron]
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE lending_patron DROP COLUMN tried")
+    assert compiled.rows(home=library.pk) == [patron]
