@@ -60,7 +60,10 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
     """Widen the pool before the first connection is made; take a copy of a migrated database where there is one."""
     from django.db import connection
 
-    connection.settings_dict["OPTIONS"]["pool"] = {"min_size": 0, "max_size": CONNECTIONS, "timeout": 10}
+    connection.settings_dict["OPTIONS"] |= {
+        "pool": {"min_size": 0, "max_size": CONNECTIONS, "timeout": 10},
+        "prepare_threshold": None,  # a test ends with a rollback, after which the driver forgets what it prepared
+    }
     if migrated := os.environ.get("TESTS_COPY"):
         creation: Any = connection.creation
         creation.create_test_db = lambda **_: _copy_of(migrated)

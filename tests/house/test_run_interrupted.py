@@ -28,7 +28,7 @@ def place(tmp_path_factory):
 class TestCutShort:
     """One fresh folder through all its accidents, in the order in which they happen."""
 
-    pytestmark = [pytest.mark.fault, pytest.mark.timeout(400)]
+    pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(400)]
 
     def kill(self, service: Service) -> None:
         """`kill -9` the runner; what it started goes with it."""

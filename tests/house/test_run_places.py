@@ -125,7 +125,7 @@ def owners(service: Service) -> dict[str, set[int]]:
 
 
 class TestPlaces:
-    pytestmark = [pytest.mark.fault, pytest.mark.timeout(200)]
+    pytestmark = [pytest.mark.fault, pytest.mark.long, pytest.mark.timeout(200)]
 
     def test_somebody_without_any_rights_starts_it(self, room):
         """Root lends the test an ordinary user; anybody else is one, as in every other test of `make run`."""
@@ -149,7 +149,6 @@ class TestPlaces:
         reason="only root's servers run as somebody else, who cannot enter a closed folder: start the tests as root"
         " for it. As anybody else a closed folder of one's own is a folder like all others (see the two tests below).",
     )
-    @pytest.mark.long
     def test_root_starts_it_below_a_folder_that_is_closed_to_everybody_else(self, room):
         closed = room / "closed"
         closed.mkdir()
