@@ -9,7 +9,8 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q, Subquery
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+from django.db.models.functions import Coalesce, Greatest
 
 from core import live, nudge, sweeps
 from core.actor import RULE
@@ -64,15 +65,22 @@ def lock(reservation_id: int) -> Reservation:
     return queries.reservations().select_for_update(no_key=True, of=("self",)).get(pk=reservation_id)
 
 
-def _titles_to_give(limit: int) -> list[int]:
-    """Titles that somebody waits for and that have a free copy where it is waited for, the longest wait first."""
+def to_give() -> QuerySet[Reservation]:
+    """Those that wait and for which there is a free copy where they wait, or one that travels, the longest wait first.
+
+    Each says since when (`since`): whichever came last, the copy or the reservation.
+    """
     copy = queries.free_copies().filter(title_id=OuterRef("title_id"), volume=OuterRef("volume"))
-    here = Exists(copy.filter(at_library_id=OuterRef("pickup_point__library_id")))
-    comes = Q(programme__transfer_days__isnull=False) & Exists(
-        copy.filter(at_library__programme_id=OuterRef("programme_id"))
-    )
-    waiting = Reservation.objects.filter(here | comes, state=ReservationState.WAITING).order_by("placed_at", "pk")
-    return list(dict.fromkeys(waiting.values_list("title_id", flat=True)[:limit]))
+    here = copy.filter(at_library_id=OuterRef("pickup_point__library_id"))
+    away = copy.filter(at_library__programme_id=OuterRef("programme_id"))
+    comes = Q(programme__transfer_days__isnull=False) & Exists(away)
+    waiting = Reservation.objects.filter(Exists(here) | comes, state=ReservationState.WAITING)
+    first = Coalesce(*(Subquery(some.order_by("moved_at").values("moved_at")[:1]) for some in (here, away)))
+    return waiting.annotate(since=Greatest("moved_at", first)).order_by("placed_at", "pk")
+
+
+def _titles_to_give(limit: int) -> list[int]:
+    return list(dict.fromkeys(to_give().values_list("title_id", flat=True)[:limit]))
 
 
 def set_aside(reservation: Reservation, copy_id: int, *, field: str, by: Actor, now: datetime) -> None:

@@ -5,12 +5,12 @@ Locks in the order of the house: household, patron, title, reservation, copy.
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import DateField, DateTimeField, ExpressionWrapper, F, Func, Q, QuerySet
 
 from core import nudge, sweeps
 from core.actor import RULE
@@ -147,7 +147,7 @@ def collect_at(*, reservation_id: int, point_id: int, by: Actor, now: datetime) 
 
 def resume_due(*, now: datetime) -> int:
     """Let those wait again whose pause is over, each in a transaction of its own; gives back how many."""
-    due = _of_today("suspended_until__lte", [ReservationState.SUSPENDED], now=now)
+    due = to_resume(now=now).values_list("pk", flat=True)
     return sum(sweeps.each("pauses that are over", due, lambda pk: _resume(pk, now=now)))
 
 
@@ -156,9 +156,8 @@ def expire_due(*, now: datetime) -> int:
 
     What ends at the same time for one patron is one text, which waits for the morning.
     """
-    due = _of_today("needed_until__lt", FREE, now=now)
     of_patron: dict[int, list[int]] = {}
-    for pk, patron_id in Reservation.objects.filter(pk__in=due).order_by("pk").values_list("pk", "patron_id"):
+    for pk, patron_id in to_expire(now=now).order_by("pk").values_list("pk", "patron_id"):
         of_patron.setdefault(patron_id or 0, []).append(pk)
     return sum(sweeps.each("not needed any more", of_patron, lambda pk: _expire(of_patron[pk], now=now)))
 
@@ -223,12 +222,28 @@ def _today(reservation: Reservation, now: datetime) -> date:
     return queries.today(reservation.pickup_point.library, now)
 
 
-def _of_today(condition: str, states: Collection[str], *, now: datetime) -> list[int]:
-    """Reservations in these states whose day has come in the zone of their library; they are counted by local days."""
+def to_resume(*, now: datetime) -> QuerySet[Reservation]:
+    """Paused reservations whose day has come, each with the moment at which it came (`since`)."""
+    return _of_today("suspended_until", [ReservationState.SUSPENDED], days=0, now=now)
+
+
+def to_expire(*, now: datetime) -> QuerySet[Reservation]:
+    """Reservations whose last day is over, each with the moment at which it ended (`since`)."""
+    return _of_today("needed_until", FREE, days=1, now=now)
+
+
+def _of_today(column: str, states: Collection[str], *, days: int, now: datetime) -> QuerySet[Reservation]:
+    """Reservations in these states for which the day so many `days` after the column's has come where they are kept."""
     zones = set(Library.objects.order_by().values_list("zone", flat=True).distinct())
     come = Q(pk__in=[])
     for zone in zones:
-        today = now.astimezone(ZoneInfo(zone)).date()
-        come |= Q(**{"pickup_point__library__zone": zone, condition: today})
-    rows = Reservation.objects.filter(come, state__in=states).order_by("placed_at", "pk")
-    return list(rows.values_list("pk", flat=True))
+        latest = now.astimezone(ZoneInfo(zone)).date() - timedelta(days=days)
+        come |= Q(**{"pickup_point__library__zone": zone, f"{column}__lte": latest})
+    began = Func(
+        ExpressionWrapper(F(column) + days, output_field=DateField()),
+        F("pickup_point__library__zone"),
+        template="(%(expressions)s)",
+        arg_joiner="::timestamp AT TIME ZONE ",
+        output_field=DateTimeField(),
+    )
+    return Reservation.objects.filter(come, state__in=states).annotate(since=began).order_by("placed_at", "pk")

@@ -192,9 +192,13 @@ def answers_due(*, now: datetime) -> int:
 
     Where an answer could not have arrived, or while the bag is not even ready, silence is always consent.
     """
-    due = Appointment.objects.filter(state=AppointmentState.OFFERED, answer_by__lte=now)
-    keys = due.order_by("id").values_list("pk", flat=True)
+    keys = to_settle(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("answers that are due", keys, lambda pk: _answer_due(pk, now=now)))
+
+
+def to_settle(*, now: datetime) -> QuerySet[Appointment]:
+    """Offers that nobody has answered in time."""
+    return Appointment.objects.filter(state=AppointmentState.OFFERED, answer_by__lte=now)
 
 
 @transaction.atomic
@@ -220,13 +224,17 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
 
 def misses_due(*, now: datetime) -> int:
     """Note who did not come within the grace period; a party that is here is never missed."""
+    keys = to_miss(now=now).order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
+
+
+def to_miss(*, now: datetime) -> QuerySet[Appointment]:
+    """Promises whose grace period is over and whose packed bags nobody has come for."""
     packed = Order.objects.filter(appointment=OuterRef("pk"), state=OrderState.READY)
     here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
-    due = Appointment.objects.filter(
+    return Appointment.objects.filter(
         Exists(packed), ~Exists(here), state=AppointmentState.CONFIRMED, miss_after__lte=now
     )
-    keys = due.order_by("id").values_list("pk", flat=True)
-    return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
 
 
 @transaction.atomic

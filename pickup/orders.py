@@ -492,9 +492,13 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
 
 def expire_due(*, now: datetime) -> int:
     """Close bags whose keep day is over, unless somebody is here for them."""
-    due = Order.objects.filter(state=OrderState.READY, keep_until__lte=now).exclude(visit__state__in=HERE)
-    keys = due.order_by("id").values_list("pk", flat=True)
+    keys = to_expire(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("bags to expire", keys, lambda pk: _expire(pk, now=now)))
+
+
+def to_expire(*, now: datetime) -> QuerySet[Order]:
+    """Packed bags whose keep day is over and for which nobody is here."""
+    return Order.objects.filter(state=OrderState.READY, keep_until__lte=now).exclude(visit__state__in=HERE)
 
 
 @transaction.atomic

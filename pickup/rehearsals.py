@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core import live, nudge, sweeps
 from core.actor import RULE, Actor
@@ -82,13 +82,17 @@ def stop(*, rehearsal_id: int, by: Actor, now: datetime) -> Rehearsal:
 
 def arrive_due(*, now: datetime, rehearsal_ids: Collection[int] | None = None) -> int:
     """Let the cars come whose time it is, late ones too, each once; gives back how many came."""
-    due = RehearsalCar.objects.filter(
-        state=CarState.DUE, due_at__lte=now, rehearsal__state=RehearsalState.RUNNING
-    ).order_by("due_at", "pk")
+    due = to_come(now=now).order_by("due_at", "pk")
     if rehearsal_ids is not None:
         due = due.filter(rehearsal__in=rehearsal_ids)
     keys = due.values_list("pk", flat=True)
     return sum(sweeps.each("cars of rehearsals", keys, lambda pk: _arrive(pk, now=now)))
+
+
+def to_come(*, now: datetime) -> QuerySet[RehearsalCar]:
+    """Cars whose time it is and that have not come."""
+    running = RehearsalState.RUNNING
+    return RehearsalCar.objects.filter(state=CarState.DUE, due_at__lte=now, rehearsal__state=running)
 
 
 def finish_due(*, now: datetime) -> int:
