@@ -225,6 +225,7 @@ def _at(
         "here_count": sum(book.here for book in books),
         "together": form.together(request),
         "left": quota.standing(patron=patron, library=point.library, today=today).left,
+        "bars": list(quota.bars(patron, point.library, today=today)),
         "today": today,
         **_times(request, form, point, [book.hopes[point.pk] for book in books], patron=patron, now=now),
     }
@@ -302,6 +303,7 @@ def my(request: HttpRequest) -> HttpResponse:
             for loan in out
         ],
         "patron": patron,
+        "bars": list(quota.bars(patron, patron.home, today=lending_queries.today(patron.home, now))),
     }
     return show(request, "pickup/my.html", context)
 
