@@ -16,7 +16,7 @@ from core import clock
 from core.actor import Actor
 from core.once import once, require_key
 from core.refusal import BadInput, NotFound
-from lending import accounts, auth, codes, loans, queries, reservations, search, second_factor, transfers
+from lending import accounts, auth, codes, loans, queries, quota, reservations, search, second_factor, transfers
 from lending.edge import Edge, Pages, PublicEdge, borrower, is_staff, note_look, of_card, page_of, told, within
 from lending.errors import UnknownTitle
 from lending.models import Loan, Membership, Patron, Reservation, Token
@@ -101,7 +101,7 @@ class Me(Edge):
 
 def _me(actor: Actor) -> dict[str, Any]:
     if actor.kind == "patron":
-        patron = Patron.objects.select_related("home").get(pk=actor.id or 0)
+        patron = Patron.objects.select_related("home__programme", "home__surge_programme").get(pk=actor.id or 0)
         return {
             "kind": "patron",
             "id": patron.pk,
@@ -109,9 +109,10 @@ def _me(actor: Actor) -> dict[str, Any]:
             "language": patron.language,
             "card_number": patron.card_number,
             "home": patron.home.code,
+            "barred": list(quota.bars(patron, patron.home, today=queries.today(patron.home, clock.now()))),
             "memberships": [],
         }
-    nobody = {"card_number": None, "home": None}
+    nobody: dict[str, Any] = {"card_number": None, "home": None, "barred": []}
     if actor.kind == "device":
         token = Token.objects.select_related("library").get(pk=actor.id or 0)
         works = [Membership(library=token.library, role=Membership.Role.LIBRARIAN)]

@@ -22,6 +22,7 @@ from lending.edge import Edge, Pages, page_of, told
 from lending.models import Consent, Contact, Patron
 from lending.models import Language as Languages
 from lending.serializers import (
+    BarRow,
     HistoryRow,
     KeepInput,
     Nothing,
@@ -79,6 +80,7 @@ class StandingRow(serializers.Serializer[Any]):
     limits = LimitRow(many=True)
     volumes_per_order = serializers.IntegerField(source="per_order", allow_null=True)
     strikes = StrikesRow(allow_null=True, help_text="null where the programme counts none")
+    barred = BarRow(many=True, source="bars")
     paused = PausedRow(allow_null=True)
     blocked_until = serializers.DateField(allow_null=True)
 

@@ -32,7 +32,9 @@ from lending.models import Grant, Library, Loan, Patron, Pause, Programme, Reser
 from lending.states import OPEN, LoanState, ReservationState
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterator, Mapping, Sequence
+
+    from core.refusal import Refusal
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,19 +119,20 @@ def standing(*, patron: Patron, library: Library, today: date) -> Standing:
 
 def refuse_blocked(patron: Patron, *, today: date) -> None:
     """Refuse a patron whose card is blocked on the library's day `today` with `patron_blocked`."""
-    if patron.blocked_until is not None and patron.blocked_until >= today:
-        raise Blocked(until=patron.blocked_until.isoformat())
+    block = _block(patron, today=today)
+    if block is not None:
+        raise block
 
 
-def refuse_person(patron: Patron, library: Library, *, today: date) -> None:
-    """Refuse who may not ask for anything today: `patron_blocked`, `paused`, `loans_overdue`, `programme_closed`."""
-    refuse_blocked(patron, today=today)
-    if library.rules.only_surge and not library.surge:
-        raise ProgrammeClosed(library=library.code)
+def bars(patron: Patron, library: Library, *, today: date) -> Iterator[Refusal]:
+    """What keeps a patron from asking for books today, as the refusals: `patron_blocked`, `paused`, `loans_overdue`."""
+    block = _block(patron, today=today)
+    if block is not None:
+        yield block
     pause = _pause(patron, library, today=today)
     if pause is not None:
         again_on = pause.until + timedelta(days=1)
-        raise Paused(why=pause.why, count=pause.count, until=pause.until.isoformat(), again_on=again_on.isoformat())
+        yield Paused(why=pause.why, count=pause.count, until=pause.until.isoformat(), again_on=again_on.isoformat())
     if library.rules.overdue_pause:
         late = queries.at_home().filter(patron=patron, programme=library.programme_id, due_on__lt=today)
         pauses = [
@@ -137,7 +140,16 @@ def refuse_person(patron: Patron, library: Library, *, today: date) -> None:
             for loan in late.select_related("library__programme", "library__surge_programme")
         ]
         if pauses:
-            raise LoansOverdue(count=len(pauses), days=max(pauses))
+            yield LoansOverdue(count=len(pauses), days=max(pauses))
+
+
+def refuse_person(patron: Patron, library: Library, *, today: date) -> None:
+    """Refuse who may not ask for anything today: `patron_blocked`, `paused`, `loans_overdue`, `programme_closed`."""
+    refuse_blocked(patron, today=today)
+    if library.rules.only_surge and not library.surge:
+        raise ProgrammeClosed(library=library.code)
+    for bar in bars(patron, library, today=today):
+        raise bar
 
 
 def refuse_title(title: Title, volume: str, ruling: Programme, *, field: str) -> None:
@@ -259,6 +271,12 @@ def refuse_long_queue(waiting: Mapping[int, Reservation], library: Library, *, t
 
 def _iso(day: date | None) -> str | None:
     return day.isoformat() if day is not None else None
+
+
+def _block(patron: Patron, *, today: date) -> Blocked | None:
+    if patron.blocked_until is None or patron.blocked_until < today:
+        return None
+    return Blocked(until=patron.blocked_until.isoformat())
 
 
 def _pause(patron: Patron, library: Library, *, today: date) -> Pausing | None:

@@ -183,6 +183,16 @@ class MembershipRow(serializers.Serializer[Any]):
     role = serializers.ChoiceField(choices=Membership.Role.choices)
 
 
+class BarRow(serializers.Serializer[Any]):
+    """What keeps a patron from asking for books today: the refusal that an order would get."""
+
+    code = serializers.CharField(help_text="patron_blocked, paused or loans_overdue")
+    detail = serializers.CharField(source="__str__")
+    until = serializers.DateField(
+        source="facts.until", allow_null=True, help_text="last local day; null: until the books are back"
+    )
+
+
 class MeRow(serializers.Serializer[Any]):
     """Who the token or the session belongs to."""
 
@@ -192,6 +202,7 @@ class MeRow(serializers.Serializer[Any]):
     language = serializers.ChoiceField(choices=Language.choices)
     card_number = serializers.CharField(allow_null=True)
     home = serializers.CharField(allow_null=True, help_text="code of the patron's library")
+    barred = BarRow(many=True, help_text="what keeps the patron from asking for books at home; empty: nothing")
     memberships = MembershipRow(many=True)
 
 

@@ -13,6 +13,7 @@ from lending.strikes import Held, held
 if TYPE_CHECKING:
     from datetime import date, datetime
 
+    from core.refusal import Refusal
     from lending.models import Library, Patron
     from lending.rules import Counted
 
@@ -36,6 +37,7 @@ class Shown:
     limits: list[Limit]
     strikes: Counted | None
     against: list[Held]
+    bars: list[Refusal]
     paused: quota.Pausing | None
     blocked_until: date | None
     per_order: int | None
@@ -63,6 +65,7 @@ def of(patron: Patron, library: Library, *, now: datetime) -> Shown:
         limits=limits,
         strikes=standing.strikes,
         against=held(patron_id=patron.pk, library=library, today=today),
+        bars=list(quota.bars(patron, library, today=today)),
         paused=standing.paused,
         blocked_until=standing.blocked_until,
         per_order=standing.per_order,

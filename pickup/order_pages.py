@@ -14,6 +14,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -24,7 +25,20 @@ from core.refusal import NotFound, Refusal
 from lending import auth
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show, signed_in
-from pickup import appointments, arrivals, elsewhere, gathering, links, notes, orders, progress, queries, slots, waits
+from pickup import (
+    appointments,
+    arrivals,
+    elsewhere,
+    gathering,
+    links,
+    notes,
+    orders,
+    progress,
+    queries,
+    slots,
+    turns,
+    waits,
+)
 from pickup.errors import LinkOver, NoAppointment, OrderNotFound
 from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
@@ -132,15 +146,37 @@ def _page(request: HttpRequest, order: Order, door: Door, *, status: int = 200, 
         "note_form": NoteForm(),
         "here_form": HereForm(),
         "points": elsewhere.other_points(order) if door.titles_too else [],
+        **_following(order, door),
         **forms,
     }
     return show(request, "pickup/order.html", context, status=status)
 
 
+def _following(order: Order, door: Door) -> dict[str, Any]:
+    """The books that are still to come, for those who may see titles, and how many stay if the order is called off."""
+    stay = queries.following([order]).get(order.pk, [])
+    rows = [*queries.travelling([order]).get(order.pk, []), *stay] if door.titles_too else []
+    shown = lending_queries.reservations().filter(pk__in=[row.pk for row in rows]) if rows else []
+    return {"waiting": turns.of(list(shown), now=clock.now()) if rows else [], "stay": len(stay)}
+
+
+def _given_back(order: Order) -> str:
+    """What is said when an order is about to be called off: what of it stays."""
+    stay = len(queries.following([order]).get(order.pk, []))
+    said = _("The order is given back. You do not need to do anything else.")
+    if not stay:
+        return said
+    return ngettext(
+        "The order is given back. %(n)s book that was still to come stays on order; “My orders” has it.",
+        "The order is given back. %(n)s books that were still to come stay on order; “My orders” has them.",
+        stay,
+    ) % {"n": stay}
+
+
 def _seen(order: Order, door: Door) -> dict[str, Any]:
     """The order with what is left to wait and, while somebody may come, whether the place is open."""
     now = clock.now()
-    seen = progress.of_one(order, now=now)
+    seen = progress.of_one(order, now=now, by=door.by)
     load = waits.now_at(point_id=order.point_id, now=now) if seen.is_open else None
     if load is not None:
         seen.expect(load)
@@ -173,8 +209,9 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
                 appointments.confirm(appointment_id=_promised(order), by=by, now=now)
                 messages.success(request, _("Thank you. We expect you at this time."))
             elif act == "cancel":
+                said = _given_back(order)
                 orders.cancel(order_id=order.pk, by=by, now=now)
-                messages.success(request, _("The order is given back. You do not need to do anything else."))
+                messages.success(request, said)
             elif act == "point":
                 point_id = whole_number(request.POST.get("point", ""))
                 moved = elsewhere.collect_at(order_id=order.pk, point_id=point_id, by=by, now=now)
@@ -231,7 +268,7 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
         except Refusal as refusal:
             form.refuse(refusal)
             status = refusal.status
-    seen = progress.of_one(order, now=now)
+    seen = progress.of_one(order, now=now, by=door.by)
     needs = order.patron is not None and order.patron.accessible_place
     accessible = seen.appointment.accessible if seen.appointment is not None else needs
     days = slots.days(
@@ -244,6 +281,7 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
     context = {
         "seen": seen,
         "base": door.base,
+        "titles_too": door.titles_too,
         "form": form,
         "today": seen.today,
         **chosen_day(days, request, taken=form["slot"].value()),

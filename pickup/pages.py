@@ -225,6 +225,7 @@ def _at(
         "here_count": sum(book.here for book in books),
         "together": form.together(request),
         "left": quota.standing(patron=patron, library=point.library, today=today).left,
+        "bars": list(quota.bars(patron, point.library, today=today)),
         "today": today,
         **_times(request, form, point, [book.hopes[point.pk] for book in books], patron=patron, now=now),
     }
@@ -289,7 +290,7 @@ def my(request: HttpRequest) -> HttpResponse:
     queues = lending_queries.queues([loan.copy.title_id for loan in out])
     wanted = {(title_id, volume, programme_id) for title_id, volume, programme_id, _library, _count in queues}
     context = {
-        "orders": progress.of(queries.orders_of(patron.pk).filter(state__in=OPEN_ORDER), now=now),
+        "orders": progress.of(queries.orders_of(patron.pk).filter(state__in=OPEN_ORDER), now=now, by=Actor.of(request)),
         "waiting": turns.of(waiting, now=now),
         "let_go": lending_queries.not_needed_any_more(patron.pk, since=now - LET_GO_SHOWN),
         "surging": lending_queries.surging(),
@@ -302,6 +303,7 @@ def my(request: HttpRequest) -> HttpResponse:
             for loan in out
         ],
         "patron": patron,
+        "bars": list(quota.bars(patron, patron.home, today=lending_queries.today(patron.home, now))),
     }
     return show(request, "pickup/my.html", context)
 
@@ -310,8 +312,9 @@ def my(request: HttpRequest) -> HttpResponse:
 @require_safe
 def my_orders(request: HttpRequest) -> HttpResponse:
     """All my orders, newest first."""
-    mine = queries.orders_of(auth.require_patron(Actor.of(request)))[:ORDERS_SHOWN]
-    return show(request, "pickup/my_orders.html", {"orders": progress.of(mine, now=clock.now())})
+    by = Actor.of(request)
+    mine = queries.orders_of(auth.require_patron(by))[:ORDERS_SHOWN]
+    return show(request, "pickup/my_orders.html", {"orders": progress.of(mine, now=clock.now(), by=by)})
 
 
 @signed_in

@@ -14,7 +14,20 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core import access
 from core.once import once
 from core.refusal import BadInput, NotFound, Refusal
-from lending import accounts, allowances, auth, codes, consents, contacts, loans, patrons, standings, strikes, wishes
+from lending import (
+    accounts,
+    allowances,
+    auth,
+    codes,
+    consents,
+    contacts,
+    loans,
+    patrons,
+    rules,
+    standings,
+    strikes,
+    wishes,
+)
 from lending import queries as lending_queries
 from lending.forms import ConsentForm, LanguageForm, NeedsForm, TextsForm, ToldForm
 from lending.pages import key_of, show
@@ -131,7 +144,10 @@ def _shown(here: Here, who: Patron) -> dict[str, Any]:
         "forgivable": strikes.Forgiven.choices,
         "standing_bags": bags.of(queries.bags(patron_id=who.pk, state__in=OPEN_ORDER), now=here.now),
         "waiting": turns.of(list(lending_queries.reservations_of(who.pk).filter(state__in=wishes.FREE)), now=here.now),
-        "at_home": lending_queries.at_home().filter(patron=who, programme=who.home.programme_id),
+        "at_home": [
+            (loan, rules.overdue_days(loan.due_on, lending_queries.today(loan.library, here.now)))
+            for loan in lending_queries.at_home().filter(patron=who, programme=who.home.programme_id)
+        ],
         "grants": grants,
         "grant_form": GrantForm(classes=allowances.of_programmes(programmes)),
         "today": here.today,

@@ -19,7 +19,7 @@ from core import access
 from core.actor import Actor
 from core.once import once
 from core.refusal import NotFound, Refusal
-from lending import patrons, reservations, search
+from lending import patrons, quota, reservations, search
 from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
@@ -116,7 +116,7 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         ],
         "standing": standing,
         "joins": next((bag for bag in standing if point is not None and bag.order.point_id == point.pk), None),
-        "blocked": patron.blocked_until is not None and patron.blocked_until >= desk.today,
+        "bars": list(quota.bars(patron, (point or desk.point).library, today=desk.today)),
         "points": points,
         "point": point,
         "place": point.place_in(get_language() or "ko") if point is not None else "",

@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
 from zoneinfo import ZoneInfo
 
+from core.actor import RULE, Actor
 from lending import contacts
 from notifications import outbox
 from pickup import queries
@@ -37,6 +38,7 @@ class Progress:
     `over`: cancelled or expired.
     `to_come` books that were asked for together with these are still waited for. While the bag holds none,
     `on_their_way` are the days on which its books are expected from other libraries.
+    `together` are the other orders of the same car and time that whoever looks may know of.
     `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
     """
 
@@ -52,6 +54,7 @@ class Progress:
     minutes: int | None = None
     to_come: int = 0
     on_their_way: Sequence[date] = ()
+    together: Sequence[Order] = ()
 
     @property
     def whole(self) -> bool:
@@ -115,14 +118,18 @@ class Progress:
             self.minutes = math.ceil(load.expected_minutes * self.ahead / max(load.waiting, 1))
 
 
-def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
-    """The progress of orders read with `queries.orders`; the number of queries does not grow with theirs."""
+def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
+    """The progress of orders read with `queries.orders`, as `by` may see it.
+
+    The number of queries does not grow with theirs, but for those that share a car.
+    """
     rows = list(orders)
     rules = queries.rules_of_many(list({order.point_id for order in rows}))
     contacts = queries.collectors_of(rows)
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
     to_come, coming = queries.more_to_come(rows), queries.coming(rows)
+    sharing = queries.sharing(rows, by=by)
     found = []
     for order in rows:
         appointment = queries.live_appointment(order)
@@ -143,14 +150,15 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Progress]:
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
                 to_come=to_come.get(order.pk, 0),
                 on_their_way=coming.get(order.pk, ()),
+                together=sharing.get(order.pk, ()),
             )
         )
     return found
 
 
-def of_one(order: Order, *, now: datetime) -> Progress:
+def of_one(order: Order, *, now: datetime, by: Actor = RULE) -> Progress:
     """The progress of one order."""
-    return of([order], now=now)[0]
+    return of([order], now=now, by=by)[0]
 
 
 def _told(contact: Contact | None) -> Told:

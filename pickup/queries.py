@@ -30,6 +30,7 @@ from core.among import Among
 from core.compiled import Compiled, Given
 from core.models import Journal
 from lending import queries as lending_queries
+from lending import wishes
 from lending.models import Contact, Copy, Household, Library, Loan, Patron, PickupPoint, Posting, Reservation
 from lending.states import ReservationState
 from notifications.models import Message
@@ -205,6 +206,14 @@ def coming(orders: Iterable[Order]) -> dict[int, list[date]]:
     Bags that hold a book, or to which none is on its way, are left out. One query, however many bags, when they are
     read with their lines as `queries.orders` does.
     """
+    return {
+        pk: [row.expected_on for row in rows if row.expected_on is not None]  # type: ignore[attr-defined]  # annotated
+        for pk, rows in travelling(orders).items()
+    }
+
+
+def travelling(orders: Iterable[Order]) -> dict[int, list[Reservation]]:
+    """The reservations whose books are on their way to bags that hold none yet, each with its day; see `coming`."""
     empty = {
         (order.patron_id, order.point_id): order.pk
         for order in orders
@@ -216,20 +225,45 @@ def coming(orders: Iterable[Order]) -> dict[int, list[date]]:
         patron_ids={patron_id for patron_id, _point in empty if patron_id is not None},
         point_ids={point_id for _patron, point_id in empty},
     )
-    found: dict[int, list[date]] = {}
+    found: dict[int, list[Reservation]] = {}
     for row in rows:
-        whose, day = (row.patron_id, row.pickup_point_id), row.expected_on  # type: ignore[attr-defined]  # annotated
-        if day is not None and whose in empty:
-            found.setdefault(empty[whose], []).append(day)
-    return found
+        if (whose := (row.patron_id, row.pickup_point_id)) in empty:
+            found.setdefault(empty[whose], []).append(row)
+    return {
+        pk: those
+        for pk, those in found.items()
+        if any(row.expected_on is not None for row in those)  # type: ignore[attr-defined]
+    }
 
 
 def on_their_way_to(order: Order) -> list[int]:
     """The reservations whose books are on their way to a bag that holds none yet; none for any other bag."""
-    if order.patron_id is None or not coming([order]):
-        return []
-    rows = lending_queries.on_their_way(patron_ids=[order.patron_id], point_ids=[order.point_id])
-    return list(rows.values_list("pk", flat=True))
+    return [row.pk for row in travelling([order]).get(order.pk, ())]
+
+
+def following(orders: Iterable[Order]) -> dict[int, list[Reservation]]:
+    """What was asked for together with the books of a bag and is in none yet, by the order's id: it waits, pauses or
+    travels, and stays when the bag is called off.
+
+    What is on its way to a bag that holds no book yet is called off with it and left out. Bags that nothing follows are
+    left out. One query where nothing waits, else three, however many bags.
+    """
+    asked = list(orders)
+    patrons = {order.patron_id for order in asked if order.patron_id is not None}
+    rows = list(lending_queries.reservations().filter(Among("patron_id", patrons, "bigint"), state__in=wishes.FREE))
+    if not rows:
+        return {}
+    travel = travelling(asked)
+    requests = {pk: {row.request for row in those} for pk, those in travel.items()}
+    lines = OrderLine.objects.filter(Among("order_id", [order.pk for order in asked], "bigint")).order_by()
+    for pk, asking in lines.values_list("order_id", "reservation__request").distinct():
+        requests.setdefault(pk, set()).add(asking)
+    found = {}
+    for pk, those in requests.items():
+        gone = {row.pk for row in travel.get(pk, ())}
+        if stay := [row for row in rows if row.request in those and row.pk not in gone]:
+            found[pk] = stay
+    return found
 
 
 def not_before(orders: Collection[Order]) -> datetime | None:
@@ -640,6 +674,29 @@ def speaks_for(by: Actor, orders: Iterable[Order]) -> list[Order]:
     own = [order for order in asked if by.id == (order.patron_id if by.kind == "patron" else order.pk)]
     theirs = {other.pk for order in own for other in party_of(order, by=by)}
     return [order for order in asked if order.pk in theirs]
+
+
+def sharing(orders: Iterable[Order], *, by: Actor) -> dict[int, list[Order]]:
+    """The other open orders that were promised the same time and come in the same car, by the order's id.
+
+    As far as `by` may decide for them (see `speaks_for`); orders beside which there is none are left out.
+    """
+    asked = [order for order in orders if order.collector_id is not None or _house(order)]
+    times = {order.appointment_id for order in asked if live_appointment(order) is not None}
+    if not times:
+        return {}
+    cars: dict[int | None, list[Order]] = {}
+    promised = Order.objects.filter(Among("appointment_id", times, "bigint"), state__in=OPEN_ORDER)
+    for order in promised.select_related("patron", "collector").order_by("id"):
+        cars.setdefault(order.appointment_id, []).append(order)
+    several = [order for car in cars.values() if len(car) > 1 for order in car]
+    known = {order.pk for order in speaks_for(by, several)}
+    found = {
+        order.pk: [other for other in cars.get(order.appointment_id, ()) if other.pk in known - {order.pk}]
+        for order in asked
+        if order.pk in known
+    }
+    return {pk: others for pk, others in found.items() if others}
 
 
 def newer_than(order: Order) -> QuerySet[Order]:

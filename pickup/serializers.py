@@ -248,10 +248,12 @@ class VisitRow(Local):
         return int(self.context["ahead"].get(row.pk, 0))
 
     def get_orders(self, row: Visit) -> list[dict[str, Any]]:
-        return [
-            {"id": order.pk, "number": order.number, "state": order.state}
-            for order in self.context["bags"].get(row.pk, [])
-        ]
+        return [_bag(order) for order in self.context["bags"].get(row.pk, [])]
+
+
+def _bag(order: Order) -> dict[str, Any]:
+    """A bag of a car, by number and state."""
+    return {"id": order.pk, "number": order.number, "state": order.state}
 
 
 def of_visits(visits: Iterable[Visit], by: Actor) -> dict[str, Any]:
@@ -286,6 +288,12 @@ class OrderRow(Local):
     lines = LineRow(many=True)
     appointment = AppointmentRow(allow_null=True)
     visit = VisitRow(allow_null=True)
+    together = serializers.SerializerMethodField(
+        help_text="other orders of the same car and time, by number and state; a patron sees those of the household"
+    )
+    following = serializers.SerializerMethodField(
+        help_text="reservations asked for together with these and in no bag yet; they stay if this one is cancelled"
+    )
     collector = serializers.SerializerMethodField()
     patron = serializers.SerializerMethodField(help_text="for staff, else null")
 
@@ -294,6 +302,12 @@ class OrderRow(Local):
 
     def get_books(self, row: Order) -> int:
         return sum(line.state in {*IN_BAG, LineState.GIVEN} for line in row.lines.all())
+
+    def get_together(self, row: Order) -> list[dict[str, Any]]:
+        return [_bag(order) for order in self.context["sharing"].get(row.pk, ())]
+
+    def get_following(self, row: Order) -> list[int]:
+        return [asked.pk for asked in self.context["following"].get(row.pk, ())]
 
     def get_collector(self, row: Order) -> dict[str, Any] | None:
         who = self.context["collectors"].get(row.pk)
@@ -305,10 +319,15 @@ class OrderRow(Local):
 
 
 def of_orders(orders: Iterable[Order], by: Actor) -> dict[str, Any]:
-    """What `OrderRow` shows of collectors and visits, read at once for all orders."""
+    """What `OrderRow` shows of collectors, cars, visits and books to come, read at once for all orders."""
     asked = list(orders)
     visits = [order.visit for order in asked if order.visit is not None]
-    return {"collectors": queries.collectors_of(asked), **of_visits(visits, by)}
+    return {
+        "collectors": queries.collectors_of(asked),
+        "sharing": queries.sharing(asked, by=by),
+        "following": queries.following(asked),
+        **of_visits(visits, by),
+    }
 
 
 class ExpectedRow(ReservationRow):
