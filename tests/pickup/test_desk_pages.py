@@ -364,6 +364,22 @@ def test_a_title_in_volumes_is_ordered_by_volume(place, desk):
 
 # The inbox
 
+@pytest.mark.lawless("I3", why="a copy is put there without a move")
+def test_what_is_set_aside_is_not_called_lent_out(place, desk):
+    title = rows.title(title="소년이 온다")
+    copy = rows.copy(title, place.library)
+    rows.reserve(rows.patron(place.library), title, at=place, now=clock.now())
+    address = f"/staff/phone-orders/{rows.patron(place.library).pk}/?point={place.pk}&q=소년이&item={title.pk}:"
+    words = {"kept": "set aside for somebody", "out": "lent out", "none": "no copy to lend"}
+    for state, kind in (("bag", "kept"), ("transit", "kept"), ("loan", "out"), ("damaged", "none")):
+        Copy.objects.filter(pk=copy.pk).update(state=state)
+        page = desk.get(address)
+        assert page.context["stock"][title.pk].kind == kind
+        assert page.context["books"][0]["at"].kind == kind
+        shown = page.content.decode()
+        assert [shown.count(word) for word in words.values()] == [2 * (word == kind) for word in words]
+
+
 
 def test_notes_are_settled_with_one_tap(place, desk):
     order = asked(place, 1)
