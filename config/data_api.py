@@ -59,8 +59,7 @@ class EraseMe(Edge):
         # Outside the transaction: a refusal takes back what was written in it, and a guess has to be counted.
         if patron.has_pin:
             address = str(BaseThrottle().get_ident(request))
-            pin = given.get("pin", "")
-            accounts.sign_in_patron(card_number=patron.card_number, pin=pin, address=address, now=now)
+            accounts.check_pin(patron_id=patron.pk, pin=given.get("pin", ""), address=address, now=now, field="pin")
         elif accounts.read_card(given.get("card_number", "")) != patron.card_number:
             raise BadInput(field="card_number")
         return Response(ErasedRow({"erased": erasure.everything_of(patron_id=patron.pk, by=by, now=now)}).data)

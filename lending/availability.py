@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal, TypeVar
+
+from django.utils.translation import gettext_lazy as _
 
 from lending import queries
 from lending.states import ON_HAND, CopyState
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     from lending.models import Copy, Library
 
+Key = TypeVar("Key", int, tuple[int, str])
 Kind = Literal["in", "away", "kept", "out", "none"]
+WORDS: Final[Mapping[Kind, StrOrPromise]] = {
+    "in": _("on the shelf"),
+    "away": _("elsewhere"),
+    "kept": _("set aside for somebody"),
+    "out": _("lent out"),
+    "none": _("no copy to lend"),
+}
 
 
 @dataclass(slots=True)
@@ -20,8 +32,8 @@ class Availability:
     """One title, or one volume of it, at this moment; libraries in the order in which they are shown.
 
     `kind` is `in` (a copy can be fetched for a pickup place of its library), `away` (a copy stands on a shelf, but no
-    bags are handed over there), `kept` (none is lent, all are set aside or in bags), `out` (all lent or promised,
-    one comes back) or `none` (none that could come).
+    bags are handed over there), `kept` (none is lent: they are set aside, in bags or on their way), `out` (all lent or
+    promised, one comes back) or `none` (none that could come). `word` says it to people.
     """
 
     free_at: list[Library] = field(default_factory=list)
@@ -40,25 +52,49 @@ class Availability:
         return "none"
 
     @property
+    def word(self) -> StrOrPromise:
+        return WORDS[self.kind]
+
+    @property
     def choose(self) -> bool:
         """Whether somebody who wants the title has to say which volume."""
         return len(self.volumes) > 1
 
 
-def of_titles(title_ids: Collection[int]) -> dict[int, Availability]:
+def of_titles(title_ids: Collection[int], *, practice: bool = False) -> dict[int, Availability]:
     """The availability of titles by their id, in three queries, however many are asked about.
 
-    Copies of a library that only rehearses are left out.
+    Copies of a library that only rehearses are left out; `practice` asks for those alone.
     """
     found = {title_id: Availability() for title_id in title_ids}
-    waiting, served = queries.waiting_for(title_ids), queries.libraries_with_points()
-    copies: dict[int, list[Copy]] = {}
-    for copy in queries.copies_of_many(title_ids):
-        copies.setdefault(copy.title_id, []).append(copy)
-    for title_id, of_title in copies.items():
+    served = queries.libraries_with_points(practice=practice)
+    for title_id, of_title in _grouped(title_ids, lambda copy: copy.title_id, practice=practice).items():
         found[title_id] = _of_copies(of_title, served)
-    for title_id, count in waiting.items():
+    for title_id, count in queries.waiting_for(title_ids, practice=practice).items():
         found[title_id].waiting = count
+    return found
+
+
+def of_volumes(title_ids: Collection[int], *, practice: bool = False) -> dict[tuple[int, str], Availability]:
+    """As `of_titles`, of each volume in which they come: by the title's id and the volume, "" for none."""
+    served = queries.libraries_with_points(practice=practice)
+    copies = _grouped(title_ids, lambda copy: (copy.title_id, copy.volume), practice=practice)
+    found = {volume: _of_copies(of_volume, served) for volume, of_volume in copies.items()}
+    for title_id, volume, _programme, _library, count in queries.queues(title_ids):
+        if (title_id, volume) in found:
+            found[title_id, volume].waiting += count
+    return found
+
+
+def are_kept(copies: Iterable[Copy]) -> bool:
+    """Whether none of these copies is lent: they are set aside, lie in bags, or are on their way."""
+    return all(copy.state in {*ON_HAND, CopyState.BAG, CopyState.TRANSIT} for copy in copies)
+
+
+def _grouped(title_ids: Collection[int], key: Callable[[Copy], Key], *, practice: bool) -> dict[Key, list[Copy]]:
+    found: dict[Key, list[Copy]] = {}
+    for copy in queries.copies_of_many(title_ids, practice=practice):
+        found.setdefault(key(copy), []).append(copy)
     return found
 
 
@@ -67,16 +103,16 @@ def _of_copies(copies: Iterable[Copy], served: Collection[int]) -> Availability:
     free: dict[int, Library] = {}
     held: dict[int, Library] = {}
     volumes: set[str] = set()
-    kept = True
+    there = []
     for copy in copies:
         volumes.add(copy.volume)
         if copy.state not in queries.NOWHERE:
             held[copy.at_library_id] = copy.at_library
-            kept &= copy.state in {*ON_HAND, CopyState.BAG}
+            there.append(copy)
         if copy.free:  # type: ignore[attr-defined]  # annotated
             free[copy.at_library_id] = copy.at_library
-    reached = not free.keys().isdisjoint(served)
-    return Availability(_shown(free), _shown(held), sorted(volumes, key=volume_order), served=reached, kept=kept)
+    ordered, served_here = sorted(volumes, key=volume_order), not free.keys().isdisjoint(served)
+    return Availability(_shown(free), _shown(held), ordered, served=served_here, kept=are_kept(there))
 
 
 def by_volume(copies: Iterable[Copy]) -> dict[str, Availability]:

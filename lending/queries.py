@@ -91,9 +91,9 @@ def points_of(library_id: int) -> QuerySet[PickupPoint]:
     return PickupPoint.objects.filter(open=True, library=library_id)
 
 
-def libraries_with_points() -> set[int]:
+def libraries_with_points(*, practice: bool = False) -> set[int]:
     """The ids of the libraries at which bags can be collected."""
-    return set(points().values_list("library_id", flat=True))
+    return set(points(practice=practice).values_list("library_id", flat=True))
 
 
 def zone_of(library: Library) -> ZoneInfo:
@@ -210,9 +210,9 @@ def copies_of_many(title_ids: Collection[int], *, practice: bool = False) -> Que
     )
 
 
-def waiting_for(title_ids: Collection[int]) -> dict[int, int]:
+def waiting_for(title_ids: Collection[int], *, practice: bool = False) -> dict[int, int]:
     """How many people wait for each of these titles, by its id; titles that nobody waits for are left out."""
-    waiting = _in_line().filter(title_id__in=title_ids)
+    waiting = _in_line(practice=practice).filter(title_id__in=title_ids)
     return dict(waiting.order_by().values_list("title_id").annotate(n=Count("pk")))
 
 

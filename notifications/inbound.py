@@ -273,7 +273,7 @@ def _answer(row: InboundMessage, sender: Sender, text: Text, *, about: str, now:
         template=text.template,
         values=text.values,
         about=about,
-        dedup_key=f"answer:{row.provider_id}",
+        dedup_key=row.answer_key,
         now=now,
         may_call=False,
         practice=text.practice,

@@ -236,6 +236,11 @@ class InboundMessage(Moving):
     def __str__(self) -> str:
         return f"{self.provider_id} ({self.state})"
 
+    @property
+    def answer_key(self) -> str:
+        """The dedup key of what is answered to it."""
+        return f"answer:{self.provider_id}"
+
 
 class OptOut(models.Model):
     """A number that wants no texts, from `since` until `until` (null: still)."""

@@ -171,6 +171,14 @@ def display(e164: str, region: str) -> str:
     return phonenumbers.format_number(number, PhoneNumberFormat.NATIONAL if home else PhoneNumberFormat.INTERNATIONAL)
 
 
+def shown(number: str, region: str) -> str:
+    """As `display`; what is no number, such as a withheld one, as it is, and "" for one that is forgotten."""
+    try:
+        return "" if number == NOBODY else display(number, region)
+    except NotANumber:
+        return number
+
+
 def masked(e164: str) -> str:
     """The number for logs and shared screens: the last four digits and stars, "+********4721". Never refuses."""
     hidden = max(len(e164) - 1 - _KEPT, 0)

@@ -22,6 +22,18 @@ def calls_about(about: Collection[str]) -> QuerySet[Call]:
     return Call.objects.filter(about__in=about).select_related("sender").order_by("id")
 
 
+def inbound_about(about: Collection[str]) -> QuerySet[InboundMessage]:
+    """What people sent that was taken to be about these things, oldest first."""
+    return InboundMessage.objects.filter(about__in=about).order_by("id")
+
+
+def answers_to(rows: Collection[InboundMessage]) -> dict[int, Message]:
+    """What was answered to some texts that came in, by their id; one query."""
+    keys = {f"{practice}{row.answer_key}": row.pk for row in rows for practice in ("", Message.PRACTICE)}
+    said = Message.objects.filter(dedup_key__in=keys).order_by("generation")
+    return {keys[message.dedup_key]: message for message in said}
+
+
 def reached(about: Collection[str]) -> bool:
     """Whether somebody was told of one of these things: a carrier took a text, or a call was answered."""
     texts = messages_about(about).filter(state__in=[MessageState.ACCEPTED, MessageState.DELIVERED])

@@ -1,4 +1,6 @@
-"""What was said about a thing, by text and telephone, and why something was not said yet; for people at work."""
+"""What was said about a thing, by text and telephone, what came back, and why something was not said yet; for people at
+work.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from notifications import carrier_codes, outbox, queries, quiet
-from notifications.models import Call, Message
+from notifications.models import Call, InboundMessage, Message
 from notifications.states import MessageState
 
 if TYPE_CHECKING:
@@ -30,6 +32,7 @@ REASONS: Final[dict[str, _StrPromise]] = {
     "opted_out": gettext_lazy("They have asked for no more texts."),
     "practice": gettext_lazy("Only a rehearsal."),
     "quiet": gettext_lazy("It would have come in the night."),
+    "settled_by_staff": gettext_lazy("Somebody at the library has dealt with it."),
     "replaced": gettext_lazy("A newer text says it."),
     "time_changed": gettext_lazy("The time was changed."),
     "time_given_back": gettext_lazy("The time was given back."),
@@ -40,12 +43,13 @@ REASONS: Final[dict[str, _StrPromise]] = {
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One text, mail or call (`kind`): its row, when it was written, what it says, its state and reason in words.
+    """One text, mail or call, or a text that `came` (`kind`): its row, the other's number, when it was written, what it
+    says, its state and reason in words.
 
     `again_at` is when a waiting text goes, None for all else; `may_repeat` whether staff may send it once more.
     """
 
-    row: Message | Call
+    row: Message | Call | InboundMessage
     kind: str
     number: str
     at: datetime
@@ -57,7 +61,7 @@ class Entry:
 
 
 def about(things: Collection[str], *, now: datetime) -> list[Entry]:
-    """Everything that was said about some things (`order:42`), newest first."""
+    """Everything that was said about some things (`order:42`) and what was written back, newest first."""
     texts = list(queries.messages_about(things))
     last = {text.dedup_key: text.generation for text in texts}
     found = [_of_text(text, newest=text.generation == last[text.dedup_key], now=now) for text in texts]
@@ -74,6 +78,20 @@ def about(things: Collection[str], *, now: datetime) -> list[Entry]:
             may_repeat=False,
         )
         for call in queries.calls_about(things)
+    ]
+    found += [
+        Entry(
+            came,
+            "came",
+            came.from_number,
+            came.received_at,
+            came.body,
+            str(came.get_state_display()),
+            str(REASONS.get(came.why, "")),
+            None,
+            may_repeat=False,
+        )
+        for came in queries.inbound_about(things)
     ]
     return sorted(found, key=lambda entry: (entry.at, entry.row.pk), reverse=True)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import TYPE_CHECKING, Literal
 
-from lending import journeys
+from lending import availability, journeys
 from lending import queries as lending_queries
 from lending.calendar import Calendar, NeverOpen
 from lending.states import CopyState, ReservationState
@@ -20,6 +20,8 @@ from pickup import queries, slots
 from pickup.models import PointRules, Slot
 
 if TYPE_CHECKING:
+    from django_stubs_ext import StrOrPromise
+
     from lending.models import Copy, Library, PickupPoint, Reservation
 
 Wish = tuple[int, str]
@@ -36,8 +38,8 @@ class Hope:
     `time`: on the shelf, `slot` is the earliest to be chosen. `offer`: on the shelf, a time is offered when the bag is
     ready, `slot` is the earliest that can be met. `no_time`: on the shelf, no time is free. `any_time`: on the shelf,
     no time is needed, `day` is the next open one. `travels`: on the shelf at `libraries`, comes here by `day`. `line`:
-    lent; `number` is the place in line and `day` when the turn comes, null if nothing due tells. `elsewhere`: only at
-    `libraries`, from which nothing travels. `none`: no copy that could come.
+    lent, or set aside (`word` says which); `number` is the place in line and `day` when the turn comes, null if nothing
+    due tells. `elsewhere`: only at `libraries`, from which nothing travels. `none`: no copy that could come.
     """
 
     point: PickupPoint
@@ -47,6 +49,7 @@ class Hope:
     day: date | None = None
     number: int = 0
     libraries: tuple[Library, ...] = ()
+    word: StrOrPromise = ""
 
     @property
     def here(self) -> bool:
@@ -166,7 +169,8 @@ def _hope(
         ahead = waiting.get(point.library_id, 0) if travel is None else sum(waiting.values())
         reached = here if travel is None else copies
         turn = _turn(point.library, reached, ahead=ahead, calendars=calendars, today=today)
-        return Hope(point, "line", today, day=turn, number=sum(waiting.values()) + 1)
+        word = availability.WORDS["kept" if availability.are_kept(reached) else "out"]
+        return Hope(point, "line", today, day=turn, number=sum(waiting.values()) + 1, word=word)
     if copies:
         return Hope(point, "elsewhere", today, libraries=_where(copies))
     return Hope(point, "none", today)

@@ -58,11 +58,13 @@ MOST_BAG_PLACES = 300
 class Effect:
     """What a change would do: slots that are new or come back, that go, that get other room or cut-offs.
 
-    `visits` are those in the slots that change for whom there is no place any more: they would be kept, or moved.
+    `booked` counts those of the slots that go in which somebody has a time. `visits` are those in the slots that change
+    for whom there is no place any more: they would be kept, or moved.
     """
 
     new: int
     gone: int
+    booked: int
     other: int
     visits: list[opening.Visit]
 
@@ -400,9 +402,10 @@ def _effect(
         standing = Slot.objects.filter(point=rules.point_id, starts_at__gt=now).values_list("starts_at", flat=True)
         coming = len({plan.starts_at for plan in slots.ahead(rules, cut, library, now=now)} - set(standing))
     back = sum(one.becomes.open and not one.was.open for one in changed)
-    gone = sum(one.was.open and not one.becomes.open for one in changed)
+    going = [one.was for one in changed if one.was.open and not one.becomes.open]
     beyond = _beyond_places([one.becomes for one in changed])
-    return Effect(coming + back, gone, len(changed) - back - gone, opening.with_bags(beyond))
+    booked, other = sum(slot.booked > 0 for slot in going), len(changed) - back - len(going)
+    return Effect(coming + back, len(going), booked, other, opening.with_bags(beyond))
 
 
 def _beyond(rules: PointRules, library: Library, *, now: datetime) -> QuerySet[Slot]:

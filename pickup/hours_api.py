@@ -115,6 +115,7 @@ class EffectRow(serializers.Serializer[Any]):
 
     new = serializers.IntegerField(help_text="slots that are new or come back")
     gone = serializers.IntegerField(help_text="slots that take nobody any more")
+    booked = serializers.IntegerField(help_text="those among them in which somebody has a time")
     other = serializers.IntegerField(help_text="slots with other room or another cut-off")
     visits = TouchedRow(many=True)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
@@ -18,43 +19,66 @@ from notifications import queries as notified
 from pickup import notes, queries, today
 from pickup.staff_pages import Desk, at_desk, show_desk
 
+if TYPE_CHECKING:
+    from lending.models import Patron
+    from notifications.models import Call, InboundMessage, Message
+    from pickup.models import Order
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A row of the inbox: the number as people here write it, the orders that it is about, else whose number it is, and
+    what was answered by itself.
+    """
+
+    row: Any
+    number: str
+    orders: list[Order]
+    patrons: list[Patron]
+    answer: Message | None = None
+
+    @property
+    def seen(self) -> set[str]:
+        """Those whose names it shows, as the log of looks has them."""
+        whose = {order.patron_id for order in self.orders} | {patron.pk for patron in self.patrons}
+        return {f"order:{order.pk}" for order in self.orders} | {f"patron:{pk}" for pk in whose if pk is not None}
+
 
 @at_desk
 @require_safe
 def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Notes and texts that only a person understands, people to phone, people whom nobody could tell."""
-    library = desk.point.library
-    sender = [library.sender]
-    told: dict[str, list[tuple[Any, str]]] = {
-        "parked": [(row, _shown(row.from_number, library.region)) for row in notified.parked(sender)],
-        "calls": [(row, _shown(row.number, library.region)) for row in notified.calls_due(sender)],
-        "unreached": [(row, _shown(row.number, library.region)) for row in notified.calls_unreached(sender)],
-    }
+    library, sender = desk.point.library, [desk.point.library.sender]
+    parked = list(notified.parked(sender))
+    calls_due, unreached = list(notified.calls_due(sender)), list(notified.calls_unreached(sender))
+    ring = [*calls_due, *unreached]
+    about = {row.about for row in parked} | {row.about for row in ring}
+    numbers = {row.from_number for row in parked} | {row.number for row in ring}
+    orders = queries.orders_about(about, library_id=library.pk)
+    owners = queries.owners_of(numbers, library_id=library.pk)
+    answers = notified.answers_to(parked)
+
+    def line(row: Call | InboundMessage, number: str, answer: Message | None = None) -> Line:
+        theirs = orders.get(row.about, [])
+        people = [] if theirs else owners.get(number, [])
+        return Line(row, phone.shown(number, library.region), theirs, people, answer)
+
     unread = list(queries.notes_to_read(library.pk))
     untold = list(today.untold([library.pk]))
     collectors = queries.collectors_of(untold)
-    seen = [f"inbound:{row.pk}" for row, _number in told["parked"]]
-    seen += [f"call:{row.pk}" for name in ("calls", "unreached") for row, _number in told[name]]
-    seen += [f"order:{order.pk}" for order in [*untold, *(note.order for note in unread)]]
+    told = {pk: phone.shown(contact.number, library.region) for pk, contact in collectors.items()}
+    lists = {
+        "notes": [Line(note, "", [note.order], []) for note in unread],
+        "calls": [line(row, row.number) for row in calls_due],
+        "unreached": [line(row, row.number) for row in unreached],
+        "parked": [line(row, row.from_number, answers.get(row.pk)) for row in parked],
+        "untold": [Line(order, told.get(order.pk, ""), [order], []) for order in untold],
+    }
+    seen = {thing for lines in lists.values() for one in lines for thing in one.seen}
+    seen |= {f"inbound:{row.pk}" for row in parked} | {f"call:{row.pk}" for row in ring}
     if seen:
         access.saw(seen, purpose="inbox", by=desk.by, now=desk.now)
-    context = {
-        **told,
-        "notes": unread,
-        "untold": [
-            (order, _shown(collectors[order.pk].number, library.region) if order.pk in collectors else "")
-            for order in untold
-        ],
-    }
-    return show_desk(request, desk, "pickup/staff/inbox.html", context)
-
-
-def _shown(number: str, region: str) -> str:
-    """A number as people here write it; as it is when it is none, such as a withheld one."""
-    try:
-        return phone.display(number, region)
-    except phone.NotANumber:
-        return number
+    return show_desk(request, desk, "pickup/staff/inbox.html", lists)
 
 
 @at_desk

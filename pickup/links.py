@@ -62,7 +62,7 @@ def for_about(about: str, *, now: datetime) -> str | None:
     noun, _, number = about.partition(":")
     if noun == "mail" and number.isascii() and number.isdigit():
         return mails.address_for(int(number), now=now)
-    column = {"order": "pk", "appointment": "appointment_id", "visit": "visit_id"}.get(noun)
+    column = queries.TIED.get(noun)
     if column is None or not number.isascii() or not number.isdigit():
         return None
     held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)

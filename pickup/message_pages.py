@@ -20,12 +20,12 @@ from pickup.staff_pages import Desk, at_desk, order_here, show_desk
 @at_desk
 @require_safe
 def said(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
-    """The texts and calls about an order and its times, newest first."""
+    """The texts and calls about an order and its times, and what was written back; newest first."""
     order = order_here(desk, order_id)
     access.saw([f"order:{order.pk}"], purpose="messages", by=desk.by, now=desk.now)
     entries = trail.about(queries.things_of(order), now=desk.now)
     region = desk.point.library.region
-    told = [(entry, _shown(entry, region)) for entry in entries]
+    told = [(entry, phone.shown(entry.number, region)) for entry in entries]
     return show_desk(request, desk, "pickup/staff/said.html", {"order": order, "entries": told})
 
 
@@ -40,8 +40,3 @@ def repeat(request: HttpRequest, desk: Desk, order_id: int, message_id: int) -> 
         outbox.repeat(message_id=message_id, now=desk.now, by=desk.by)
         messages.success(request, _("The text goes out again."))
         return answer.redirect(desk.to("order-messages", order.pk))
-
-
-def _shown(entry: trail.Entry, region: str) -> str:
-    """The number that was told, as people here write it; "" once it is forgotten."""
-    return "" if entry.number == phone.NOBODY else phone.display(entry.number, region)

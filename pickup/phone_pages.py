@@ -19,7 +19,7 @@ from core import access
 from core.actor import Actor
 from core.once import once
 from core.refusal import NotFound, Refusal
-from lending import patrons, quota, reservations, search
+from lending import availability, patrons, quota, reservations, search
 from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
@@ -170,17 +170,16 @@ def _items(texts: Sequence[str]) -> Items:
 
 def _books(items: Items, wrong: str, point: PickupPoint | None) -> list[dict[str, Any]]:
     """What the caller asked for, each saying whether a copy stands at the library of the pickup point."""
-    wanted = lending_queries.titles_with_availability(practice=_practice(point)).filter(
-        pk__in=[title_id for title_id, _volume in items]
-    )
-    titles = {title.pk: title for title in wanted}
-    here = _free_here(titles, point)
+    practice = _practice(point)
+    titles = lending_queries.titles(practice=practice).in_bulk([title_id for title_id, _volume in items])
+    here, stock = _free_here(titles, point), availability.of_volumes(titles, practice=practice)
     return [
         {
             "title": titles[title_id],
             "volume": volume,
             "item": f"{title_id}:{volume}",
             "here": (title_id, volume) in here,
+            "at": stock.get((title_id, volume)) or availability.Availability(),
             "wrong": wrong == f"items.{index}",
         }
         for index, (title_id, volume) in enumerate(items)
@@ -204,12 +203,10 @@ def _searched(request: HttpRequest, items: Items, point: PickupPoint | None) -> 
     """What was found for the caller, with the volumes to choose from, and what the addresses of this page keep."""
     asked = SearchForm(request.GET)
     q = asked.cleaned_data["q"] if asked.is_valid() else ""
-    titles: list[Any] = []
-    if q:
-        practice = _practice(point)
-        found = lending_queries.titles_with_availability(search.find(q, practice=practice), practice=practice)
-        titles = list(found[:TITLES])
-    here = _free_here([title.pk for title in titles], point) if titles else set()
+    practice = _practice(point)
+    titles = list(search.find(q, practice=practice)[:TITLES]) if q else []
+    ids = [title.pk for title in titles]
+    here = _free_here(ids, point) if titles else set()
     kept = [("item", f"{title_id}:{volume}") for title_id, volume in items]
     place = [("point", request.GET["point"]), ("place", str(point.pk) if point is not None else "")]
     return {
@@ -217,7 +214,8 @@ def _searched(request: HttpRequest, items: Items, point: PickupPoint | None) -> 
         "q": q,
         "titles": titles,
         "here": {title_id: True for title_id, _volume in here},
-        "volumes": lending_queries.volumes_of([title.pk for title in titles]) if titles else {},
+        "stock": availability.of_titles(ids, practice=practice) if titles else {},
+        "volumes": lending_queries.volumes_of(ids) if titles else {},
         "kept": kept,
         "with_items": urlencode([*place, *kept]),
         "items_alone": urlencode([place[0], *kept]),

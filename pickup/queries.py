@@ -52,6 +52,10 @@ from pickup.states import (
 LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
 
 
+TIED = {"order": "pk", "appointment": "appointment_id", "visit": "visit_id"}
+"""What a text or a call may be about (`order:42`), and the column of the orders that it speaks of."""
+
+
 def slot_facts(slot: Slot) -> dict[str, Any]:
     """A slot as programs and refusals show it: id, start, end (RFC 3339 in the library's zone), places free."""
     zone = ZoneInfo(slot.point.library.zone)
@@ -829,8 +833,8 @@ def things_of(order: Order) -> set[str]:
 
     An earlier promise is known from the texts that named the order's number to whoever collects it.
     """
-    tied = {"order": order.pk, "appointment": order.appointment_id, "visit": order.visit_id}
-    things = {f"{noun}:{key}" for noun, key in tied.items() if key is not None}
+    keys = {noun: getattr(order, column) for noun, column in TIED.items()}
+    things = {f"{noun}:{key}" for noun, key in keys.items() if key is not None}
     named = Message.objects.filter(
         to__in=numbers_of(order),
         created_at__gte=order.opened_at,
@@ -838,6 +842,33 @@ def things_of(order: Order) -> set[str]:
         about__startswith="appointment:",
     )
     return things | set(named.values_list("about", flat=True))
+
+
+def orders_about(things: Collection[str], *, library_id: int) -> dict[str, list[Order]]:
+    """The orders of a library that texts and calls about these things speak of, by the thing; one query."""
+    tied: dict[str, set[int]] = {}
+    for noun, _colon, key in (thing.partition(":") for thing in things):
+        if noun in TIED and key.isdecimal():
+            tied.setdefault(TIED[noun], set()).add(int(key))
+    about = Q(pk__in=[])
+    for column, keys in tied.items():
+        about |= Q(**{f"{column}__in": keys})
+    found: dict[str, list[Order]] = {}
+    for order in Order.objects.filter(about, library=library_id).select_related("patron").order_by("pk"):
+        for noun, column in TIED.items():
+            found.setdefault(f"{noun}:{getattr(order, column)}", []).append(order)
+    return found
+
+
+def owners_of(numbers: Collection[str], *, library_id: int) -> dict[str, list[Patron]]:
+    """The patrons whom a library serves and whose own numbers these are, by the number; one query."""
+    served = lending_queries.patrons_of([library_id])
+    own = Contact.objects.filter(number__in=numbers, own=True, patron__in=served).select_related("patron")
+    found: dict[str, list[Patron]] = {}
+    for contact in own.order_by("patron_id"):
+        if contact.patron is not None and contact.patron not in found.get(contact.number, []):
+            found.setdefault(contact.number, []).append(contact.patron)
+    return found
 
 
 def codes_of_sender(sender_key: str) -> list[str]:

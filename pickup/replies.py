@@ -135,7 +135,7 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
 def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
     here = check_in(order, by=by, now=now)
     if isinstance(here, datetime):
-        opens = texts.moment(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
+        opens = texts.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
         return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
     template = "answer_here" if here.ahead else "answer_next"
     if not here.packed:

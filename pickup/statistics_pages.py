@@ -15,12 +15,14 @@ from django.views.decorators.http import require_safe
 from core.refusal import NotFound
 from pickup import statistics
 from pickup.staff_pages import Desk, at_desk, show_desk
-from pickup.statistics import Figures
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping
 
     from django_stubs_ext import StrOrPromise
+
+    from lending.models import PickupPoint
+    from pickup.statistics import Figures, Month
 
 DOORS: Mapping[str, StrOrPromise] = {
     "web": _("their own pages"),
@@ -53,11 +55,14 @@ def month(request: HttpRequest, desk: Desk) -> HttpResponse:
     months = statistics.months(library, now=desk.now)
     chosen = next((one for one in months if f"{one:%Y-%m}" == request.GET.get("month")), months[0])
     figures = statistics.of_month(library, chosen, now=desk.now)
+    year = {point.pk: told for point, told in statistics.of_year(library, now=desk.now)}
     context = {
         "library": library,
         "months": months[:24],
         "month": chosen,
-        "figures": [(one, _doors(one), _hours(one)) for one in figures if one.cars or one.kept or one.missed],
+        "figures": [
+            (one, _doors(one), _hours(one), year[one.point.pk]) for one in figures if one.cars or one.kept or one.missed
+        ],
         "minutes": statistics.NEAR // 60,
     }
     return show_desk(request, desk, "pickup/staff/statistics.html", context)
@@ -71,20 +76,29 @@ def open_file(request: HttpRequest, desk: Desk, month: str) -> HttpResponse:
     chosen = next((one for one in statistics.months(library, now=desk.now) if f"{one:%Y-%m}" == month), None)
     if chosen is None:
         raise NotFound
-    text = table(library.code, chosen, statistics.of_month(library, chosen, now=desk.now))
-    response = HttpResponse(text.encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{library.code}-{chosen:%Y-%m}.csv"'
-    return response
+    figures = statistics.of_month(library, chosen, now=desk.now)
+    return _file(library.code, month, ((chosen, one.point, one) for one in figures))
 
 
-def table(library: str, first: date, figures: Sequence[Figures]) -> str:
-    """The open file of a month; words and order of its columns stay."""
+@at_desk
+@require_safe
+def year_file(request: HttpRequest, desk: Desk) -> HttpResponse:
+    """The main figures of the last twelve months, in the same columns."""
+    library = desk.point.library
+    year = statistics.of_year(library, now=desk.now)
+    return _file(library.code, "year", ((one.first, point, one) for point, told in year for one in told))
+
+
+def _file(library: str, name: str, told: Iterable[tuple[date, PickupPoint, Figures | Month]]) -> HttpResponse:
+    """An open file; words and order of its columns stay."""
     written = StringIO()
     out = csv.writer(written)
     out.writerow(["library", "month", "pickup_point", "measure", "of", "value"])
-    for one in figures:
-        out.writerows([library, f"{first:%Y-%m}", one.point.code, *row] for row in one.rows())
-    return written.getvalue()
+    for first, point, one in told:
+        out.writerows([library, f"{first:%Y-%m}", point.code, *row] for row in one.rows())
+    response = HttpResponse(written.getvalue().encode("utf-8-sig"), content_type="text/csv; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="{library}-{name}.csv"'
+    return response
 
 
 def _doors(one: Figures) -> list[Bar]:

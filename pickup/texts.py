@@ -10,7 +10,7 @@ import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -244,6 +244,16 @@ def moment(at: datetime, zone: ZoneInfo, language: str) -> str:
     """A moment as texts write it: `11/25(수) 16:00`, `Wed 25 Nov 16:00`. Never "today": a text may wait for morning."""
     local = at.astimezone(zone)
     return f"{day(at, zone, language)} {local:%H:%M}"
+
+
+def is_whole_day(opens: datetime, zone: ZoneInfo) -> bool:
+    """Whether a place that opens at this moment has no hours of its own: it opens at midnight, and its day is said."""
+    return opens.astimezone(zone).time() == time.min
+
+
+def opening(at: datetime, zone: ZoneInfo, language: str) -> str:
+    """The moment at which a place opens, or only its day; see `is_whole_day`."""
+    return day(at, zone, language) if is_whole_day(at, zone) else moment(at, zone, language)
 
 
 def day(at: datetime, zone: ZoneInfo, language: str) -> str:

@@ -142,6 +142,7 @@ pages: list[URLPattern | URLResolver] = [
     path("staff/slips/", slip_pages.slips, name="slips"),
     path("staff/signs/", sign_pages.signs, name="signs"),
     path("staff/statistics/", statistics_pages.month, name="statistics"),
+    path("staff/statistics/year.csv", statistics_pages.year_file, name="statistics-year"),
     path("staff/statistics/<slug:month>.csv", statistics_pages.open_file, name="statistics-file"),
     path("staff/shelf/", shelf_pages.shelf, name="shelf"),
     path("staff/orders/<int:order_id>/messages/", message_pages.said, name="order-messages"),

@@ -142,7 +142,7 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
     here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
     if isinstance(here, datetime):
-        opens = _when(here, zone, language)
+        opens = (_day if texts.is_whole_day(here, zone) else _when)(here, zone, language)
         return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
     ahead, packed = here.ahead, here.packed
 

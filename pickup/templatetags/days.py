@@ -40,12 +40,9 @@ def near_day(day: date, today: date) -> str:
 
 @register.simple_tag
 def opens(moment: datetime, zone: str, today: date) -> str:
-    """When a place opens again, as people near it say it: `오늘 11:00에 엽니다.`, `Opens tomorrow at 11:00.`
-
-    A place without hours of its own opens at midnight, and only the day is said.
-    """
+    """When a place opens again, as people near it say it: `오늘 11:00에 엽니다.`, `Opens tomorrow.`"""
     day, hour = day_in(moment, zone), clock(moment, zone)
-    if hour == "00:00":
+    if texts.is_whole_day(moment, ZoneInfo(zone)):
         return _("Opens tomorrow.") if day == today + _DAY else _("Opens on %(day)s.") % {"day": full_day(day)}
     if day == today:
         return _("Opens today at %(hour)s.") % {"hour": hour}

@@ -6,6 +6,7 @@ import pytest
 
 from core import clock
 from core.models import Answer
+from lending.errors import WrongPin
 from lending.models import Patron
 from tests import api, rows
 from tests.pickup import steps
@@ -25,8 +26,10 @@ def test_a_patron_takes_along_what_is_kept_about_them():
 
 def test_erasing_needs_the_pin_and_leaves_nothing():
     who, mine = api.patron()
-    assert mine.post("me/data/erase", {}, 401)["code"] == "wrong_credentials"
-    assert mine.post("me/data/erase", {"pin": "918273"}, 401)["code"] == "wrong_credentials"
+    for given in ({}, {"pin": "918273"}):
+        refused = mine.post("me/data/erase", given, 401)
+        assert (refused["code"], refused["field"]) == ("wrong_credentials", "pin")
+        assert refused["detail"] == str(WrongPin.sentence)  # as the page says it
     assert mine.post("me/data/erase", {"pin": rows.PIN})["erased"]["record"]
     assert not Patron.objects.filter(pk=who.pk).exists()
     assert not Answer.objects.exists()

@@ -68,6 +68,26 @@ def test_what_begins_with_the_query_comes_before_what_is_newer(shelf: None) -> N
     assert titles("한강") == ["한강의 역사 100% 이해하기", "소년이 온다", "채식주의자"]
 
 
+@pytest.mark.parametrize(
+    ("q", "title", "longer"),
+    [
+        ("소년이 온다", "소년이 온다", "소년이 온다 : 그 뒷이야기"),
+        ("소년이온다", "소년이　온다!", "소년이 온다는데"),
+        ("한국노동법개정과노사관계", "한국　노동법 개정 과 노사 관계", "한국 노동법 개정과 노사 관계학"),
+        ("ecole", "École", "École normale"),
+        ("the snow", "The snow.", "The snow, again"),
+        ("c++ primer", "C++ : primer", "C++ primer 2"),
+        ("한강의 역사 100% 이해", "한강의 역사, 100% 이해", "한강의 역사 100% 이해하기"),
+    ],
+)
+def test_the_whole_title_comes_before_newer_ones_that_only_begin_with_it(q: str, title: str, longer: str) -> None:
+    for name, year in ((f"새 {longer}", 2022), (longer, 2021), (title, 1999), (title, 2001)):
+        rows.title(title=name, author="", year=year)
+    assert [(row.title, row.year) for row in search.find(q)] == [
+        (title, 2001), (title, 1999), (longer, 2021), (f"새 {longer}", 2022)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("q", ["", " ", "%", "_", "\\", "!!!", "…", "%_\\", "' & '", "\u200b"])
 def test_nothing_asked_finds_nothing(q: str, shelf: None) -> None:
     assert titles(q) == []

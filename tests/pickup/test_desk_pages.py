@@ -15,6 +15,8 @@ from core import clock
 from core.actor import Actor
 from core.models import Access
 from lending.models import Copy, Library, Patron, Reservation
+from notifications import calls, inbound
+from notifications.models import Message, Sender
 from pickup import appointments, notes, orders, queries
 from pickup.models import Note, Order, PointRules
 from tests import rows
@@ -362,6 +364,22 @@ def test_a_title_in_volumes_is_ordered_by_volume(place, desk):
     assert Reservation.objects.get(patron=patron).volume == "2"
 
 
+@pytest.mark.lawless("I3", why="a copy is put there without a move")
+def test_what_is_set_aside_is_not_called_lent_out(place, desk):
+    title = rows.title(title="소년이 온다")
+    copy = rows.copy(title, place.library)
+    rows.reserve(rows.patron(place.library), title, at=place, now=clock.now())
+    address = f"/staff/phone-orders/{rows.patron(place.library).pk}/?point={place.pk}&q=소년이&item={title.pk}:"
+    words = {"kept": "set aside for somebody", "out": "lent out", "none": "no copy to lend"}
+    for state, kind in (("bag", "kept"), ("transit", "kept"), ("loan", "out"), ("damaged", "none")):
+        Copy.objects.filter(pk=copy.pk).update(state=state)
+        page = desk.get(address)
+        assert page.context["stock"][title.pk].kind == kind
+        assert page.context["books"][0]["at"].kind == kind
+        shown = page.content.decode()
+        assert [shown.count(word) for word in words.values()] == [2 * (word == kind) for word in words]
+
+
 # The inbox
 
 
@@ -378,6 +396,67 @@ def test_notes_are_settled_with_one_tap(place, desk):
     other = rows.point()
     stranger.force_login(rows.staff(other.library))
     assert stranger.post(f"/staff/notes/{note.pk}/settle/?point={other.pk}", key()).status_code == 404
+
+
+def call_about(order, now):
+    return calls.add(
+        sender=Sender.objects.get(key=order.library.sender),
+        number=order.patron.contacts.get().number,
+        language="ko",
+        say="준비되었습니다",
+        about=f"order:{order.pk}",
+        dedup_key=f"call {order.pk}",
+        now=now,
+        due_at=now,
+        not_after=now + timedelta(days=1),
+        by=DESK,
+    )
+
+
+def texts(place, provider_id, number, body):
+    """Somebody texts the library, and it is understood."""
+    to = Sender.objects.get(key=place.library.sender).number
+    now = clock.now()
+    inbound.store(provider_id=provider_id, from_number=number, to_number=to, body=body, media=0, now=now)
+    assert inbound.apply(now=now) == 1
+
+
+def test_a_call_and_a_text_say_whose_they_are_and_what_was_answered(place, desk):
+    now = clock.now()
+    order = asked(place, 1, name="문하늘")
+    call_about(order, now)
+    texts(place, "SM1", order.patron.contacts.get().number, "아이가 아파요")
+    page = desk.get(f"/staff/inbox/?point={place.pk}")
+    for name in ("calls", "parked"):
+        [line] = page.context[name]
+        assert (line.orders, line.patrons) == ([order], [])
+    shown = page.content.decode()
+    assert shown.count(f'href="/staff/lane/bag/{order.pk}/?point={place.pk}"') == 2
+    assert shown.count(f'href="/staff/patrons/{order.patron_id}/?point={place.pk}">문하늘</a>') == 2
+    assert Message.objects.get(dedup_key="answer:SM1").body in shown
+    looked = Access.objects.filter(purpose="inbox").values_list("about", flat=True)
+    assert {f"patron:{order.patron_id}", f"order:{order.pk}"} <= set(looked)
+
+
+def test_a_text_about_no_order_names_those_who_have_the_number(place, desk):
+    patron = rows.patron(place.library, name="문하늘")
+    texts(place, "SM1", patron.contacts.get().number, "여보세요")
+    texts(place, "SM2", "anonymous", "누구세요")
+    page = desk.get(f"/staff/inbox/?point={place.pk}")
+    assert [line.patrons for line in page.context["parked"]] == [[patron], []]
+    assert "문하늘" in page.content.decode()
+    assert Access.objects.filter(about=f"patron:{patron.pk}", purpose="inbox").exists()
+
+
+def test_whom_another_library_serves_is_not_named_though_it_speaks_with_the_same_number(place, desk):
+    other = rows.point(rows.library(sender=place.library.sender))
+    order = steps.asked(rows.patron(other.library, name="문하늘"), other, now=clock.now())
+    call_about(order, clock.now())
+    page = desk.get(f"/staff/inbox/?point={place.pk}")
+    [line] = page.context["calls"]
+    assert (line.orders, line.patrons) == ([], [])
+    assert "문하늘" not in page.content.decode()
+    assert set(Access.objects.values_list("about", flat=True)) == {f"call:{line.row.pk}"}
 
 
 # All of them

@@ -6,7 +6,7 @@ from datetime import date, time, timedelta
 
 import pytest
 
-from lending import loans
+from lending import availability, loans
 from lending.models import Copy, Programme, SpecialDay
 from lending.reservations import Item
 from pickup import forecast
@@ -104,6 +104,7 @@ def test_lent_out_the_place_in_line_and_the_day_it_is_due(place):
     lent(copy, place)
     found = hope(copy.title, place)
     assert (found.kind, found.number, found.day) == ("line", 1, rows.day("2026-12-08"))
+    assert found.word == availability.WORDS["out"]
     rows.reserve(rows.patron(place.library), copy.title, at=place)
     found = hope(copy.title, place)
     assert (found.number, found.day) == (2, rows.day("2026-12-22"))
@@ -134,6 +135,13 @@ def test_a_copy_elsewhere_waits_there(place):
     copy = rows.copy(at=other)
     found = hope(copy.title, place)
     assert (found.kind, found.libraries, found.here) == ("elsewhere", (other,), False)
+
+
+def test_what_is_set_aside_for_another_is_not_called_lent_out(place):
+    title = rows.copy(at=place.library).title
+    rows.reserve(rows.patron(place.library), title, at=place)
+    found = hope(title, place)
+    assert (found.kind, found.word) == ("line", availability.WORDS["kept"])
 
 
 def test_a_copy_elsewhere_travels_where_books_do(place):

@@ -178,7 +178,7 @@ def test_those_who_stand_are_moved_later_with_one_click(point, window):
 def test_times_that_go_take_nobody_and_leave_those_who_have_one(point, window):
     (order,) = booked(point, 1)
     looked = look(point, window)
-    assert (looked.new, looked.gone, len(looked.visits)) == (0, 12, 1)
+    assert (looked.new, looked.gone, looked.booked, len(looked.visits)) == (0, 12, 1, 1)
     done = remove(window)
     assert (done.window, done.kept) == (None, 1)
     assert not Slot.objects.filter(point=point, open=True).exists()
@@ -469,7 +469,9 @@ def test_times_are_added_and_removed_on_the_page(point, boss):
     assert Window.objects.get(point=point, weekday=3).opens == time(10)
     made = Window.objects.get(point=point, weekday=4)
     page = f"/staff/times/{made.pk}/?point={point.pk}"
-    assert "When these times go" in boss.post(page, {"step": "look-remove"}).content.decode()
+    going = boss.post(page, {"step": "look-remove"}).content.decode()
+    assert "When these times go" in going
+    assert "nobody has booked one of them" in going
     assert Window.objects.filter(pk=made.pk).exists()
     gone = boss.post(page, {"step": "remove", "key": uuid4().hex}, follow=True).content.decode()
     assert "Removed: Friday 10:00–11:00" in gone
@@ -513,6 +515,7 @@ def test_every_rule_of_a_point_and_of_a_programme_is_on_a_page():
 
 
 def test_what_a_place_lends_promises_and_where_bags_stand_is_set_on_the_page(point, boss):
+    soon(point)
     page = f"/staff/times/rules/?point={point.pk}"
     other = {"by_appointment": False, "lend_at": "packing", "service_seconds": 120, "bag_places": ["A1", "A2", "문 옆"]}
     sent = as_typed(point.rules, **other)
@@ -521,6 +524,7 @@ def test_what_a_place_lends_promises_and_where_bags_stand_is_set_on_the_page(poi
         looked.context["effect"].gone == Slot.objects.filter(point=point, open=True, starts_at__gt=clock.now()).count()
     )
     shown = looked.content.decode()
+    assert "1 of them is booked" in shown
     assert "a time is promised →" in shown
     assert "people come when they like" in shown
     assert "A1, A2, 문 옆" in shown

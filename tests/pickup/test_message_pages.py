@@ -10,7 +10,7 @@ from django.test import Client
 
 from core import clock
 from core.models import Access
-from notifications import consent, receipts, trail
+from notifications import consent, inbound, receipts, trail
 from notifications.models import Message, Sender
 from notifications.states import MessageState
 from pickup import appointments, offers, queries
@@ -133,3 +133,23 @@ def test_an_earlier_time_that_was_missed_is_still_told(desk, order):
     about = queries.things_of(order)
     assert f"appointment:{first.pk}" in about
     assert len({entry.row.about for entry in trail.about(about, now=late)}) >= 2
+
+
+def test_what_they_wrote_and_that_somebody_dealt_with_it_stands_among_the_texts(order, desk):
+    now = clock.now()
+    sender = Sender.objects.get(key=order.library.sender)
+    came = inbound.store(
+        provider_id="SM1",
+        from_number=order.patron.contacts.get().number,
+        to_number=sender.number,
+        body="아이가 아파요",
+        media=0,
+        now=now,
+    )
+    inbound.apply(now=now)
+    shown = desk.get(page(order)).content.decode()
+    assert "아이가 아파요" in shown
+    assert Message.objects.get(dedup_key="answer:SM1").body in shown
+    assert "for the staff" in shown
+    desk.post(f"/staff/inbox/{came.pk}/settle/?point={order.point_id}", {"key": uuid4().hex})
+    assert "Somebody at the library has dealt with it." in desk.get(page(order)).content.decode()

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.models import Journal
+from lending.models import SpecialDay
 from notifications import encoding, inbound, wording
 from notifications.models import InboundMessage, Message, Sender
 from pickup import appointments, offers, texts
@@ -254,6 +255,12 @@ def test_long_before_it_opens_nobody_is_put_in_line(point, reader, phone, now):
     assert (row.why, Visit.objects.count()) == ("closed", 0)
     assert "11/24(화) 16:00에 엽니다" in said
     assert texted(point, phone, "4", now + timedelta(hours=5, minutes=30))[0].why == "here"
+
+
+def test_where_a_place_has_no_hours_only_the_day_is_named(point, reader, phone, now):
+    SpecialDay.objects.create(library=point.library, day=rows.day("2026-11-24"))
+    steps.ready(steps.asked(reader, point))
+    assert "11/25(수)에 엽니다" in texted(point, phone, "4", now)[1]
 
 
 def test_a_household_arrives_with_one_text(point, now):

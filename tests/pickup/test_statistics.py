@@ -20,6 +20,7 @@ from tests.pickup.steps import DESK
 pytestmark = pytest.mark.django_db
 
 NOVEMBER = date(2026, 11, 1)
+MOMENTS = ("arrived_at", "queued_at", "called_at", "ended_at")
 
 
 def at(hour, minute=0, day=24):
@@ -146,3 +147,50 @@ def test_the_open_file_names_nobody_and_the_page_shows_the_month(point):
     assert desk.get(f"/staff/statistics/1999-01.csv?point={point.pk}").status_code == 404
     assert Client().get(f"/staff/statistics/{local:%Y-%m}.csv?point={point.pk}").status_code == 302
     assert not Appointment.objects.exists()
+
+
+def test_the_last_twelve_months_stand_beside_each_other_and_say_what_each_month_says(point):
+    for arrived in (at(16), at(16, 8), at(16, 20)):
+        comes(point, arrived, waits=4)
+    Slot.objects.filter(point=point).update(starts_at=at(16), ends_at=at(16, 15))
+    steps.ready(steps.asked(rows.patron(point.library), point, now=at(9), slot_id=Slot.objects.get().pk), now=at(10))
+    appointments.misses_due(now=at(23))
+    moved = Visit.objects.first()
+    Visit.objects.filter(pk=moved.pk).update(**{name: getattr(moved, name) - timedelta(days=31) for name in MOMENTS})
+    other = rows.point(point.library)
+    now = at(23) + timedelta(days=40)
+    year = dict(statistics.of_year(point.library, now=now))
+    assert [one.first for one in year[point]] == [date(2027, 1, 1), date(2026, 12, 1), NOVEMBER, date(2026, 10, 1)]
+    assert [(one.cars, one.bags, one.books, one.waited) for one in year[point]] == [
+        (0, 0, 0, None), (0, 0, 0, None), (2, 3, 3, 240), (1, 0, 0, 240)
+    ]  # fmt: skip
+    assert (year[point][2].kept, year[point][2].missed, year[point][2].no_shows) == (3, 1, 25)
+    assert not any(one.cars or one.bags or one.kept for one in year[other])
+    for told in year[point]:
+        [month] = [one for one in statistics.of_month(point.library, told.first, now=now) if one.point == point]
+        assert set(told.rows()) <= set(month.rows())
+
+
+def test_a_year_and_more_is_cut_and_costs_as_much_as_a_month(point, django_assert_num_queries):
+    visit = comes(point, at(16), waits=1)
+    Visit.objects.filter(pk=visit.pk).update(arrived_at=visit.arrived_at - timedelta(days=800))
+    with django_assert_num_queries(6):
+        [(_point, year)] = statistics.of_year(point.library, now=at(23))
+    assert [year[0].first, year[-1].first, len(year)] == [NOVEMBER, date(2025, 12, 1), 12]
+    assert (year[0].cars, year[0].bags) == (0, 1)
+
+
+def test_the_year_is_an_open_file_too(point):
+    now = clock.now()
+    visit = comes(point, at(16), waits=1)
+    Visit.objects.filter(pk=visit.pk).update(arrived_at=now - timedelta(days=40), called_at=now - timedelta(days=39))
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(point.library))
+    text = desk.get(f"/staff/statistics/year.csv?point={point.pk}").content.decode("utf-8-sig")
+    told = {(row["month"], row["measure"]): row["value"] for row in csv.DictReader(StringIO(text))}
+    first = (now - timedelta(days=40)).astimezone(rows.SEOUL)
+    assert told[f"{first:%Y-%m}", "cars"] == "1"
+    assert told[f"{first:%Y-%m}", "waited_seconds"] == "86400"
+    page = desk.get(f"/staff/statistics/?point={point.pk}&month={first:%Y-%m}").content.decode()
+    assert "The last twelve months" in page
+    assert Client().get(f"/staff/statistics/year.csv?point={point.pk}").status_code == 302

@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.models import Counter
+from lending.models import SpecialDay
 from notifications import voice
 from notifications.models import Call, Sender
 from pickup import offers
@@ -84,6 +85,12 @@ def test_whoever_rings_near_the_time_is_checked_in_and_told_so(point, reader, ph
     again = Line(point, phone, now + HOUR)
     assert Visit.objects.count() == 1
     assert "도착 접수되었습니다" in again.said
+
+
+def test_where_a_place_has_no_hours_a_call_names_only_the_day(point, reader, phone, now):
+    offered(point, reader, now)
+    SpecialDay.objects.create(library=point.library, day=rows.day("2026-11-24"))
+    assert Line(point, phone, now + HOUR).said == "지금은 닫혀 있습니다. 11월 25일 수요일에 엽니다."
 
 
 def test_cars_ahead_are_counted_as_people_say_it(point, phone, now):
