@@ -18,7 +18,7 @@ from core.compiled import Compiled, Given, prepared
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
-from pickup import queries, scheduling, slots, texts
+from pickup import awaited, parties, queries, scheduling, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
@@ -30,7 +30,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
 
     Chosen by a person it is confirmed at once; by the rule (`chosen=False`) it stays an offer until the bag is ready.
     An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
-    who is one (see `queries.party_of`).
+    who is one (see `parties.party_of`).
     """
     order = _locked(order_id)
     rules = queries.rules_of(order.point_id)
@@ -51,7 +51,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         accessible=accessible,
         ready=ready,
         has_place=appointment is not None,
-        after=queries.not_before([order]),
+        after=awaited.not_before([order]),
     )
     live.publish([f"point:{order.point_id}"], now=now)  # so that less follows once others wait for the slot
     if appointment is None:
@@ -90,7 +90,7 @@ def confirm(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
 def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Appointment:
     """Another time instead; gives back the new promise. The old place is free only when the new one is taken.
 
-    Orders of the promise for which `by` does not speak keep the old one (see `queries.speaks_for`).
+    Orders of the promise for which `by` does not speak keep the old one (see `parties.speaks_for`).
     """
     appointment, orders = _with_orders(appointment_id)
     mine = _decided(appointment, orders, by)
@@ -105,7 +105,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         now=now,
         accessible=accessible,
         ready=ready,
-        after=queries.not_before(mine),
+        after=awaited.not_before(mine),
     )
     unsaid = texts.hush(orders=mine, why="time_changed", now=now)  # while they still name the old promise
     if apart:
@@ -126,7 +126,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
 def cancel(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
     """Give the time back and keep the bag: it waits until its keep day. Gives back the promise that ended.
 
-    Orders of the promise for which `by` does not speak keep it (see `queries.speaks_for`).
+    Orders of the promise for which `by` does not speak keep it (see `parties.speaks_for`).
     """
     appointment, orders = _with_orders(appointment_id)
     mine = _decided(appointment, orders, by)
@@ -149,7 +149,7 @@ def cancel(*, appointment_id: int, by: Actor, now: datetime) -> Appointment:
 
 def _decided(appointment: Appointment, orders: Sequence[Order], by: Actor) -> list[Order]:
     """The orders of a promise still ahead for which `by` decides; refuses (`no_appointment`) where there is none."""
-    mine = queries.speaks_for(by, orders)
+    mine = parties.speaks_for(by, orders)
     if appointment.state not in PROMISED or (orders and not mine):
         raise NoAppointment(appointment=appointment.pk, state=appointment.state)
     return mine
@@ -270,7 +270,7 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
         return 0
     whole = [order for order in packing if order.whole_until is not None and order.whole_until > now]
-    late = queries.coming(packing) or queries.more_to_come(whole)
+    late = awaited.coming(packing) or awaited.more_to_come(whole)
     after = _another_day(packing[0], now=now) if late else None
     if _next_free(appointment, packing, after=after, template="moved", by=RULE, now=now) is None:
         for order in packing:
@@ -323,7 +323,7 @@ def _next_free(
     Where there is none the promise ends, which is the caller's to say; None then.
     """
     ready = any(order.state == OrderState.READY for order in orders)
-    after = max((moment for moment in (after, queries.not_before(orders)) if moment is not None), default=None)
+    after = max((moment for moment in (after, awaited.not_before(orders)) if moment is not None), default=None)
     rooms = slots.free(point_id=old.point_id, now=now, accessible=old.accessible, after=after, ready=ready, limit=1)
     texts.hush(orders=orders, why="time_changed", now=now, by=by)
     new = None
@@ -398,7 +398,7 @@ def promise_of_party(
     order: Order, slot_id: int | None, *, now: datetime | None = None, by: Actor = RULE
 ) -> Appointment | None:
     """A live promise that others of the order's party hold: for that slot, or for any slot not begun yet."""
-    beside = queries.others_of_party(order, by=by)
+    beside = parties.others_of_party(order, by=by)
     for other in () if beside.query.is_empty() else beside:  # to find that out by asking costs half a millisecond
         appointment = queries.live_appointment(other)
         if appointment is None:
@@ -419,7 +419,7 @@ def needs_accessible(orders: Iterable[Order]) -> bool:
 def _take(slot: Slot, orders: Sequence[Order], *, accessible: bool, ready: bool, now: datetime) -> int:
     place = slots.take(slot_id=slot.pk, accessible=accessible)
     if not place:
-        after = queries.not_before(orders)
+        after = awaited.not_before(orders)
         raise slots.unavailable(
             point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready, after=after
         )

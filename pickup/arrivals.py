@@ -15,7 +15,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import plates, queries, waits
+from pickup import parties, plates, queries, waits
 from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -39,7 +39,7 @@ def arrive(
     """Somebody is at a pickup point, by whatever door they told us; early is fine.
 
     Saying it again gives back the same visit, with a new bay or plate noted. Every open order that comes in the same
-    car, as far as `by` may say (see `queries.party_of`), is tied to the visit, packed or not.
+    car, as far as `by` may say (see `parties.party_of`), is tied to the visit, packed or not.
     A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
     stranger's car gets a visit of their own, without the plate.
     Staff and devices may note a car without any order; where the plate was said with the orders of one car alone, these
@@ -63,7 +63,7 @@ def arrive(
         patron_id = by.id
     elif order is not None:
         patron_id = order.patron_id
-    bags = in_this_car(queries.bags_of_car(point_id=point_id, patron_id=patron_id, order=order, by=by), order, by)
+    bags = in_this_car(parties.bags_of_car(point_id=point_id, patron_id=patron_id, order=order, by=by), order, by)
     if order is not None and bags and order not in bags:  # that bag waits in the car of its own people
         patron_id = bags[0].patron_id
     if not bags:
@@ -80,15 +80,15 @@ def in_this_car(bags: list[Order], asked: Order | None, by: Actor) -> list[Order
     somebody else does not put it into that car. A collector who says so from the named number has the others' bags.
     """
     cars = {bag.visit_id: bag.visit for bag in bags if bag.visit is not None and bag.visit.state in HERE}
-    by_themselves = queries.begun_by_patrons([pk for pk in cars if pk is not None])
+    by_themselves = parties.begun_by_patrons([pk for pk in cars if pk is not None])
     for pk, car in cars.items():
         if pk not in by_themselves or car.patron_id is None:
             continue
-        family = queries.family_of(car.patron_id)
+        family = parties.family_of(car.patron_id)
         inside = [bag for bag in bags if bag.visit_id == pk]
         others = [bag for bag in bags if bag.visit_id != pk]
         if any(bag.patron_id not in family for bag in others):
-            bags = others if asked not in inside or queries.has_the_telephone(by) else inside
+            bags = others if asked not in inside or parties.has_the_telephone(by) else inside
     return bags
 
 
@@ -107,7 +107,7 @@ def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
 def _of_plate(point_id: int, plate: str) -> Order | None:
     """The open order that said this plate when it was made; None where strangers said the same one."""
     said = list(queries.open_orders(point_id).filter(plate=plate).order_by("pk"))
-    together = {order.pk for order in queries.party_of(said[0])} if said else set()
+    together = {order.pk for order in parties.party_of(said[0])} if said else set()
     return said[0] if said and {order.pk for order in said} <= together else None
 
 
@@ -116,9 +116,9 @@ def may_collect(order: Order, by: Actor) -> bool:
     if by.id is None:
         return by.kind not in FOR_THEMSELVES
     if by.kind == "patron":
-        return order.patron_id == by.id or queries.party_of(order, by=by).filter(patron_id=by.id).exists()
+        return order.patron_id == by.id or parties.party_of(order, by=by).filter(patron_id=by.id).exists()
     if by.kind == "collector":
-        return order.pk == by.id or queries.party_of(order, by=by).filter(pk=by.id).exists()
+        return order.pk == by.id or parties.party_of(order, by=by).filter(pk=by.id).exists()
     return by.kind != "anyone"
 
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo
 
 from lending.states import CopyState
-from pickup import queries, sessions
+from pickup import awaited, queries, sessions
 from pickup.models import Appointment, Order, OrderLine
 from pickup.sessions import SOON, Session
 from pickup.states import HERE, LineState, OrderState
@@ -80,8 +80,8 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Bag]:
     """The bags of orders that were read with `queries.bags`; the same few queries, however many they are."""
     asked = list(orders)
     waiting = [order for order in asked if order.whole_until is not None and order.whole_until > now]
-    more = queries.more_to_come(waiting) if waiting else {}
-    coming = queries.coming(asked)
+    more = awaited.more_to_come(waiting) if waiting else {}
+    coming = awaited.coming(asked)
     return [_bag(order, more.get(order.pk, 0), coming.get(order.pk, ()), now=now) for order in asked]
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from core import sweeps
 from core.actor import RULE
-from pickup import appointments, orders, queries, texts
+from pickup import appointments, awaited, orders, texts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -19,17 +19,17 @@ def close_due(*, now: datetime) -> int:
 
     Who still waits for a book that was not found is told that it is looked for; the others know it.
     """
-    keys = list(queries.nothing_comes().order_by("pk").values_list("pk", flat=True))
+    keys = list(awaited.nothing_comes().order_by("pk").values_list("pk", flat=True))
     return sum(sweeps.each("bags that nothing comes for", keys, lambda pk: _close(pk, now=now)))
 
 
 @transaction.atomic
 def _close(order_id: int, *, now: datetime) -> int:
     appointments.lock_together(order_id)
-    if not queries.nothing_comes().filter(pk=order_id).exists():
+    if not awaited.nothing_comes().filter(pk=order_id).exists():
         return 0
     order = orders.locked(order_id)
     orders.close_empty(order=order, why="nothing_comes", by=RULE, now=now)
-    if queries.lost_its_copy(order):
+    if awaited.lost_its_copy(order):
         texts.about_order("not_found", order, now=now)
     return 1

@@ -14,7 +14,7 @@ from django.db import transaction
 from core.actor import Actor
 from lending import allocation, reservations, wishes
 from lending import queries as lending_queries
-from pickup import orders, queries, texts
+from pickup import awaited, orders, queries, texts
 from pickup.errors import HereAlready, NoOpenOrder
 from pickup.models import Order
 from pickup.states import IN_BAG, OPEN_ORDER
@@ -71,4 +71,4 @@ def other_points(order: Order) -> list[PickupPoint]:
 
 def _reserved(order: Order) -> list[int]:
     """The ids of the reservations of which the books lie in a bag, or travel to it while it holds none."""
-    return [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or queries.on_their_way_to(order)
+    return [line.reservation_id for line in queries.lines_of_bag(order.pk, IN_BAG)] or awaited.on_their_way_to(order)

@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core import live
 from lending import queries as lending_queries
-from pickup import appointments, queries, slots
+from pickup import appointments, awaited, queries, slots
 from pickup.errors import NothingToWaitFor, OrderNotFound, WaitsForAll
 from pickup.models import Order
 from pickup.states import OrderState
@@ -33,7 +33,7 @@ def choose(*, order_id: int, whole: bool, by: Actor, now: datetime) -> Order:
     order = Order.objects.select_related("library", "patron", "appointment__slot").filter(pk=order_id).first()
     if order is None:
         raise OrderNotFound(order=order_id)
-    if order.state != OrderState.PICKING or (whole and not queries.more_to_come([order])):
+    if order.state != OrderState.PICKING or (whole and not awaited.more_to_come([order])):
         raise NothingToWaitFor(order=order.pk, state=order.state)
     set_whole(order, whole=whole, now=now)
     if whole:
@@ -42,7 +42,7 @@ def choose(*, order_id: int, whole: bool, by: Actor, now: datetime) -> Order:
 
 
 def _after_its_books(order: Order, *, by: Actor, now: datetime) -> None:
-    promised, after = queries.live_appointment(order), queries.not_before([order])
+    promised, after = queries.live_appointment(order), awaited.not_before([order])
     if promised is None or after is None or promised.slot.starts_at >= after or promised.orders.count() > 1:
         return
     rooms = slots.free(point_id=order.point_id, now=now, accessible=promised.accessible, after=after, limit=1)
@@ -64,5 +64,5 @@ def refuse_early(order: Order, *, now: datetime) -> None:
     """Refuse to call a bag ready whose people wait for all of its books (`waits_for_all`), while that lasts."""
     if order.whole_until is None or order.whole_until <= now:
         return
-    if missing := queries.more_to_come([order]).get(order.pk):
+    if missing := awaited.more_to_come([order]).get(order.pk):
         raise WaitsForAll(count=missing, waits_until=order.whole_until.isoformat())

@@ -22,7 +22,7 @@ from core.refusal import BadInput
 from lending import copies, patrons
 from lending import queries as lending_queries
 from lending.errors import UnknownCard
-from pickup import handovers, queries
+from pickup import handovers, parties, queries
 from pickup.arrivals import FOR_THEMSELVES, arrive
 from pickup.errors import (
     AlreadyHandedOver,
@@ -190,10 +190,10 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """
     visit = _locked(visit_id)
     if by.kind in FOR_THEMSELVES:
-        if not queries.is_of_visit(visit, by):
+        if not parties.is_of_visit(visit, by):
             raise VisitNotFound
         bags = queries.orders(visit=visit, state__in=OPEN_ORDER)
-        if len(queries.speaks_for(by, bags)) < len(bags):
+        if len(parties.speaks_for(by, bags)) < len(bags):
             raise NotYours
     visit.move(VisitState.LEFT, at=now, by=by, ended_at=now)
     live.publish([f"point:{visit.point_id}"], now=now)
@@ -286,7 +286,7 @@ def _lock_bags(visit: Visit) -> list[Order]:
     """
     tied = Order.objects.filter(visit=visit, state__in=OPEN_ORDER).values_list("patron_id", flat=True)
     people = [pk for pk in {visit.patron_id, *tied} if pk is not None]
-    family = queries.bags_of_family(point_id=visit.point_id, patron_ids=people)
+    family = parties.bags_of_family(point_id=visit.point_id, patron_ids=people)
     found = _lock(Q(visit=visit) | Q(pk__in=[order.pk for order in family]))
     bags = [
         order for order in found if order.visit_id == visit.pk or order.visit is None or order.visit.state not in HERE
@@ -335,7 +335,7 @@ def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str
     patron = patrons.by_card(card_number)
     if not lending_queries.patrons_of([library_id]).filter(pk=patron.pk).exists():
         raise UnknownCard(field="card_number")
-    bags = queries.bags_of_family(point_id=point_id, patron_ids=[patron.pk])
+    bags = parties.bags_of_family(point_id=point_id, patron_ids=[patron.pk])
     bags.sort(key=lambda bag: bag.patron_id != patron.pk)  # their own before the family's
     elsewhere = queries.orders(library_id=library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
     order = next(iter(bags), None) or elsewhere.first()

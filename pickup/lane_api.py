@@ -18,7 +18,7 @@ from lending.api import loans_within
 from lending.edge import Edge, note_look, told
 from lending.errors import UnknownCard
 from lending.serializers import LoanRow, Nothing, PostingRow, read
-from pickup import arrivals, lane, queries, returns
+from pickup import arrivals, lane, parties, queries, returns
 from pickup.api import order_within, seen_by
 from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
 from pickup.models import Lane, Order, Visit
@@ -58,7 +58,7 @@ def visit_at_work(actor: Actor, visit_id: int) -> Visit:
     if visit is None:
         raise VisitNotFound
     if visit.point.library_id not in auth.staff_libraries(actor, auth.Scope.LANE):
-        raise Forbidden if queries.is_of_visit(visit, actor) else VisitNotFound
+        raise Forbidden if parties.is_of_visit(visit, actor) else VisitNotFound
     return visit
 
 
@@ -199,7 +199,7 @@ class Leave(Edge):
         with once(by, request) as answer:
             read(Nothing, request)
             visit = _visits().filter(pk=visit_id).first()
-            if visit is None or not queries.is_of_visit(visit, by):
+            if visit is None or not parties.is_of_visit(visit, by):
                 visit_at_work(by, visit_id)
             lane.leave(visit_id=visit_id, by=by, now=now)
             return answer(visit_row(visit_id, by))

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from core import live, sweeps
 from core.actor import RULE
-from pickup import appointments, queries, scheduling, slots, texts
+from pickup import appointments, parties, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import OrderState
 
@@ -86,12 +86,12 @@ def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -
     rules = queries.rules_of(point_id)
     for order in orders:  # the same rows for all of them
         order.point, order.library = rules.point, rules.point.library
-    parties = queries.parties(orders)
-    beside = queries.promised_beside(parties, point_id=point_id, now=now)
-    joined = sweeps.each("parties to join", sorted(beside), lambda head: (head, _join(parties[head], now=now)))
+    of_head = parties.by_car(orders)
+    beside = parties.promised_beside(of_head, point_id=point_id, now=now)
+    joined = sweeps.each("parties to join", sorted(beside), lambda head: (head, _join(of_head[head], now=now)))
     done = {head for head, has_joined in joined if has_joined}
     failed = beside - {head for head, _has_joined in joined}
-    seeking = {head: party for head, party in parties.items() if head not in done | failed}
+    seeking = {head: party for head, party in of_head.items() if head not in done | failed}
     planned = _plan(point_id, seeking, rules, now=now)
     made = sweeps.together("parties to offer a time", planned, lambda some: _promise(some, planned, rules, now=now))
     in_vain = [order for head, party in seeking.items() if head not in planned for order in party]

@@ -28,6 +28,7 @@ from lending.pages import address_of, key_of, show, signed_in
 from pickup import (
     appointments,
     arrivals,
+    awaited,
     elsewhere,
     gathering,
     links,
@@ -154,15 +155,15 @@ def _page(request: HttpRequest, order: Order, door: Door, *, status: int = 200, 
 
 def _following(order: Order, door: Door) -> dict[str, Any]:
     """The books that are still to come, for those who may see titles, and how many stay if the order is called off."""
-    stay = queries.following([order]).get(order.pk, [])
-    rows = [*queries.travelling([order]).get(order.pk, []), *stay] if door.titles_too else []
+    stay = awaited.following([order]).get(order.pk, [])
+    rows = [*awaited.travelling([order]).get(order.pk, []), *stay] if door.titles_too else []
     shown = lending_queries.reservations().filter(pk__in=[row.pk for row in rows]) if rows else []
     return {"waiting": turns.of(list(shown), now=clock.now()) if rows else [], "stay": len(stay)}
 
 
 def _given_back(order: Order) -> str:
     """What is said when an order is about to be called off: what of it stays."""
-    stay = len(queries.following([order]).get(order.pk, []))
+    stay = len(awaited.following([order]).get(order.pk, []))
     said = _("The order is given back. You do not need to do anything else.")
     if not stay:
         return said
@@ -275,7 +276,7 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
         point_id=order.point_id,
         now=now,
         accessible=accessible,
-        after=queries.not_before([order]),
+        after=awaited.not_before([order]),
         ready=order.state == OrderState.READY,
     )
     context = {

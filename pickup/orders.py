@@ -17,7 +17,7 @@ from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations, strikes, wishes
 from lending import queries as lending_queries
 from lending.states import CopyState, ReservationState, StrikeKind
-from pickup import appointments, gathering, links, places, plates, queries, slots, texts
+from pickup import appointments, awaited, gathering, links, places, plates, queries, slots, texts
 from pickup.errors import (
     AlreadyHandedOver,
     AlreadyPacked,
@@ -137,10 +137,10 @@ def _wait_for_all(order: Order, asked: Sequence[Reservation], room: Slot | None,
 
     Gives back the first time for it, where it has the time `room`: that is none before what travels is here.
     """
-    if not queries.more_to_come([order]) and (len(asked) < 2 or queries.holds_books(order)):
+    if not awaited.more_to_come([order]) and (len(asked) < 2 or awaited.holds_books(order)):
         return room
     gathering.set_whole(order, whole=True, now=now)
-    after = queries.not_before([order])
+    after = awaited.not_before([order])
     if room is None or after is None or room.starts_at >= after:
         return room
     return _first_room(order, now=now, not_before=after)
@@ -184,7 +184,7 @@ def _bag_to_come(
         with transaction.atomic():
             order = _begin(row, row.patron_id, row.pickup_point_id, by=by, now=now)
             if not chosen:
-                moments = [moment for moment in (queries.not_before([order]), not_before) if moment is not None]
+                moments = [moment for moment in (awaited.not_before([order]), not_before) if moment is not None]
                 room = _first_room(order, now=now, not_before=max(moments, default=None))
                 if room is None:
                     raise _NothingLeft
@@ -481,7 +481,7 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     What was on its way to a bag that holds no book yet is not needed any more either.
     """
     order = locked(order_id)
-    wishes.give_up(reservation_ids=queries.on_their_way_to(order), by=by, now=now)
+    wishes.give_up(reservation_ids=awaited.on_their_way_to(order), by=by, now=now)
     _close(order, OrderState.CANCELLED, why=f"by_{by.kind}", by=by, now=now)
     if by.kind in {"patron", "collector", "anyone"}:
         strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.CANCELLED, now=now)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from core.actor import RULE, Actor
 from lending import contacts
 from notifications import outbox
-from pickup import queries
+from pickup import awaited, parties, queries
 from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, AppointmentState, LineState, OrderState, VisitState
 
@@ -128,8 +128,8 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     contacts = queries.collectors_of(rows)
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
-    to_come, coming = queries.more_to_come(rows), queries.coming(rows)
-    sharing = queries.sharing(rows, by=by)
+    to_come, coming = awaited.more_to_come(rows), awaited.coming(rows)
+    sharing = parties.sharing(rows, by=by)
     found = []
     for order in rows:
         appointment = queries.live_appointment(order)

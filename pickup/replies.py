@@ -22,7 +22,7 @@ from notifications import keywords
 from notifications import queries as notification_queries
 from notifications.inbound import Inbound, Reply, Text
 from notifications.keywords import Meaning
-from pickup import appointments, arrivals, orders, queries, slots, texts, waits
+from pickup import appointments, arrivals, awaited, orders, parties, queries, slots, texts, waits
 from pickup.errors import SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
 from pickup.states import AppointmentState, OrderState
@@ -107,7 +107,7 @@ def meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) ->
         if found is not None:
             return found
     first = mine[0]
-    theirs = queries.party_of(first, by=Actor("collector", first.pk, "text"))
+    theirs = parties.party_of(first, by=Actor("collector", first.pk, "text"))
     together = set(theirs.values_list("pk", flat=True))
     if first.appointment_id is not None and meaning is not Meaning.HERE:
         together |= {order.pk for order in mine if order.appointment_id == first.appointment_id}
@@ -175,7 +175,7 @@ def other_times(order: Order, *, now: datetime) -> list[Slot]:
     accessible = order.patron is not None and order.patron.accessible_place
     if promised is not None:
         accessible = promised.accessible
-    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else queries.not_before([order])
+    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else awaited.not_before([order])
     rooms = slots.free(
         point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1
     )

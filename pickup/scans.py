@@ -20,7 +20,7 @@ from lending import circulation, copies, patrons
 from lending import queries as lending_queries
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.states import HOLDING, CopyState, LoanState
-from pickup import arrivals, board, plates, queries, texts
+from pickup import arrivals, board, parties, plates, queries, texts
 from pickup.models import Order, OrderLine, Visit
 from pickup.names import digits, masked
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
@@ -231,7 +231,7 @@ def read(*, point: PickupPoint, typed: str, now: datetime) -> Found:
 
 def party(order: Order, *, now: datetime, matched: str = "") -> Party:
     """The bags that go out with one order, and its car if that is here: those that `lane.serve` would give."""
-    of_car = queries.bags_of_car(point_id=order.point_id, patron_id=order.patron_id, order=order)
+    of_car = parties.bags_of_car(point_id=order.point_id, patron_id=order.patron_id, order=order)
     bags = {one.pk: one for one in arrivals.in_this_car(of_car, order, RULE)}
     visit = _car_of(order, list(bags))
     if visit is not None:
@@ -258,7 +258,7 @@ def _with_families(point_id: int, bags: dict[int, Order], visit: Visit | None) -
     """These bags with those of the families; without any whose own car is another one that is here."""
     people = {one.patron_id for one in bags.values()} | {visit.patron_id if visit is not None else None}
     patrons_here = [pk for pk in people if pk is not None]
-    family = queries.bags_of_family(point_id=point_id, patron_ids=patrons_here) if patrons_here else []
+    family = parties.bags_of_family(point_id=point_id, patron_ids=patrons_here) if patrons_here else []
     mine = visit.pk if visit is not None else None
     return [
         one
@@ -341,7 +341,7 @@ def _by_card(point: PickupPoint, text: str) -> list[Order]:
     patron = _patron(point, text)
     if patron is None:
         return []
-    bags = queries.bags_of_family(point_id=point.pk, patron_ids=[patron.pk])
+    bags = parties.bags_of_family(point_id=point.pk, patron_ids=[patron.pk])
     bags.sort(key=lambda bag: bag.patron_id != patron.pk)  # their own before the family's
     elsewhere = queries.orders(library_id=point.library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
     return bags[:1] or list(elsewhere[:1])

@@ -11,7 +11,7 @@ from rest_framework.exceptions import ValidationError
 
 from core.actor import Actor
 from lending.serializers import Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
-from pickup import handovers, queries
+from pickup import awaited, handovers, parties, queries
 from pickup.models import Appointment, Order, PointRules, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
 
@@ -264,7 +264,7 @@ def of_visits(visits: Iterable[Visit], by: Actor) -> dict[str, Any]:
     asked = list(visits)
     bags = queries.bags_of_visits(asked)
     if by.kind == "patron":
-        family = queries.family_of(by.id or 0)
+        family = parties.family_of(by.id or 0)
         bags = {pk: [order for order in orders if order.patron_id in family] for pk, orders in bags.items()}
     return {"ahead": queries.cars_ahead(asked), "bags": bags}
 
@@ -324,8 +324,8 @@ def of_orders(orders: Iterable[Order], by: Actor) -> dict[str, Any]:
     visits = [order.visit for order in asked if order.visit is not None]
     return {
         "collectors": queries.collectors_of(asked),
-        "sharing": queries.sharing(asked, by=by),
-        "following": queries.following(asked),
+        "sharing": parties.sharing(asked, by=by),
+        "following": awaited.following(asked),
         **of_visits(visits, by),
     }
 

@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from core.models import Journal
 from notifications import encoding
 from notifications.models import Message
-from pickup import appointments, offers, preferences, queries, scheduling, slots, texts
+from pickup import appointments, offers, parties, preferences, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from tests import rows
 from tests.pickup import steps
@@ -239,8 +239,8 @@ def test_parties_are_those_that_party_of_says(lane):
     bags += [steps.ready(steps.asked(who, lane, collector_id=contact.pk)) for who, contact in sent]
     read = list(queries.orders(pk__in=[one.pk for one in bags]).order_by("ready_at", "id"))
     left = {order.pk for order in read}
-    for head, party in queries.parties(read).items():
-        by_query = set(queries.party_of(next(one for one in read if one.pk == head)).values_list("pk", flat=True))
+    for head, party in parties.by_car(read).items():
+        by_query = set(parties.party_of(next(one for one in read if one.pk == head)).values_list("pk", flat=True))
         assert {order.pk for order in party} == by_query & left
         left -= by_query
     assert left == set()

@@ -17,7 +17,7 @@ from lending.models import Copy, Loan, Patron, Reservation
 from lending.states import CopyState, LoanState, ReservationState
 from notifications import phone
 from notifications.models import Call, Message
-from pickup import board, cast, figures, lane, orders, queries, queue, rehearsals, tasks
+from pickup import board, cast, figures, lane, orders, parties, queue, rehearsals, tasks
 from pickup.models import Order, OrderLine, Rehearsal, RehearsalCar, Visit
 from pickup.states import HERE, OPEN_ORDER
 from tests import rows
@@ -105,7 +105,7 @@ def test_twelve_cars_are_due_and_each_is_what_it_says(rehearsal, window, door, n
     assert car(rehearsal, Kind.ELSEWHERE).order.point == door
     missing = car(rehearsal, Kind.MISSING).order
     assert sorted(missing.lines.values_list("state", flat=True)) == ["missing", "packed"]
-    assert queries.party_of(car(rehearsal, Kind.FAMILY).order).count() == 3
+    assert parties.party_of(car(rehearsal, Kind.FAMILY).order).count() == 3
     assert car(rehearsal, Kind.GRANDSON).order.collector.number == "+821000000906"
     assert car(rehearsal, Kind.ENGLISH).order.language == "en"
     assert car(rehearsal, Kind.BOOT).patron.needs == ["boot"]

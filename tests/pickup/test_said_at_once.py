@@ -13,7 +13,7 @@ from core.actor import RULE
 from lending import loans
 from lending.models import Library, Patron, Strike
 from lending.reservations import Item
-from pickup import appointments, links, orders, queries
+from pickup import appointments, awaited, links, orders
 from pickup.models import Order
 from tests import api, rows
 from tests.pickup import steps
@@ -192,7 +192,7 @@ def asked(who: Patron, place, *titles) -> Order:
 def test_an_order_names_the_books_that_follow_and_where_to_call_them_off(place, reader):
     waits = lent_title(place)
     order = asked(reader, place, rows.copy(at=place.library).title, waits)
-    (row,) = queries.following([order])[order.pk]
+    (row,) = awaited.following([order])[order.pk]
     other = lent_title(place)
     rows.reserve(reader, other, at=place, now=clock.now())
     base, client = f"/my/orders/{order.pk}/", browser(reader.account)
@@ -217,7 +217,7 @@ def test_whoever_gives_an_order_back_is_told_what_stays(place, reader):
     page = text_of(post(browser(reader.account), f"/my/orders/{order.pk}/cancel/"))
     assert "1 book that was still to come stays on order" in page
     assert waits.title in page
-    assert [row.title for row in queries.following([order])[order.pk]] == [waits]
+    assert [row.title for row in awaited.following([order])[order.pk]] == [waits]
     alone = asked(reader, place, rows.copy(at=place.library).title)
     page = text_of(post(browser(reader.account), f"/my/orders/{alone.pk}/cancel/"))
     assert "You do not need to do anything else." in page
@@ -240,7 +240,7 @@ def test_a_program_reads_what_stays_when_it_cancels(place, reader):
     mine = api.signed_in(reader.account)
     order = asked(reader, place, rows.copy(at=place.library).title, lent_title(place))
     rows.reserve(reader, lent_title(place), at=place, now=clock.now())
-    (row,) = queries.following([order])[order.pk]
+    (row,) = awaited.following([order])[order.pk]
     assert mine.get(f"orders/{order.pk}")["following"] == [row.pk]
     assert mine.post(f"orders/{order.pk}/cancel")["following"] == [row.pk]
     assert mine.get(f"reservations/{row.pk}")["state"] == "waiting"
@@ -261,7 +261,7 @@ def test_books_on_their_way_to_a_bag_that_holds_none_are_named_and_do_not_stay(r
     page = text_of(client.get(f"/my/orders/{order.pk}/"))
     assert travels.title in page
     assert waits.title in page
-    assert [row.title for row in queries.following([order])[order.pk]] == [waits]
+    assert [row.title for row in awaited.following([order])[order.pk]] == [waits]
     assert "1 book that was still to come stays" in text_of(post(client, f"/my/orders/{order.pk}/cancel/"))
     assert set(who.reservations.values_list("title", "state")) == {(travels.pk, "cancelled"), (waits.pk, "waiting")}
 

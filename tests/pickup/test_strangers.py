@@ -9,7 +9,7 @@ import pytest
 
 from core.actor import Actor
 from notifications.models import Message
-from pickup import appointments, arrivals, errors, lane, offers, queries
+from pickup import appointments, arrivals, errors, lane, offers, parties
 from pickup.models import Order
 from tests import api, rows
 from tests.pickup import steps
@@ -60,7 +60,7 @@ def test_another_name_for_the_same_number_is_another_car(point, now):
     rows.slot(point)
     first, second = promised(theirs, strange)
     assert first != second
-    assert set(queries.party_of(strange)) == {strange}
+    assert set(parties.party_of(strange)) == {strange}
 
 
 def test_a_stranger_does_not_arrive_with_somebody_elses_bag(point, two, now):
