@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -19,17 +20,8 @@ pytestmark = pytest.mark.browser
 
 LANGUAGES = {"ko": "ko-KR", "en": "en-US"}
 WIDTHS = (390, 1024, 1440)
-EVERY_TIME = {("ko", 390), ("en", 1024)}  # each language once; the rest in the long suite
-LOOKS = [
-    *(
-        pytest.param(language, width, True, marks=[] if (language, width) in EVERY_TIME else [pytest.mark.long])
-        for language in LANGUAGES
-        for width in WIDTHS
-    ),
-    # Without axe, which needs most of the time: long English words on a telephone, and the width that is left.
-    ("en", 390, False),
-    pytest.param("ko", 1440, False, marks=pytest.mark.long),
-]
+ALL_LOOKS = [(language, width) for language in LANGUAGES for width in WIDTHS]
+TELEPHONE, TABLET = ("ko", 390), ("en", 1024)
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 READER, LIBRARIAN = "2020-0001", "librarian"
 STAFF = {"staff": LIBRARIAN, "manager": "manager", "beside": "haneul"}
@@ -281,9 +273,21 @@ def findings(page: Page, address: Address, *, axe: bool) -> list[str]:
     return [f"{path}: {text}" for text in wrong]
 
 
+def looks() -> Iterator[Any]:
+    """Every look of every page; each time the one of those who use it most, the rest in the long suite.
+
+    Without axe, which needs most of the time, long English words on a telephone too, and the width that is left.
+    """
+    for who in PAGES:
+        mine = TABLET if who in STAFF else TELEPHONE
+        for look in ALL_LOOKS:
+            yield pytest.param(who, *look, True, marks=[] if look == mine else [pytest.mark.long])
+        yield pytest.param(who, "en", 390, False)
+        yield pytest.param(who, "ko", 1440, False, marks=pytest.mark.long)
+
+
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("language", "width", "axe"), LOOKS)
-@pytest.mark.parametrize("who", PAGES)
+@pytest.mark.parametrize(("who", "language", "width", "axe"), looks())
 def test_every_page_can_be_used_by_everyone(reading, who, language, width, axe):
     page = reading(language, width).new_page()
     if who == "reader":

@@ -92,6 +92,7 @@ def _is_told_beside(hour: str) -> None:
     assert set(lines.values_list("state", flat=True)) >= {"to_pick", "packed", "given", "missing"}, hour
 
 
+@pytest.mark.long  # the running samples of tests/faults are asked for their laws each time
 def test_the_sample_is_lawful_and_is_written_once(no_redis):
     call_command("seed_sample", stdout=io.StringIO())
     assert invariants.breaches() == []
