@@ -287,7 +287,7 @@ def looks() -> Iterator[Any]:
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize(("who", "language", "width", "axe"), looks())
+@pytest.mark.parametrize(("who", "language", "width", "axe"), [*looks()])
 def test_every_page_can_be_used_by_everyone(reading, who, language, width, axe):
     page = reading(language, width).new_page()
     if who == "reader":
