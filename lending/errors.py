@@ -246,7 +246,8 @@ class Paused(Refusal):
 
 REASONS = {
     "strikes": _(
-        "%(count)s orders were cancelled or not collected. Please call the library if that was not your doing."
+        "orders that were called off or not collected, or times that were missed: %(count)s. Please call the library if"
+        " that was not your doing."
     ),
     "overdue": _("books came back %(count)s days late."),
 }
@@ -257,7 +258,7 @@ class LoansOverdue(Refusal):
 
     code = "loans_overdue"
     sentence = _(
-        "%(count)s books at home are overdue. Please bring them back first. If they come back today, orders are"
+        "Books at home are overdue: %(count)s. Please bring them back first. If they come back today, orders are"
         " possible again after a pause of %(days)s days; every day longer makes the pause longer."
     )
 

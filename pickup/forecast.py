@@ -103,6 +103,11 @@ def not_before(hopes: Collection[Hope], *, whole: bool = False) -> datetime | No
     return datetime.combine(max(days), time(), tzinfo=lending_queries.zone_of(travel[0].point.library))
 
 
+def promises_nothing(hopes: Collection[Hope]) -> bool:
+    """Whether no time can be promised for what is asked for: nothing of it is there or travels, all of it waits."""
+    return not_before(hopes) is None and not any(hope.here for hope in hopes)
+
+
 def turns(reservations: Collection[Reservation], *, now: datetime) -> dict[int, date]:
     """The day on which the turn of each of these waiting reservations comes, by its id; unknown days are left out.
 

@@ -377,7 +377,7 @@ class TimesForm(Refusable):
             if begins is None or ends is None:
                 self.add_error("begins" if begins is None else "ends", _("Please say from when until when."))
             elif ends <= begins:
-                self.add_error("ends", _("This is not later than the beginning."))
+                self.add_error("ends", _("Please give an end that is later than the beginning."))
         return told
 
 

@@ -172,7 +172,7 @@ class WindowForm(HoursForm):
             told["date"] = None
         length = windows.minutes(told["opens"], told["closes"])
         if length <= 0:
-            self.add_error("closes", _("This is not later than the beginning."))
+            self.add_error("closes", _("Please give an end that is later than the beginning."))
         elif told["slot_minutes"] > length:
             self.add_error("slot_minutes", _("This is longer than the whole."))
         if told["accessible"] > told["capacity"]:

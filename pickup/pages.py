@@ -244,9 +244,9 @@ def _times(
     rules = queries.rules_of_many([point.pk])[point.pk]
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER:
         return {"rules": rules, "days": [], "day": None}
-    after = forecast.not_before(hopes, whole=form.together(request))
-    if after is None and not any(hope.here for hope in hopes):
+    if forecast.promises_nothing(hopes):
         return {"rules": rules, "days": [], "day": None}
+    after = forecast.not_before(hopes, whole=form.together(request))
     days = slots.days(point_id=point.pk, now=now, accessible=patron.accessible_place, after=after)
     return {"rules": rules, "from_day": after, **chosen_day(days, request, taken=form["slot"].value())}
 

@@ -24,7 +24,7 @@ from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
 from notifications import phone
-from pickup import bags, forecast, orders, preferences, queries, readback, slots
+from pickup import awaited, bags, forecast, orders, preferences, queries, readback, slots
 from pickup.forms import CallerForm, PhoneOrderForm, TimesForm
 from pickup.models import PointRules
 from pickup.preference_pages import told_by
@@ -32,8 +32,8 @@ from pickup.staff_pages import Desk, at_desk, number_in, show_desk
 from pickup.states import OPEN_ORDER
 
 if TYPE_CHECKING:
-    from lending.models import Contact, Patron, PickupPoint
-    from pickup.models import Slot
+    from lending.models import Contact, Patron, PickupPoint, Reservation
+    from pickup.models import Order, Slot
 
 AT_ORDER, WHEN_READY = PointRules.Promise.AT_ORDER, PointRules.Promise.WHEN_READY
 FOUND = 20
@@ -101,10 +101,14 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
     if request.method != "POST":
         access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=by, now=desk.now, needs=bool(patron.what_to_do))
     free: list[Slot] = []
+    waits = False
     if point is not None and rules is not None and rules.by_appointment and rules.promise == AT_ORDER:
-        hopes = forecast.at_points(wishes=items, points=[point], now=desk.now)
-        after = forecast.not_before([hope for at_point in hopes.values() for hope in at_point])
-        free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=patron.accessible_place, after=after)
+        at_point = forecast.at_points(wishes=items, points=[point], now=desk.now).values()
+        hopes = [hope for of_wish in at_point for hope in of_wish]
+        accessible, after = patron.accessible_place, forecast.not_before(hopes)
+        waits = bool(hopes) and forecast.promises_nothing(hopes)
+        if not waits:
+            free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=accessible, after=after)
     standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
     context = {
         "form": form,
@@ -115,7 +119,8 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
             for contact in contacts
         ],
         "standing": standing,
-        "joins": next((bag for bag in standing if point is not None and bag.order.point_id == point.pk), None),
+        "joins": next((bag for bag in standing if _joins(bag, point)), None) if not waits else None,
+        "waits": waits,
         "bars": list(quota.bars(patron, (point or desk.point).library, today=desk.today)),
         "points": points,
         "point": point,
@@ -126,6 +131,10 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         **_searched(request, items, point),
     }
     return show_desk(request, desk, "pickup/staff/phone_order.html", context, status=status)
+
+
+def _joins(bag: bags.Bag, point: PickupPoint | None) -> bool:
+    return point is not None and bag.order.point_id == point.pk
 
 
 def _caller(desk: Desk, patron_id: int) -> Patron:
@@ -238,7 +247,7 @@ def phone_said(request: HttpRequest, desk: Desk, patron_id: int, asking: UUID) -
     asked = list(lending_queries.reservations_of(patron.pk).filter(request=asking))
     if not asked:
         raise NotFound
-    order = queries.orders(pk__in=queries.orders_of_reservations(asked)).first()
+    order = queries.orders(pk__in=queries.orders_of_reservations(asked)).first() or _bag_to_come(asked)
     contact = _told(order, asked, patron)
     languages = dict.fromkeys([patron.language, (get_language() or "ko")[:2]])
     access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=desk.by, now=desk.now)
@@ -258,6 +267,13 @@ def phone_said(request: HttpRequest, desk: Desk, patron_id: int, asking: UUID) -
     ]
     context = {"patron": patron, "order": order, "said": said}
     return show_desk(request, desk, "pickup/staff/phone_said.html", context)
+
+
+def _bag_to_come(asked: Sequence[Reservation]) -> Order | None:
+    """The bag to which what was asked for is on its way, while it holds nothing."""
+    keys, one = {row.pk for row in asked}, asked[0]
+    open_ones = queries.orders(patron_id=one.patron_id, point_id=one.pickup_point_id, state__in=OPEN_ORDER)
+    return next((bag for bag in open_ones if not keys.isdisjoint(awaited.on_their_way_to(bag))), None)
 
 
 def _told(order: Any, asked: Sequence[Any], patron: Patron) -> Contact | None:

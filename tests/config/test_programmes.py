@@ -313,7 +313,7 @@ def test_no_programme_is_named_in_any_code():
         ('key = "x"\nname_ko = "가"\nname_en = "x"\n[lending]\nvolumes = "many"\n', "volumes"),
         (
             'key = "x"\nname_ko = "가"\nname_en = "x"\n[lending]\nstrikes = 3\nstrike_days = 0\n',
-            "strike|경고",
+            "strike|벌점",
         ),
         ('key = "x"\nname_ko = "가"\nname_en = "x"\n[lending]\n[pickup.boat]\n', "no such layout"),
         ('key = "x"\nname_ko = "가"\nname_en = "x"\n[lending]\n[pickup.any]\npromise = "never"\n', "promise"),

@@ -319,6 +319,31 @@ def test_a_caller_orders_and_hears_the_sentence_in_both_languages(place, desk):
     assert "The text goes to your phone that ends in 4721." in said["en"]
 
 
+def test_a_caller_hears_the_number_and_time_of_a_bag_whose_book_travels_first(desk, place):
+    programme = place.library.programme
+    programme.transfer_days = 1
+    programme.save(update_fields=["transfer_days"])
+    rows.slot(place, clock.now() + timedelta(days=20))
+    title = rows.copy(at=rows.library(programme=programme)).title
+    page = order_for(desk, place, rows.patron(place.library, language="en"), title)
+    order = Order.objects.get()
+    assert not order.lines.exists()
+    [(_language, said)] = page.context["said"]
+    assert said[0].startswith(f"Order number {order.shown}, ")
+    assert said[0].endswith("1 book.")
+
+
+def test_no_time_is_offered_for_books_of_which_none_can_be_had_now(desk, place):
+    rows.slot(place, clock.now() + timedelta(days=1))
+    title, here = rows.copy(at=place.library).title, rows.copy(at=place.library).title
+    rows.reserve(rows.patron(place.library), title, at=place)
+    address = f"/staff/phone-orders/{rows.patron(place.library).pk}/?point={place.pk}&place={place.pk}&item={title.pk}:"
+    page = desk.get(address)
+    assert page.context["days"] == []
+    assert "None of these books can be had now." in page.content.decode()
+    assert desk.get(f"{address}&item={here.pk}:").context["days"]
+
+
 def test_somebody_else_collects_for_a_caller(place, desk):
     patron = rows.patron(place.library, number="")
     title = rows.copy(at=place.library).title

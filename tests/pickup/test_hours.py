@@ -483,7 +483,7 @@ def test_times_are_added_and_removed_on_the_page(point, boss):
     [
         ({"weekdays": []}, "Please choose the date."),
         ({"weekdays": ["7"]}, "7"),
-        ({"closes": "16:00"}, "This is not later than the beginning."),
+        ({"closes": "16:00"}, "Please give an end that is later than the beginning."),
         ({"slot_minutes": "90"}, "This is longer than the whole."),
         ({"accessible": "4"}, "This is more than all places."),
         ({"opens": "15:30", "closes": "16:30"}, "This lies across the times 16:00–17:00"),

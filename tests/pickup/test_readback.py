@@ -74,7 +74,7 @@ def test_a_book_that_is_out_is_told_apart_from_those_in_the_bag(now):
     assert said(both, "en", now)[1] == "1 book is out at the moment; you are told when it is here."
     other = rows.patron(point.library)
     none = orders.request(patron_id=other.pk, point_id=point.pk, items=[Item(lent.pk)], by=PHONE, now=now)
-    assert said(none, "ko", now)[0] == "책 1권은 지금 대출 중이어서 예약했습니다. 들어오면 알려 드립니다."
+    assert said(none, "ko", now)[0] == "책 1권은 지금 바로 받으실 수 없어 예약했습니다. 들어오면 알려 드립니다."
 
 
 @pytest.mark.django_db
