@@ -32,6 +32,7 @@ from pickup.states import OPEN_ORDER
 
 if TYPE_CHECKING:
     from lending.models import Loan, Patron, PickupPoint, Title
+    from pickup.models import Appointment, Order
 
 ORDERS_SHOWN = 50
 LET_GO_SHOWN = timedelta(days=14)  # so long My page tells of a book that is not needed any more
@@ -219,16 +220,27 @@ def _at(
     """What the list means at the chosen point: which books are there, which times, how many more the week allows."""
     for book in books:
         book.hope = book.hopes[point.pk]
-    today = lending_queries.today(point.library, now)
+    hopes = [book.hopes[point.pk] for book in books]
+    today, joins = lending_queries.today(point.library, now), _joined(patron, point, hopes)
+    promised = None if joins is None else queries.live_appointment(joins)
     return {
+        "joins": joins,
+        "seen": {"appointment": promised},
         "place": point.place_in(get_language() or "ko"),
         "here_count": sum(book.here for book in books),
         "together": form.together(request),
         "left": quota.standing(patron=patron, library=point.library, today=today).left,
         "bars": list(quota.bars(patron, point.library, today=today)),
         "today": today,
-        **_times(request, form, point, [book.hopes[point.pk] for book in books], patron=patron, now=now),
+        **_times(request, form, point, hopes, promised, patron=patron, now=now),
     }
+
+
+def _joined(patron: Patron, point: PickupPoint, hopes: list[forecast.Hope]) -> Order | None:
+    """The open bag into which what can be had now will go."""
+    if forecast.promises_nothing(hopes):
+        return None
+    return queries.orders(patron_id=patron.pk, point_id=point.pk, state__in=OPEN_ORDER).first()
 
 
 def _times(
@@ -236,11 +248,15 @@ def _times(
     form: AskForm,
     point: PickupPoint,
     hopes: list[forecast.Hope],
+    promised: Appointment | None,
     *,
     patron: Patron,
     now: datetime,
 ) -> dict[str, Any]:
-    """The days and times to choose from, where the point promises one while ordering and a book is there, or comes."""
+    """The days and times to choose from, where the point promises one while ordering and a book is there, or comes.
+
+    The day of the time that the bag has already (`promised`) is shown first.
+    """
     rules = queries.rules_of_many([point.pk])[point.pk]
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER:
         return {"rules": rules, "days": [], "day": None}
@@ -248,7 +264,8 @@ def _times(
         return {"rules": rules, "days": [], "day": None}
     after = forecast.not_before(hopes, whole=form.together(request))
     days = slots.days(point_id=point.pk, now=now, accessible=patron.accessible_place, after=after)
-    return {"rules": rules, "from_day": after, **chosen_day(days, request, taken=form["slot"].value())}
+    taken = form["slot"].value() or (promised.slot_id if promised is not None else None)
+    return {"rules": rules, "from_day": after, **chosen_day(days, request, taken=taken)}
 
 
 def _collector(form: AskForm, patron_id: int, *, by: Actor, now: datetime) -> int | None:

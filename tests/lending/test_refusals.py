@@ -156,7 +156,11 @@ SAID = {
     a_line_for_what_should_be_back: (errors.QueueFull, ["1명", "나중에"], ["1 people wait", "try again later"]),
     a_title_not_collected: (errors.NotAgainYet, ["7일", "2026년 12월 1일부터"], ["7 days", "from 1 December 2026"]),
     late_books: (errors.Paused, ["2026년 11월 30일까지", "3일"], ["until 30 November 2026", "3 days late"]),
-    cancellations: (errors.Paused, ["2026년 12월 4일까지", "2"], ["until 4 December 2026", "times that were missed: 2"]),
+    cancellations: (
+        errors.Paused,
+        ["2026년 12월 4일까지", "2"],
+        ["until 4 December 2026", "were missed: 2"],
+    ),
     late_at_home: (errors.LoansOverdue, ["1권", "반납", "6일"], ["overdue: 1.", "a pause of 6 days"]),
     a_card: (errors.Blocked, ["2026년 12월 24일까지"], ["until 24 December 2026"]),
     an_open_building: (errors.ProgrammeClosed, ["휴관"], ["only while the building is closed"]),

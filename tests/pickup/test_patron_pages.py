@@ -15,7 +15,7 @@ from core.models import Counter
 from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
-from pickup import lane, links, notes, orders
+from pickup import appointments, lane, links, notes, orders
 from pickup.models import Note, Order, Visit
 from tests import rows
 from tests.pickup import steps
@@ -173,6 +173,21 @@ def test_the_times_of_one_day_are_shown_with_the_places_that_are_left(place, rea
     last = page.context["days"][2].day
     assert client.get(f"/ask/?day={last}").context["day"].day == last
     assert client.get("/ask/?day=2000-01-01").context["day"].day == page.context["days"][1].day
+
+
+def test_a_bag_that_the_books_join_is_named_with_its_time_which_stays_unless_another_is_chosen(place, reader):
+    first, second, _third = place.slots.order_by("starts_at")
+    order = asked(reader, place)
+    held = appointments.promise(order_id=order.pk, slot_id=second.pk, by=RULE, now=clock.now()).slot
+    client = browser(reader)
+    for chosen, becomes in (("", held), (str(first.pk), first)):
+        noted(client, Item(rows.copy(at=place.library).title_id))
+        page = client.get(f"/ask/?place={place.pk}")
+        assert f"These books join bag {order.shown}. It has this time:" in text_of(page)
+        assert f'value="{held.pk}" checked' in text_of(page)
+        client.post(f"/ask/?place={place.pk}", {**key(), "point": place.pk, "slot": chosen, "who": "me"})
+        assert steps.again(order).appointment.slot == becomes
+    assert Order.objects.get().lines.count() == 3
 
 
 def test_more_books_than_the_week_allows_are_said_before_asking(place, reader):
