@@ -190,6 +190,14 @@ def test_a_bag_that_the_books_join_is_named_with_its_time_which_stays_unless_ano
     assert Order.objects.get().lines.count() == 3
 
 
+def test_no_book_of_an_order_that_was_called_off_is_said_to_come(place, reader):
+    order = asked(reader, place)
+    client, address = browser(reader), f"/my/orders/{order.pk}/"
+    assert "To fetch" in text_of(client.get(address))
+    orders.cancel(order_id=order.pk, by=RULE, now=clock.now())
+    assert "Left for the next bag" not in text_of(client.get(address))
+
+
 def test_more_books_than_the_week_allows_are_said_before_asking(place, reader):
     Programme.objects.update(volumes=1)
     client = browser(reader)
