@@ -119,7 +119,7 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
             for contact in contacts
         ],
         "standing": standing,
-        "joins": next((bag for bag in standing if _joins(bag, point)), None) if not waits else None,
+        "joins": None if waits or point is None else next((bag for bag in standing if bag.order.point == point), None),
         "waits": waits,
         "bars": list(quota.bars(patron, (point or desk.point).library, today=desk.today)),
         "points": points,
@@ -131,10 +131,6 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         **_searched(request, items, point),
     }
     return show_desk(request, desk, "pickup/staff/phone_order.html", context, status=status)
-
-
-def _joins(bag: bags.Bag, point: PickupPoint | None) -> bool:
-    return point is not None and bag.order.point_id == point.pk
 
 
 def _caller(desk: Desk, patron_id: int) -> Patron:
