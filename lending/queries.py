@@ -173,17 +173,17 @@ def titles(*, practice: bool = False) -> QuerySet[Title]:
 
 
 def titles_with_availability(
-    which: QuerySet[Title] | None = None, *, library_ids: Collection[int] | None = None, practice: bool = False
+    which: QuerySet[Title] | None = None, *, library_ids: Collection[int] | None = None
 ) -> QuerySet[Title]:
     """Titles with three counts: `copies` that exist, `free` ones among them, and people `waiting`.
 
     `library_ids` narrows the copies to those that stand in these libraries.
     """
-    copies, free = (rows.filter(library__training=practice) for rows in (lendable_copies(), free_copies()))
+    copies, free = (rows.filter(library__training=False) for rows in (lendable_copies(), free_copies()))
     if library_ids is not None:
         copies, free = copies.filter(at_library__in=library_ids), free.filter(at_library__in=library_ids)
-    waiting = _in_line(practice=practice)
-    found = titles(practice=practice) if which is None else which
+    waiting = _in_line()
+    found = titles() if which is None else which
     return found.annotate(
         copies_count=_count_of_title(copies), free_count=_count_of_title(free), waiting_count=_count_of_title(waiting)
     )
