@@ -23,7 +23,7 @@ urlpatterns = [
     path("healthz", health.alive, name="healthz"),
     path("readyz", health.ready, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
-    path("api/v1/", include([*lending_urls.api, *pickup_urls.api, *data_api.api])),
+    path("api/v1/", include([*pickup_urls.api, *lending_urls.api, *data_api.api])),
     path("api/schema/", SpectacularAPIView.as_view(), name="schema"),
     path("api/docs/", docs, name="docs"),
     path("privacy/", data_pages.privacy, name="privacy"),

@@ -6,25 +6,34 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import psycopg
-from django.db import connection
-from django.db.backends.utils import CursorWrapper
+from django.db import DEFAULT_DB_ALIAS, connection, connections
 from django.db.models import Expression, Model, QuerySet
 from django.db.models.query import get_related_populators
 from django.db.transaction import TransactionManagementError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
 Row = TypeVar("Row", bound=Model)
 
 
-def prepared() -> CursorWrapper:
-    """A cursor for statements that are the same each time: PostgreSQL plans them once for each connection."""
-    connection.ensure_connection()
-    wrapped: CursorWrapper = connection._prepare_cursor(  # type: ignore[attr-defined]  # not in the stubs
-        psycopg.Cursor(connection.connection)
-    )
-    return wrapped
+def ask(sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows that a statement gives, none where it gives none; of one that is the same each time but for its values.
+
+    PostgreSQL plans it once for each connection, which keeps one cursor for all of them: to make one takes as long as
+    to ask. Errors are Django's.
+    """
+    database = connections[DEFAULT_DB_ALIAS]
+    database.ensure_connection()
+    cursor = getattr(database.connection, "asking", None)
+    if cursor is None:
+        cursor = database.connection.asking = psycopg.Cursor(database.connection)
+    if database.queries_logged or database.execute_wrappers:  # somebody watches; Django's own way tells them
+        cursor = database._prepare_cursor(cursor)  # type: ignore[attr-defined]  # not in the stubs
+    with database.wrap_database_errors:
+        cursor.execute(sql, values)
+        told = cursor.pgresult  # to ask for `description` would describe each column
+        return cursor.fetchall() if told is not None and told.nfields else []
 
 
 class Given(Expression):
@@ -56,10 +65,7 @@ class Compiled(Generic[Row]):
         if plan.locks and not connection.in_atomic_block:
             raise TransactionManagementError("a lock outside a transaction holds nothing")
         values = tuple(given[param.name] if isinstance(param, Given) else param for param in plan.params)
-        with prepared() as cursor:
-            cursor.execute(plan.sql, values)
-            found = cursor.fetchall()
-        return [plan.row(told) for told in plan.converted(found)]
+        return [plan.row(told) for told in plan.converted(ask(plan.sql, values))]
 
     def plan(self) -> Plan:
         """The query as SQL, made when it is first asked for."""

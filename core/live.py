@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max
 
-from core.compiled import prepared
+from core.compiled import ask
 from core.models import Happening
 
 if TYPE_CHECKING:
@@ -29,8 +29,7 @@ _broken_until = 0.0
 def publish(topics: Iterable[str], *, now: datetime) -> None:
     """Give each topic a new version within this transaction and ring its watchers after the commit."""
     names = sorted(set(topics))
-    with prepared() as cursor:
-        cursor.execute("INSERT INTO core_happening (topic, at) SELECT unnest(%s::text[]), %s", [names, now])
+    ask("INSERT INTO core_happening (topic, at) SELECT unnest(%s::text[]), %s", [names, now])
     transaction.on_commit(lambda: _ring(names))
 
 

@@ -12,7 +12,7 @@ from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
 
 from core.among import Among
-from core.compiled import prepared
+from core.compiled import ask
 from core.refusal import Refusal
 
 Row = TypeVar("Row", bound="Moving")
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from core.actor import Actor
 
     Moves: TypeAlias = "Mapping[str, Collection[str]]"
+    Beside: TypeAlias = "tuple[str, Sequence[Any]]"  # a statement, which reads `changed` (key), and its values
 
 
 MANY = 200
@@ -105,15 +106,24 @@ class Moving(models.Model):
         return cls._meta.label_lower
 
     @classmethod
-    def begin(cls, *, at: datetime, by: Actor, **columns: Any) -> Self:
-        """Insert a row in its first state, with its journal."""
-        return cls.begin_many([columns], at=at, by=by)[0]
+    def begin(cls, *, at: datetime, by: Actor, then: str = "", beside: Beside | None = None, **columns: Any) -> Self:
+        """Insert a row in its first state, with its journal, in one statement.
+
+        It moves on to the state `then` at once, and what is said `beside` it is done with it. Refuses with
+        `not_in_this_state` a pair that is not in the table.
+        """
+        way = [("", cls.FIRST), *([(cls.FIRST, then)] if then else [])]
+        if then and then not in cls.MOVES.get(cls.FIRST, ()):
+            raise MoveRefused(noun=cls.noun(), state=cls.FIRST, asked=then)
+        row = cls(**columns, state=way[-1][1], moved_at=at)
+        _insert([row], _Story(cls, way, at, by), beside)
+        return row
 
     @classmethod
     def begin_many(cls, rows: Iterable[Mapping[str, Any]], *, at: datetime, by: Actor) -> list[Self]:
         """Insert many rows in their first state, with their journal; one statement, or two for very many."""
         told = [{**columns, "state": cls.FIRST, "moved_at": at} for columns in rows]
-        story = _Story(cls, "", cls.FIRST, at, by)
+        story = _Story(cls, [("", cls.FIRST)], at, by)
         if len(told) >= MANY:
             copied = _copy(cls, told)
             story.write([row.pk for row in copied])
@@ -132,7 +142,7 @@ class Moving(models.Model):
         was = self.state
         if to not in self.MOVES.get(was, ()):
             raise MoveRefused(noun=self.noun(), state=was, asked=to)
-        if not _update_one(self.pk, _Story(type(self), was, to, at, by), columns):
+        if not _update_one(self.pk, _Story(type(self), [(was, to)], at, by), columns):
             raise self._moved_meanwhile()
         self._became(to, at, columns)
 
@@ -150,7 +160,7 @@ class Moving(models.Model):
             still = cls._default_manager.filter(Among("pk", by_key, "bigint"), state=was)
             locked = still.select_for_update(no_key=True).order_by("pk").values("pk")  # in one order for everybody
             there = cls._default_manager.filter(pk__in=locked)
-            for key in _update(there, _Story(cls, was, to, at, by), columns):
+            for key in _update(there, _Story(cls, [(was, to)], at, by), columns):
                 by_key[key]._became(to, at, columns)
                 moved.append(by_key[key])
         return moved
@@ -169,40 +179,56 @@ class Moving(models.Model):
 
 @dataclass(frozen=True, slots=True)
 class _Story:
-    """What the journal says of some rows; they differ in their key alone."""
+    """What the journal says of some rows, which differ in their key alone: each of their moves, in order."""
 
     model: type[Moving]
-    was: str
-    became: str
+    way: Sequence[tuple[str, str]]
     at: datetime
     by: Actor
+
+    @property
+    def was(self) -> str:
+        return self.way[0][0]
+
+    @property
+    def became(self) -> str:
+        return self.way[-1][1]
 
     def write(self, keys: Sequence[int]) -> None:
         """Write it down for rows that are there already."""
         with connection.cursor() as cursor:
-            cursor.execute(f"{_JOURNAL} FROM unnest(%s::bigint[]) AS key", [*self._facts(), list(keys)])
+            cursor.execute(*self._journal("unnest(%s::bigint[]) AS key", list(keys)))
 
-    def told_with(self, statement: str, params: Iterable[Any], *, one: bool = False) -> list[int]:
+    def told_with(
+        self, statement: str, params: Iterable[Any], *, one: bool = False, beside: Beside | None = None
+    ) -> list[int]:
         """Run a statement that changes rows and write it down for each of them, in one; their keys, in its order.
 
         The same words again and again, which `one` row gives, are planned once.
         """
         key = connection.ops.quote_name(str(self.model._meta.pk.column))
-        with prepared() if one else connection.cursor() as cursor:
-            cursor.execute(
-                f"WITH changed (key) AS ({statement} RETURNING {key}), told AS ({_JOURNAL} FROM changed)"  # noqa: S608
-                " SELECT key FROM changed",
-                [*params, *self._facts()],
-            )
+        journal, facts = self._journal("changed")
+        also, given = beside or ("", ())
+        words = (
+            f"WITH changed (key) AS ({statement} RETURNING {key}), told AS ({journal})"  # noqa: S608
+            f"{also and f', beside AS ({also})'} SELECT key FROM changed"
+        )
+        values = [*params, *facts, *given]
+        if one:
+            return [key for (key,) in ask(words, values)]
+        with connection.cursor() as cursor:
+            cursor.execute(words, values)
             return [key for (key,) in cursor.fetchall()]
 
-    def _facts(self) -> list[Any]:
-        return [self.model.noun(), self.was, self.became, self.at, self.by.principal, self.by.channel]
-
-
-_JOURNAL = (
-    "INSERT INTO core_journal (noun, row, was, became, at, principal, channel) SELECT %s, key, %s, %s, %s, %s, %s"
-)
+    def _journal(self, rows: str, *params: Any) -> tuple[str, list[Any]]:
+        """The statement that writes it down for `rows`, which give each `key`, and its values."""
+        moves = ", ".join(["(%s, %s)"] * len(self.way))
+        words = (
+            "INSERT INTO core_journal (noun, row, was, became, at, principal, channel)"  # noqa: S608
+            f" SELECT %s, key, was, became, %s, %s, %s FROM {rows}, (VALUES {moves}) AS move (was, became)"
+        )
+        of_all = [self.model.noun(), self.at, self.by.principal, self.by.channel]
+        return words, [*of_all, *params, *(state for move in self.way for state in move)]
 
 
 def _update(rows: models.QuerySet[Any], story: _Story, columns: Mapping[str, Any]) -> list[int]:
@@ -227,7 +253,7 @@ def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> list[int
     )
 
 
-def _insert(rows: Sequence[Moving], story: _Story) -> None:
+def _insert(rows: Sequence[Moving], story: _Story, beside: Beside | None = None) -> None:
     """Insert rows, with their journal, in one statement; written out like `_update_one`."""
     meta: Any = story.model._meta
     quote = connection.ops.quote_name
@@ -238,6 +264,7 @@ def _insert(rows: Sequence[Moving], story: _Story) -> None:
         f" VALUES {', '.join([places] * len(rows))}",
         [_stored(field, field.pre_save(row, add=True)) for row in rows for field in fields],
         one=len(rows) == 1,
+        beside=beside,
     )
     for row, key in zip(rows, keys, strict=True):
         row.pk = key

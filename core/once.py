@@ -15,8 +15,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.compiled import Compiled, Given, prepared
-from core.models import Answer
+from core.compiled import ask
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -111,15 +110,15 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
     fingerprint = _fingerprint(request)
     try:
         with transaction.atomic(durable=True):
-            _take_or_refuse(by.key, key)
-            _replay_if_answered(by.key, key, fingerprint)
+            if not _taken(by.key, key, fingerprint):
+                raise InFlight(retry_after=1)
             answer = Once()
             yield answer
             _keep(by.key, key, fingerprint, answer)
-    except IntegrityError as error:
-        if "core_answer_given_once" not in str(error):
-            raise
-        _replay_if_answered(by.key, key, fingerprint)
+    except InFlight:
+        raise
+    except (IntegrityError, Refusal):  # an answer given just before the key was ours, too late to be seen, is one too
+        _taken(by.key, key, fingerprint)
         raise
 
 
@@ -144,28 +143,23 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
     body = json.dumps(answer.body, ensure_ascii=False)
-    with prepared() as cursor:
-        cursor.execute(
-            "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
-            [principal, key, fingerprint, answer.status, body, clock.now()],
-        )
+    ask(
+        "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
+        [principal, key, fingerprint, answer.status, body, clock.now()],
+    )
 
 
-def _take_or_refuse(principal: str, key: str) -> None:
+def _taken(principal: str, key: str, fingerprint: str) -> bool:
+    """Whether the key is ours for the rest of the transaction; raises what a request answered before comes to."""
     number = int.from_bytes(hashlib.sha256(f"{principal}\0{key}".encode()).digest()[:8], signed=True)
-    with prepared() as cursor:
-        cursor.execute("SELECT pg_try_advisory_xact_lock(%s)", [number])
-        if not cursor.fetchone()[0]:
-            raise InFlight(retry_after=1)
-
-
-_ANSWER = Compiled(lambda: Answer.objects.filter(principal=Given("principal"), key=Given("key")))
-
-
-def _replay_if_answered(principal: str, key: str, fingerprint: str) -> None:
-    stored = _ANSWER.first(principal=principal, key=key)
-    if stored is None:
-        return
-    if stored.fingerprint != fingerprint:
+    [(ours, said, status, body)] = ask(
+        "SELECT pg_try_advisory_xact_lock(%s), stored.fingerprint, stored.status, stored.body"
+        " FROM (VALUES (%s, %s)) AS asked (principal, key)"
+        " LEFT JOIN core_answer stored ON stored.principal = asked.principal AND stored.key = asked.key",
+        [number, principal, key],
+    )
+    if said is None:
+        return bool(ours)
+    if said != fingerprint:
         raise KeyReused(field="Idempotency-Key")
-    raise Replay(stored.status, stored.body)
+    raise Replay(status, json.loads(body))

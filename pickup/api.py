@@ -30,7 +30,7 @@ from lending.edge import (
     told,
     within,
 )
-from lending.serializers import Nothing, Paged, PointInput, read, read_query
+from lending.serializers import Nothing, Paged, PointInput, read, read_query, shown
 from pickup import appointments, elsewhere, gathering, orders, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
@@ -320,7 +320,7 @@ def appointment_within(actor: Actor, appointment_id: int) -> Appointment:
 
 def appointment_row(appointment: Appointment) -> dict[str, Any]:
     """One appointment."""
-    return dict(AppointmentRow(appointment).data)
+    return shown(AppointmentRow, appointment)
 
 
 class ConfirmAppointment(Edge):

@@ -7,14 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from core import live, sweeps
 from core.actor import RULE, Actor
-from core.compiled import Compiled, Given, prepared
+from core.compiled import Compiled, Given, ask
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
@@ -23,17 +23,20 @@ from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
 
+if TYPE_CHECKING:
+    from core.moves import Beside
 
-@transaction.atomic
+
+@transaction.atomic(savepoint=False)
 def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bool = True) -> Appointment:
     """Give an order the slot that somebody chose for it; refuses with `slot_unavailable` and the next free ones.
 
     Chosen by a person it is confirmed at once; by the rule (`chosen=False`) it stays an offer until the bag is ready.
     An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
-    who is one (see `parties.party_of`).
+    who is one (see `parties.party_of`). Whoever catches the refusal and goes on in a transaction needs a savepoint.
     """
     order = _locked(order_id)
-    rules = queries.rules_of(order.point_id)
+    rules = queries.rules_at(order.point)
     if not rules.by_appointment:
         raise SlotNotChosenHere(field="slot")
     live_one = queries.live_appointment(order)
@@ -46,7 +49,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     ready = order.state == OrderState.READY
     slot = slots.check(
         slot_id=slot_id,
-        point_id=order.point_id,
+        point=order.point,
         now=now,
         accessible=accessible,
         ready=ready,
@@ -57,10 +60,13 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     if appointment is None:
         place = _take(slot, [order], accessible=accessible, ready=ready, now=now)
         why = Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST
-        appointment = _begin(slot, rules, place=place, accessible=accessible, why=why, by=by, now=now)
-    _attach([order], appointment)
-    if chosen and appointment.state == AppointmentState.OFFERED:
-        appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
+        appointment = _begin(
+            slot, [order], rules, place=place, accessible=accessible, why=why, by=by, now=now, confirmed=chosen
+        )
+    else:
+        attach([(appointment, [order])])
+        if chosen and appointment.state == AppointmentState.OFFERED:
+            appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
     if ready:
         together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
@@ -101,7 +107,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     accessible = needs_accessible(mine) if apart else appointment.accessible
     slot = slots.check(
         slot_id=slot_id,
-        point_id=appointment.point_id,
+        point=appointment.slot.point,
         now=now,
         accessible=accessible,
         ready=ready,
@@ -113,8 +119,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         if unsaid:
             _say_anew(appointment, [order for order in orders if order not in mine], now=now)
     else:
-        new = _instead(appointment, orders, slot, ready=ready, why=Appointment.Why.CHOSEN, by=by, now=now)
-    new.move(AppointmentState.CONFIRMED, at=now, by=by)
+        new = _instead(appointment, orders, slot, ready=ready, chosen=True, by=by, now=now)
     if unsaid or apart:  # of those who come apart now, the collector knows only the common time
         _say_anew(new, mine, now=now)
     _tell_fixed(new, mine, by=by, now=now)
@@ -328,7 +333,7 @@ def _next_free(
     texts.hush(orders=orders, why="time_changed", now=now, by=by)
     new = None
     if orders and rooms:
-        new = _instead(old, orders, rooms[0], ready=ready, why="", by=by, now=now)
+        new = _instead(old, orders, rooms[0], ready=ready, chosen=False, by=by, now=now)
         texts.offer(new, orders, now=now, template=template, until=until)
     else:
         old.move(AppointmentState.CANCELLED, at=now, by=by)
@@ -348,8 +353,8 @@ def lock_together(order_id: int) -> None:
 
 
 def _together() -> QuerySet[Order]:
-    promise = Order.objects.filter(pk=Given("order"), appointment__state__in=PROMISED).values("appointment_id")
-    beside = Order.objects.filter(appointment_id__in=promise, state__in=OPEN_ORDER).values("pk")
+    promise = Subquery(Order.objects.filter(pk=Given("order")).values("appointment_id"))  # one value: found by index
+    beside = Order.objects.filter(appointment_id=promise, state__in=OPEN_ORDER).values("pk")
     both = beside.union(Order.objects.filter(pk=Given("order")).values("pk"), all=True)
     return Order.objects.select_for_update(no_key=True).filter(pk__in=both).order_by("pk").only("pk")
 
@@ -365,7 +370,13 @@ def lock_many(appointment_ids: Collection[int]) -> None:
     list(promises.order_by("pk").values_list("pk", flat=True))
 
 
-_ORDER = Compiled(lambda: Order.objects.select_related("patron", "collector", "appointment").filter(pk=Given("order")))
+_ORDER = Compiled(
+    lambda: (
+        Order.objects.select_related("patron", "point__library", "point__rules")
+        .annotate(line_in_bag=awaited.LINE_IN_BAG)
+        .filter(pk=Given("order"))
+    )
+)
 
 
 def _locked(order_id: int) -> Order:
@@ -441,6 +452,7 @@ def terms(slot: Slot, rules: PointRules, *, place: int, now: datetime) -> dict[s
 
 def _begin(
     slot: Slot,
+    orders: Sequence[Order],
     rules: PointRules,
     *,
     place: int,
@@ -450,22 +462,32 @@ def _begin(
     why: str = "",
     offer: int = 1,
     instead_of: Appointment | None = None,
+    confirmed: bool = False,
 ) -> Appointment:
-    return Appointment.begin(
+    """Begin a promise and give it to its orders."""
+    columns = terms(slot, rules, place=place, now=now)
+    appointment = Appointment.begin(
         at=now,
         by=by,
-        **terms(slot, rules, place=place, now=now),
+        then=AppointmentState.CONFIRMED if confirmed else "",
+        beside=_given(orders, columns["miss_after"]),
+        **columns,
         accessible=accessible,
         why=why,
         offer=offer,
         instead_of=instead_of,
     )
+    _note(orders, appointment)
+    return appointment
 
 
 def _instead(
-    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, why: str, by: Actor, now: datetime
+    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, chosen: bool, by: Actor, now: datetime
 ) -> Appointment:
-    """Replace a promise. Both slots are counted in the order of their ids: two changes cannot lock each other out."""
+    """Replace a promise, by what was `chosen` or by an offer.
+
+    Both slots are counted in the order of their ids: two changes cannot lock each other out.
+    """
     old.move(AppointmentState.CHANGED, at=now, by=by)
     if old.slot_id < slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
@@ -473,30 +495,31 @@ def _instead(
     if old.slot_id > slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
     rules = queries.rules_of(old.point_id)
-    new = _begin(
+    return _begin(
         slot,
+        orders,
         rules,
         place=place,
         accessible=old.accessible,
-        why=why,
+        why=Appointment.Why.CHOSEN if chosen else "",
         by=by,
         now=now,
         offer=old.offer,
         instead_of=old,
+        confirmed=chosen,
     )
-    _attach(orders, new)
-    return new
 
 
 def _apart(
     old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, accessible: bool, by: Actor, now: datetime
 ) -> Appointment:
-    """A time of their own for some orders of a promise that the others keep."""
+    """The time that was chosen for some orders of a promise that the others keep."""
     twin = _twin(old, orders, AppointmentState.CHANGED, by=by, now=now)
     place = _take(slot, orders, accessible=accessible, ready=ready, now=now)
     rules = queries.rules_of(old.point_id)
-    new = _begin(
+    return _begin(
         slot,
+        orders,
         rules,
         place=place,
         accessible=accessible,
@@ -505,9 +528,8 @@ def _apart(
         now=now,
         offer=old.offer,
         instead_of=twin,
+        confirmed=True,
     )
-    _attach(orders, new)
-    return new
 
 
 def _twin(
@@ -517,6 +539,8 @@ def _twin(
     twin = Appointment.begin(
         at=now,
         by=by,
+        then=ended,
+        beside=_given(orders, old.miss_after),
         point_id=old.point_id,
         slot_id=old.slot_id,
         offered_at=old.offered_at,
@@ -526,8 +550,7 @@ def _twin(
         why=old.why,
         offer=old.offer,
     )
-    twin.move(ended, at=now, by=by)
-    _attach(orders, twin)
+    _note(orders, twin)
     return twin
 
 
@@ -552,29 +575,40 @@ def _tell_fixed(
         texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)
 
 
-def _attach(orders: Sequence[Order], appointment: Appointment) -> None:
-    attach([(appointment, orders)])
+_GIVE = """
+    UPDATE pickup_order AS bag SET appointment_id = given.appointment,
+        keep_until = CASE WHEN bag.state = 'ready' THEN GREATEST(bag.keep_until, given.until) ELSE bag.keep_until END
+    FROM
+"""
 
 
 def attach(promises: Iterable[tuple[Appointment, Sequence[Order]]]) -> None:
     """Give orders their promises, in one statement; a ready bag is kept at least until its time is over."""
     pairs = [(order, appointment) for appointment, orders in promises for order in orders]
-    with prepared() as cursor:
-        cursor.execute(
-            """
-            UPDATE pickup_order AS bag SET appointment_id = given.appointment,
-                keep_until = CASE WHEN bag.state = %s THEN GREATEST(bag.keep_until, given.until) ELSE bag.keep_until END
-            FROM unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS given (bag, appointment, until)
-            WHERE bag.id = given.bag
-            """,
-            [
-                OrderState.READY,
-                [order.pk for order, _appointment in pairs],
-                [appointment.pk for _order, appointment in pairs],
-                [appointment.miss_after for _order, appointment in pairs],
-            ],
-        )
+    ask(
+        f"{_GIVE} unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS given (bag, appointment, until)"
+        " WHERE bag.id = given.bag",
+        [
+            [order.pk for order, _appointment in pairs],
+            [appointment.pk for _order, appointment in pairs],
+            [appointment.miss_after for _order, appointment in pairs],
+        ],
+    )
     for order, appointment in pairs:
+        _note([order], appointment)
+
+
+def _given(orders: Sequence[Order], until: datetime) -> Beside:
+    """`attach` beside a promise that begins."""
+    return (
+        _GIVE + " (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id = ANY(%s)",  # noqa: S608
+        [until, [order.pk for order in orders]],
+    )
+
+
+def _note(orders: Sequence[Order], appointment: Appointment) -> None:
+    """What `attach` has written, on the rows in hand."""
+    for order in orders:
         order.appointment = appointment
         if order.state == OrderState.READY and order.keep_until is not None:
             order.keep_until = max(order.keep_until, appointment.miss_after)

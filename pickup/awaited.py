@@ -8,10 +8,9 @@ from datetime import date, datetime, time
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, QuerySet, Subquery
 
 from core.among import Among
-from core.compiled import Compiled, Given
 from lending import queries as lending_queries
 from lending import wishes
 from lending.models import Reservation
@@ -45,13 +44,19 @@ def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
 
 
 def holds_books(order: Order) -> bool:
-    """Whether a copy is in the bag, or to be fetched for it; asks nothing of an order that is read with its lines."""
+    """Whether a copy is in the bag, or to be fetched for it.
+
+    Asks nothing of an order that is read with its lines, or with its `LINE_IN_BAG`.
+    """
+    if hasattr(order, "line_in_bag"):
+        return order.line_in_bag is not None
     if "lines" in getattr(order, "_prefetched_objects_cache", ()):
         return any(line.state in IN_BAG for line in order.lines.all())
-    return _IN_BAG.first(order=order.pk) is not None
+    return OrderLine.objects.filter(order=order.pk, state__in=IN_BAG).exists()
 
 
-_IN_BAG = Compiled(lambda: OrderLine.objects.filter(order=Given("order"), state__in=IN_BAG).only("pk")[:1])
+LINE_IN_BAG = Subquery(OrderLine.objects.filter(order=OuterRef("pk"), state__in=IN_BAG).values("pk")[:1])
+"""As an annotation `line_in_bag` of orders. No `Exists`: PostgreSQL may answer that by reading all lines there are."""
 
 
 def coming(orders: Iterable[Order]) -> dict[int, list[date]]:

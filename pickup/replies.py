@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from django.db import transaction
 from django.db.models import F
 from django.db.models.functions import Greatest
 
@@ -200,6 +201,7 @@ def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datet
     return _reply("time_chosen", order, _text("answer_changed", order, inbound, when=when))
 
 
+@transaction.atomic  # those who ask for it go on when the time has gone
 def choose(order: Order, slot_id: int, *, by: Actor, now: datetime) -> Appointment:
     """Take one of the times that were named; refuses with `slot_unavailable` one that has gone meanwhile."""
     promised = queries.live_appointment(order)

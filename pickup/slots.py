@@ -16,7 +16,7 @@ from django.db import connection
 from django.db.models import F, Q
 
 from core import sweeps
-from core.compiled import Compiled, Given, prepared
+from core.compiled import Compiled, Given, ask
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from pickup import windows
@@ -25,7 +25,7 @@ from pickup.models import PointRules, Slot
 from pickup.queries import slot_facts, window_rules
 
 if TYPE_CHECKING:
-    from lending.models import Library
+    from lending.models import Library, PickupPoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,15 +122,13 @@ def take(*, slot_id: int, accessible: bool) -> int:
 
     Gives back the how-manieth place it is, which decides when within the slot the party is asked to come.
     """
-    with prepared() as cursor:
-        cursor.execute(
-            "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %(wide)s"
-            " WHERE id = %(slot)s AND open AND booked < capacity AND (%(wide)s = 0 OR booked_accessible < accessible)"
-            " RETURNING booked",
-            {"slot": slot_id, "wide": int(accessible)},
-        )
-        row = cursor.fetchone()
-    return 0 if row is None else int(row[0])
+    taken = ask(
+        "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %(wide)s"
+        " WHERE id = %(slot)s AND open AND booked < capacity AND (%(wide)s = 0 OR booked_accessible < accessible)"
+        " RETURNING booked",
+        {"slot": slot_id, "wide": int(accessible)},
+    )
+    return taken[0][0] if taken else 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,21 +238,22 @@ def _places(slot: Slot, *, accessible: bool) -> int:
     return min(left, slot.accessible - slot.booked_accessible) if accessible else left
 
 
-_SLOT = Compiled(lambda: Slot.objects.select_related("point__library").filter(pk=Given("slot")))
+_SLOT = Compiled(lambda: Slot.objects.filter(pk=Given("slot")))
 
 
 def check(
     *,
     slot_id: int,
-    point_id: int,
+    point: PickupPoint,
     now: datetime,
     accessible: bool,
     ready: bool,
     has_place: bool = False,
     after: datetime | None = None,
 ) -> Slot:
-    """The slot, if it can still be asked for at this point; refuses with `slot_unavailable` and the next free ones.
+    """The slot, if it can still be asked for at this point, which comes with it.
 
+    Refuses with `slot_unavailable` and the next free ones.
     `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
     `after` the books are not here yet.
     """
@@ -262,7 +261,7 @@ def check(
     if slot is None:
         raise NoSuchSlot(slot=slot_id)
     why = ""
-    if slot.point_id != point_id:
+    if slot.point_id != point.pk:
         why = "other_point"
     elif not slot.open:
         why = "closed"
@@ -273,13 +272,14 @@ def check(
     elif after is not None and slot.starts_at < after:
         why = "travels"
     elif has_place:
-        return slot
+        pass
     elif slot.booked >= slot.capacity:
         why = "full"
     elif accessible and slot.booked_accessible >= slot.accessible:
         why = "no_accessible_place"
     if why:
-        raise unavailable(point_id=point_id, why=why, now=now, accessible=accessible, ready=ready, after=after)
+        raise unavailable(point_id=point.pk, why=why, now=now, accessible=accessible, ready=ready, after=after)
+    slot.point = point
     return slot
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 
 import pytest
+from django.db import transaction
 
 from core.actor import Actor
 from lending import allocation, errors, transfers
@@ -238,7 +239,7 @@ def test_a_us_county_ten_minutes_late_the_slot_is_lost_and_another_may_be_booked
     assert (order.state, order.appointment.state) == ("ready", "missed")
     assert templates()[-1] == "missed"
     assert offers.offer_ready(now=missed_at) == 0  # the reader books, nobody is given one unasked
-    with pytest.raises(SlotUnavailable) as past:
+    with pytest.raises(SlotUnavailable) as past, transaction.atomic():
         appointments.promise(order_id=order.pk, slot_id=slot.pk, by=rows.patron_actor(reader), now=missed_at)
     assert past.value.facts["why"] == "past"
     other = slot_at(point, at(days(0), 14, zone=NEW_YORK))
@@ -270,7 +271,7 @@ def test_a_us_county_room_for_five_in_the_evening_is_five_cars():
             order = steps.ready(ask(rows.patron(point.library), point, now=now).order, now=now)
             appointments.promise(order_id=order.pk, slot_id=slot.pk, by=steps.DESK, now=now)
         order = steps.ready(ask(rows.patron(point.library), point, now=now).order, now=now)
-        with pytest.raises(SlotUnavailable) as full:
+        with pytest.raises(SlotUnavailable) as full, transaction.atomic():
             appointments.promise(order_id=order.pk, slot_id=slot.pk, by=steps.DESK, now=now)
         assert full.value.facts["why"] == "full"
 

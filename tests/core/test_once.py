@@ -12,6 +12,7 @@ from django.db import connection
 from django.http import HttpRequest
 from django.test import RequestFactory
 
+from core import once as core_once
 from core.actor import Actor
 from core.models import Answer, Counter
 from core.once import InFlight, KeyRequired, KeyReused, Replay, once
@@ -95,6 +96,25 @@ def test_a_form_may_bring_its_key_in_a_field() -> None:
     with once(PATRON, asked(key=None), key="hidden") as answer:
         answer({"ok": True})
     assert Answer.objects.get().key == "hidden"
+
+
+@pytest.mark.parametrize("refused", [True, False])
+def test_what_was_answered_just_before_the_key_was_taken_is_given_again(monkeypatch, refused: bool) -> None:
+    """The look and the taking are one statement, which sees what was there when it began."""
+    act(asked())
+    look = core_once._taken
+    monkeypatch.setattr(core_once, "_taken", lambda *_about: True)  # sees nothing yet
+
+    def again() -> None:
+        with once(PATRON, asked()) as answer:
+            monkeypatch.setattr(core_once, "_taken", look)
+            if refused:
+                raise Refusal
+            answer({"made": "twice"})
+
+    with pytest.raises(Replay) as replay:
+        again()
+    assert replay.value.body == {"made": "effect"}
 
 
 def test_while_the_first_is_at_work_the_second_is_told_to_ask_again() -> None:

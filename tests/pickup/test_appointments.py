@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db import transaction
 
 from notifications.models import Message
 from pickup import appointments, errors, offers, orders, slots
@@ -228,7 +229,7 @@ def test_a_slot_that_cannot_be_had_says_why(lane, reader, now, columns, why):
     at = rows.point() if why == "other_point" else lane
     hours = columns.pop("hours", 6)
     slot = rows.slot(at, now + timedelta(hours=hours), **columns)
-    with pytest.raises(errors.SlotUnavailable) as refused:
+    with pytest.raises(errors.SlotUnavailable) as refused, transaction.atomic():
         appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now)
     assert refused.value.facts["why"] == why
 
@@ -236,7 +237,7 @@ def test_a_slot_that_cannot_be_had_says_why(lane, reader, now, columns, why):
 def test_after_the_cut_off_a_session_takes_no_orders_but_ready_bags_may_still_move_there(lane, reader, now):
     slot = rows.slot(lane, orders_until=now - timedelta(minutes=1))
     order = steps.asked(reader, lane)
-    with pytest.raises(errors.SlotUnavailable) as refused:
+    with pytest.raises(errors.SlotUnavailable) as refused, transaction.atomic():
         appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now)
     assert refused.value.facts["why"] == "cutoff"
     order = steps.ready(order)
@@ -288,7 +289,7 @@ def test_a_point_without_times_promises_a_keep_day_only(now):
     slot = rows.slot(door)
     reader = rows.patron(door.library)
     order = steps.asked(reader, door)
-    with pytest.raises(errors.SlotNotChosenHere):
+    with pytest.raises(errors.SlotNotChosenHere), transaction.atomic():
         appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now)
     order = steps.ready(order)
     assert offers.offer_ready(now=now) == 0

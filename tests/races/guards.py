@@ -50,7 +50,7 @@ def without_swap(monkeypatch: pytest.MonkeyPatch) -> None:
         type(self)._default_manager.filter(pk=self.pk).update(state=to, moved_at=at, **columns)
         for column, value in {**columns, "state": to, "moved_at": at}.items():
             setattr(self, column, value)
-        moves._Story(type(self), was, to, at, by).write([self.pk])
+        moves._Story(type(self), [(was, to)], at, by).write([self.pk])
 
     monkeypatch.setattr(Moving, "move", move)
 
