@@ -85,7 +85,7 @@ def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -
         return _Round(0, False)
     rules = queries.rules_of(point_id)
     for order in orders:  # the same rows for all of them
-        order.point, order.library = rules.point, rules.point.library
+        order._state.fields_cache |= {"point": rules.point, "library": rules.point.library}
     of_head = parties.by_car(orders)
     beside = parties.promised_beside(of_head, point_id=point_id, now=now)
     joined = sweeps.each("parties to join", sorted(beside), lambda head: (head, _join(of_head[head], now=now)))

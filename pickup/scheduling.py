@@ -13,6 +13,7 @@ from bisect import bisect, bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,7 @@ _HOURS_BEFORE = (2, 6, 18)  # those whose bags are ready long before can be sent
 _SCALE = 1000  # a flow is counted in whole numbers: thousandths of a minute
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
+_start = attrgetter("starts_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +174,6 @@ def why(party: Party, slot: FreeSlot, left: Sequence[FreeSlot]) -> Why:
         if any((other.accessible_places if party.accessible else 1) > 0 and suits(party, other) for other in nearer):
             return "near"
     return "nearest"
-
-
-def _start(slot: FreeSlot) -> datetime:
-    return slot.starts_at
 
 
 def wishes(weekdays: Collection[int], begins: time, ends: time, days: Iterable[date], zone: ZoneInfo) -> list[Stretch]:
