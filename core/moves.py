@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
 from django.db import connection, models
-from django.db.models.base import ModelState
 from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
 
 from core.among import Among
 from core.compiled import prepared
 from core.refusal import Refusal
+from core.rows import Read
 
 Row = TypeVar("Row", bound="Moving")
 
@@ -78,7 +78,7 @@ class Journal(models.Model):
         return f"{self.noun} {self.row}: {self.was} > {self.became}"
 
 
-class Moving(models.Model):
+class Moving(Read):
     """A row with a state. `begin` and `move` (and their bulk forms) are the only writers of that state."""
 
     MOVES: ClassVar[Moves]
@@ -264,7 +264,6 @@ def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     fields, quote = model._meta.concrete_fields, connection.ops.quote_name
     table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
     links = [field.name for field in fields if field.is_relation and field.name in rows[0]]
-    attributes = [field.attname for field in fields]
     made: list[Row] = []
     with connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(
@@ -279,10 +278,7 @@ def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
                 copy.write_row(values)
             alias = connection.alias
             for columns, values in zip(rows, zip(*filled, strict=True), strict=True):  # while PostgreSQL still reads
-                row = model.__new__(model)  # to let Django fill it takes longer than to write it
-                row.__dict__.update(zip(attributes, values, strict=True))
-                row._state = ModelState()
-                row._state.adding, row._state.db = False, alias
+                row = model.from_db(alias, [], values)
                 row._state.fields_cache = {name: columns[name] for name in links}
                 made.append(row)
     return made
