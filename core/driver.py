@@ -16,7 +16,7 @@ class Moment(Loader):
     """Django asks whether it is the connection's."""
 
     def load(self, data: Buffer) -> datetime:
-        return datetime.fromisoformat(bytes(data).decode())
+        return datetime.fromisoformat(str(data, "ascii"))
 
 
 class Many(ListDumper):

@@ -257,9 +257,9 @@ def _stored(field: Any, value: Any) -> Any:
 def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
     """Insert rows through COPY, with ids taken ahead; every law and trigger of the table counts as for an INSERT.
 
-    TypeError for rows that do not all name the same columns.
+    TypeError or KeyError for rows that do not all name the same columns.
     """
-    if any(row.keys() != rows[0].keys() for row in rows):
+    if len(set(map(len, rows))) > 1:
         raise TypeError("rows that are begun together name the same columns")
     fields, quote = model._meta.concrete_fields, connection.ops.quote_name
     table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
@@ -288,7 +288,7 @@ def _filled(field: Any, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     """What stands in one column of many rows."""
     name = field.name if field.name in rows[0] else field.attname
     if name not in rows[0]:
-        return [field.get_default() for _ in rows]
+        return [field.get_default() for _ in rows] if callable(field.default) else [field.get_default()] * len(rows)
     told = [row[name] for row in rows]
     if name != field.attname:
         return [None if value is None else value.pk for value in told]

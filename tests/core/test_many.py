@@ -53,6 +53,9 @@ def test_very_many_rows_name_the_same_columns():
     asked[-1]["call_number"] = "813.6"
     with pytest.raises(TypeError):
         Copy.begin_many(asked, at=rows.NOW, by=RULE)
+    del asked[-1]["barcode"]
+    with pytest.raises(KeyError):
+        Copy.begin_many(asked, at=rows.NOW, by=RULE)
 
 
 def test_two_moments_at_one_time_on_the_wall_stay_two():
