@@ -146,9 +146,14 @@ def assign(
         Party("", one.not_before, one.not_before, one.accessible, wished=((one.at, one.at),)) for one in expected
     ]
     sizes = [*map(len, groups), *(one.count for one in expected)]
-    limits = [unserved] * len(groups) + [UNSERVED] * len(phantoms)
+    found: list[tuple[int, FreeSlot, int]] = []
+    for limit in sorted({min(unserved, UNSERVED), unserved}):  # most pairs of party and place lie beyond the first
+        limits = [limit] * len(groups) + [UNSERVED] * len(phantoms)
+        found = _flow([*heads, *phantoms], sizes, limits, ordered)
+        if sum(count for group, _slot, count in found if group < len(groups)) == len(parties):
+            break  # whoever went beyond it would cost more than to be left out, and nobody is left out
     given: dict[str, int] = {}
-    for group, slot, count in _flow([*heads, *phantoms], sizes, limits, ordered):
+    for group, slot, count in found:
         if group < len(groups):
             members = groups[group]
             for member in members[:count]:
