@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import Enum
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
@@ -14,12 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from core.among import Among
 from core.compiled import ask
 from core.refusal import Refusal
+from core.rows import Read
 
 Row = TypeVar("Row", bound="Moving")
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Mapping, Sequence
-    from datetime import datetime
 
     from core.actor import Actor
 
@@ -78,7 +79,7 @@ class Journal(models.Model):
         return f"{self.noun} {self.row}: {self.was} > {self.became}"
 
 
-class Moving(models.Model):
+class Moving(Read):
     """A row with a state. `begin` and `move` (and their bulk forms) are the only writers of that state."""
 
     MOVES: ClassVar[Moves]
@@ -281,33 +282,56 @@ def _stored(field: Any, value: Any) -> Any:
 
 
 def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
-    """Insert rows through COPY, with ids taken ahead; every law and trigger of the table counts as for an INSERT."""
-    fields = model._meta.concrete_fields
-    links: dict[str, Any] = {field.name: field for field in fields if field.is_relation}
-    key, quote = str(model._meta.pk.attname), connection.ops.quote_name
+    """Insert rows through COPY, with ids taken ahead; every law and trigger of the table counts as for an INSERT.
+
+    TypeError or KeyError for rows that do not all name the same columns.
+    """
+    if len(set(map(len, rows))) > 1:
+        raise TypeError("rows that are begun together name the same columns")
+    fields, quote = model._meta.concrete_fields, connection.ops.quote_name
     table, names = quote(model._meta.db_table), ", ".join(quote(str(field.column)) for field in fields)
+    links = [field.name for field in fields if field.is_relation and field.name in rows[0]]
     made: list[Row] = []
     with connection.wrap_database_errors, connection.cursor() as cursor:
         cursor.execute(
-            "SELECT nextval(pg_get_serial_sequence(%s, %s)) FROM generate_series(1, %s)",
+            "WITH its AS MATERIALIZED (SELECT pg_get_serial_sequence(%s, %s)::regclass AS sequence)"
+            " SELECT array_agg(nextval(sequence)) FROM its, generate_series(1, %s)",
             [table, str(model._meta.pk.column), len(rows)],
         )
-        keys = [number for (number,) in cursor.fetchall()]
+        (keys,) = cursor.fetchone()
+        filled = [keys if field.primary_key else _filled(field, rows) for field in fields]
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for columns, number in zip(rows, keys, strict=True):
-                told = {key: number}
-                for name, value in columns.items():
-                    if name in links:
-                        told[links[name].attname] = None if value is None else value.pk
-                    else:
-                        told[name] = value.value if isinstance(value, Enum) else value  # the driver writes its name
-                values = [told[of.attname] if of.attname in told else of.get_default() for of in fields]
+            for values in zip(*map(_spelled, filled), strict=True):
                 copy.write_row(values)
-                row = model.from_db(connection.alias, [], values)  # quicker than to name each column
-                for name in links.keys() & columns.keys():
-                    links[name].set_cached_value(row, columns[name])
+            alias = connection.alias
+            for columns, values in zip(rows, zip(*filled, strict=True), strict=True):  # while PostgreSQL still reads
+                row = model.from_db(alias, [], values)
+                row._state.fields_cache = {name: columns[name] for name in links}
                 made.append(row)
     return made
+
+
+def _filled(field: Any, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
+    """What stands in one column of many rows."""
+    name = field.name if field.name in rows[0] else field.attname
+    if name not in rows[0]:
+        return [field.get_default() for _ in rows] if callable(field.default) else [field.get_default()] * len(rows)
+    told = [row[name] for row in rows]
+    if name != field.attname:
+        return [None if value is None else value.pk for value in told]
+    return told
+
+
+def _spelled(values: Sequence[Any]) -> Sequence[Any]:
+    """One column as the driver shall write it, which takes long over a moment and writes the name of a listed word."""
+    kinds = set(map(type, values))
+    if datetime in kinds:
+        moments = [at and at.astimezone(UTC) for at in values]
+        texts = {at: at and str(at) for at in set(moments)}
+        return [texts[at] for at in moments]
+    if any(issubclass(kind, Enum) for kind in kinds):
+        return [value.value if isinstance(value, Enum) else value for value in values]
+    return values
 
 
 def state_law(name: str, moves: Moves) -> models.CheckConstraint:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
+from typing import NamedTuple
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -19,8 +19,7 @@ WAYS = Contact.Door.choices
 """The ways by which somebody may choose to hear first of what they have to know, with their words."""
 
 
-@dataclass(frozen=True, slots=True)
-class Doors:
+class Doors(NamedTuple):
     """By which ways something is told to a contact: a text if it may be one, else a mail to `mail`, else a call."""
 
     may_text: bool

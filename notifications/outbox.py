@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -28,8 +27,7 @@ GENERATIONS = 3
 _ON_ITS_WAY = (MessageState.SENDING, MessageState.IN_DOUBT, MessageState.ACCEPTED)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Text:
+class Text(NamedTuple):
     """One text to be queued; see `enqueue`."""
 
     sender: str
@@ -75,7 +73,8 @@ def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call |
 def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> list[Message | Call | None]:
     """`enqueue` for many texts, in their order; calls left aside, no more statements for many than for one."""
     said: dict[tuple[str, int], Message | Call | None] = {}
-    keys = {text.key for text in texts}
+    named = [(text.key, text.generation) for text in texts]
+    keys = {key for key, _generation in named}
     said.update(
         {(row.dedup_key, row.generation): row for row in Message.objects.filter(Among("dedup_key", keys, "varchar"))}
     )
@@ -85,12 +84,11 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     own = words.own([house.pk for house in houses.values()], {text.template for text in texts})
     new: dict[tuple[str, int], dict[str, Any]] = {}
     kept_back: list[tuple[str, int]] = []
-    for text in texts:
-        this = (text.key, text.generation)
+    for this, text in zip(named, texts, strict=True):
         if this in said or this in new:
             continue
-        if text.key in listed:
-            said[this] = listed[text.key]
+        if this[0] in listed:
+            said[this] = listed[this[0]]
             continue
         if text.sender not in houses:
             raise UnknownSender(sender=text.sender)
@@ -101,7 +99,7 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
         texted = text.may_text and text.to in able and _goes_to(houses[text.sender], text.to)
         if hidden:
             kept_back.append(this)
-        elif _by_mail(text) and not texted and not (too_late and may_call):
+        elif not texted and _by_mail(text) and not (too_late and may_call):
             columns |= {"mail": text.mail, "segments": 0}
         elif not texted or (too_late and may_call):
             said[this] = _call_instead(text, columns, now=now, by=by)
@@ -114,7 +112,7 @@ def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> li
     if practised:
         Message.move_many(practised, MessageState.SUPPRESSED, at=now, by=by, why="practice")
     nudge.ring("message queued", [message.pk for message in queued])
-    return [said[text.key, text.generation] for text in texts]
+    return [said[this] for this in named]
 
 
 def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dict[str, Any]:
@@ -126,6 +124,7 @@ def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dic
     return {
         "sender": house,
         "to": text.to,
+        "mail": "",
         "language": text.language,
         "kind": kind,
         "template": text.template,

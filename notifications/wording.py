@@ -18,7 +18,6 @@ ALWAYS: Final = frozenset({"library", "phone"})
 COURTESY: Final = frozenset({"phone", "count"})
 """Places that a library may leave out of its own words; what else a sentence says has to be said."""
 _PLACE = re.compile(r"\{(\w*)\}")
-_BRACES = str.maketrans("{}", "()")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,11 +104,13 @@ def render(*, key: str, language: str, values: Mapping[str, object], own: str = 
     if unknown:
         raise KeyError(f"{key}: {', '.join(sorted(unknown))}")
 
-    def fill(place: re.Match[str]) -> str:
-        name = place[1]
-        return place[0] if name == LINK else str(values[name]).translate(_BRACES)
+    said = _PLACE.split(own or chosen.in_language(language))  # words and places in turn
+    said[1::2] = [f"{{{LINK}}}" if name == LINK else _in_brackets(str(values[name])) for name in said[1::2]]
+    return "".join(said)
 
-    return _PLACE.sub(fill, own or chosen.in_language(language))
+
+def _in_brackets(value: str) -> str:
+    return value.replace("{", "(").replace("}", ")")
 
 
 def with_link(body: str, address: str) -> str:

@@ -79,13 +79,13 @@ def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -
         found.select_for_update(of=("self",), skip_locked=True, no_key=True).values_list("pk", flat=True)[:BATCH]
     )
     still = queries.to_offer(order_ids=mine).values("pk")  # a joined row was as old as the moment before the lock
-    read = Order.objects.select_related("patron", "collector", "appointment__slot").filter(pk__in=still)
+    read = Order.objects.select_related("patron", "collector", "appointment").filter(pk__in=still)
     orders = list(read.order_by("ready_at", "id"))
     if not orders:
         return _Round(0, False)
     rules = queries.rules_of(point_id)
     for order in orders:  # the same rows for all of them
-        order.point, order.library = rules.point, rules.point.library
+        order._state.fields_cache |= {"point": rules.point, "library": rules.point.library}
     of_head = parties.by_car(orders)
     beside = parties.promised_beside(of_head, point_id=point_id, now=now)
     joined = sweeps.each("parties to join", sorted(beside), lambda head: (head, _join(of_head[head], now=now)))

@@ -91,7 +91,7 @@ def promised_beside(parties: Mapping[int, Sequence[Order]], *, point_id: int, no
     What is only seen here has to be locked before it counts.
     """
     heads = [orders[0] for orders in parties.values()]
-    houses = {order.patron.household_id for order in heads if order.patron is not None} - {None}
+    houses = {_house(order) for order in heads} - {0}
     numbers = {order.collector.number for order in heads if order.collector is not None}
     promised = Order.objects.filter(
         Q(patron__household__in=houses, patron__household__together=True) | Q(collector__number__in=numbers),
@@ -132,7 +132,8 @@ class _Cars:
 
 
 def _house(order: Order) -> int:
-    return 0 if order.patron is None else order.patron.household_id or 0
+    patron = order.patron
+    return 0 if patron is None else patron.household_id or 0
 
 
 def _are_named_alike(one: Order, other: Order) -> bool:

@@ -13,6 +13,7 @@ from bisect import bisect, bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from operator import attrgetter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,7 @@ _HOURS_BEFORE = (2, 6, 18)  # those whose bags are ready long before can be sent
 _SCALE = 1000  # a flow is counted in whole numbers: thousandths of a minute
 _MINUTE = timedelta(minutes=1)
 _HOUR = timedelta(hours=1)
+_start = attrgetter("starts_at")
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +146,14 @@ def assign(
         Party("", one.not_before, one.not_before, one.accessible, wished=((one.at, one.at),)) for one in expected
     ]
     sizes = [*map(len, groups), *(one.count for one in expected)]
-    limits = [unserved] * len(groups) + [UNSERVED] * len(phantoms)
+    found: list[tuple[int, FreeSlot, int]] = []
+    for limit in sorted({min(unserved, UNSERVED), unserved}):  # most pairs of party and place lie beyond the first
+        limits = [limit] * len(groups) + [UNSERVED] * len(phantoms)
+        found = _flow([*heads, *phantoms], sizes, limits, ordered)
+        if sum(count for group, _slot, count in found if group < len(groups)) == len(parties):
+            break  # whoever went beyond it would cost more than to be left out, and nobody is left out
     given: dict[str, int] = {}
-    for group, slot, count in _flow([*heads, *phantoms], sizes, limits, ordered):
+    for group, slot, count in found:
         if group < len(groups):
             members = groups[group]
             for member in members[:count]:
@@ -172,10 +179,6 @@ def why(party: Party, slot: FreeSlot, left: Sequence[FreeSlot]) -> Why:
         if any((other.accessible_places if party.accessible else 1) > 0 and suits(party, other) for other in nearer):
             return "near"
     return "nearest"
-
-
-def _start(slot: FreeSlot) -> datetime:
-    return slot.starts_at
 
 
 def wishes(weekdays: Collection[int], begins: time, ends: time, days: Iterable[date], zone: ZoneInfo) -> list[Stretch]:

@@ -11,6 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from core.rows import Read
 from lending.models.libraries import Library
 from notifications.phone import E164
 
@@ -105,7 +106,7 @@ class Household(models.Model):
         return self.key
 
 
-class Patron(models.Model):
+class Patron(Read):
     """Somebody who borrows. May have no account: the telephone and the desk are doors too."""
 
     class Need(models.TextChoices):
@@ -174,7 +175,7 @@ class Patron(models.Model):
         return [*known, self.needs_note] if self.needs_note else known
 
 
-class Contact(models.Model):
+class Contact(Read):
     """A number, whose it is, and what may be done with it. The collector of an order is a contact."""
 
     class Door(models.TextChoices):

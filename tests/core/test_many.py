@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+from zoneinfo import ZoneInfo
+
 import pytest
 from django.db import IntegrityError, transaction
 
@@ -33,13 +36,37 @@ def test_rows_are_begun_with_their_journal_however_many(count):
     assert not made[0]._state.adding
 
 
+def text() -> dict[str, object]:
+    told = {"sender": rows.sender(), "to": "+821000000001", "language": "ko", "template": "t", "created_at": rows.NOW}
+    return told | {"not_before": rows.NOW, "not_after": rows.NOW.replace(year=2027), "kind": Kind.NOTICE}
+
+
 def test_a_word_of_a_list_is_written_as_its_value():
-    house = rows.sender()
-    told = {"sender": house, "to": "+821000000001", "language": "ko", "template": "t", "created_at": rows.NOW}
-    told |= {"not_before": rows.NOW, "not_after": rows.NOW.replace(year=2027), "kind": Kind.NOTICE}
+    told = text()
     made = Message.begin_many([{**told, "dedup_key": f"{n}"} for n in range(moves.MANY)], at=rows.NOW, by=RULE)
     assert set(Message.objects.values_list("kind", "state")) == {("notice", "queued")}
     assert len(made) == moves.MANY
+
+
+def test_very_many_rows_name_the_same_columns():
+    asked = columns(moves.MANY)
+    asked[-1]["call_number"] = "813.6"
+    with pytest.raises(TypeError):
+        Copy.begin_many(asked, at=rows.NOW, by=RULE)
+    del asked[-1]["barcode"]
+    with pytest.raises(KeyError):
+        Copy.begin_many(asked, at=rows.NOW, by=RULE)
+
+
+def test_two_moments_at_one_time_on_the_wall_stay_two():
+    wall = datetime(2026, 11, 1, 1, 30, tzinfo=ZoneInfo("America/New_York"))  # twice in that night
+    told = text()
+    asked = [{**told, "dedup_key": f"{n}", "not_before": wall.replace(fold=n % 2)} for n in range(moves.MANY)]
+    Message.begin_many(asked, at=rows.NOW, by=RULE)
+    assert set(Message.objects.values_list("not_before", flat=True)) == {
+        wall.astimezone(UTC),
+        wall.replace(fold=1).astimezone(UTC),
+    }
 
 
 @pytest.mark.parametrize("count", [3, moves.MANY + 3])

@@ -147,6 +147,12 @@ def test_who_wishes_an_evening_gets_it_though_the_morning_is_free():
     assert assign([Party("a", T, T, wished=evening), party("b")], slots) == {"a": 2, "b": 1}
 
 
+def test_a_place_that_is_days_off_is_given_rather_than_none():
+    wish = ((at(1), at(1)),)
+    people = [Party(key, T, T + timedelta(minutes=n), wished=wish) for n, key in enumerate("ab")]
+    assert assign(people, [slot(1, hours=1), slot(2, hours=120)]) == {"a": 1, "b": 2}
+
+
 def test_of_two_who_wish_the_same_who_has_waited_longer_comes_first():
     wish = ((at(4), at(4)),)
     late, early = Party("late", T, at(-1), wished=wish), Party("early", T, at(-9), wished=wish, keep_until=at(9))
