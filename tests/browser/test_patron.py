@@ -85,7 +85,7 @@ def opened(browser: Browser, base_url: str) -> Iterator[Open]:
         context.close()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def desk(product: Running) -> Desk:
     """The librarian at Seongdong's drive lane."""
     return Desk.at(product, LANE)
@@ -101,7 +101,8 @@ def put_in_bag(page: Page, title: str, *, by: str) -> None:
     expect(page.locator(".basket")).to_be_visible()
 
 
-@pytest.mark.parametrize(("language", "reader"), [("ko", FIRST), ("en", SECOND)])
+# The way of a librarian, in tests/browser/test_desk.py, is gone daily in the other language.
+@pytest.mark.parametrize(("language", "reader"), [("ko", FIRST), pytest.param("en", SECOND, marks=pytest.mark.long)])
 def test_the_way_of_a_reader(product, opened, desk, language, reader):
     enrol(product, reader, BEFORE)
     said, wrong = WORDS[language], []
@@ -318,7 +319,7 @@ def test_the_way_without_scripts(product, opened, desk):
     expect(page.locator("[data-todo=wait]")).to_be_visible()
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pages_of_all_kinds(product: Running, desk: Desk) -> list[str]:
     """Addresses of every kind of page that a reader or a collector sees, each with something on it."""
     enrol(product, LARGE)

@@ -80,7 +80,7 @@ def test_twelve_cars_from_the_start_to_the_figure(page: Page, product: Running) 
     well(page)
     page.locator("form[action*='/rehearsal/start/'] button").click()
     expect(page.locator(".next")).to_contain_text("12대 가운데 0대 응대")
-    product.manage("shell", "-c", ALL_COME)
+    product.shell(ALL_COME)
     expect(page.locator("#here-now ~ ul > li")).to_have_count(12, timeout=20_000)
     well(page)
 
@@ -108,7 +108,7 @@ def test_twelve_cars_from_the_start_to_the_figure(page: Page, product: Running) 
 
     # Early: fetched and packed while it waits
     point = re.findall(r"point=\d+", window)[0]
-    for barcode in product.manage("shell", "-c", TO_PACK).split():
+    for barcode in product.shell(TO_PACK).split():
         if re.fullmatch(r"P\d+-\d{4}", barcode):
             page.goto(f"/staff/packing/?{point}")
             page.locator("[name=barcode]").first.fill(barcode)
