@@ -327,6 +327,22 @@ def test_a_page_that_renews_itself_after_the_session_has_ended_leads_to_the_door
     assert unquote(answer.headers["HX-Redirect"]) == f"/sign-in/?next={page}"
 
 
+def test_a_copy_that_is_set_aside_for_oneself_is_said_to_be_so(place, reader):
+    title = asked(reader, place).lines.get().copy.title_id
+    assert "set aside for you" in text_of(browser(reader).get(f"/titles/{title}/"))
+    for somebody in (rows.patron(place.library, pin=rows.PIN), None):
+        assert "set aside for somebody" in text_of(browser(somebody).get(f"/titles/{title}/"))
+
+
+def test_of_books_that_are_collected_together_none_is_said_to_follow(place, reader):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id), Item(lent_title(place).pk))
+    assert "follows later" in text_of(client.get(f"/ask/?place={place.pk}"))
+    together = text_of(client.get(f"/ask/?place={place.pk}&together=1"))
+    assert "number 1 in line" in together
+    assert "follow" not in together
+
+
 # As many queries for many rows as for a few
 
 
