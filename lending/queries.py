@@ -241,7 +241,7 @@ def asked_for(patron_id: int, title_ids: Collection[int]) -> set[tuple[int, str]
 def set_aside_for(patron_id: int, title_id: int) -> set[int]:
     """The ids of the copies of a title that are set aside for a patron, in a bag already or not yet."""
     held = Reservation.objects.filter(patron_id=patron_id, title_id=title_id, state__in=HOLDING)
-    return {copy_id for copy_id in held.values_list("copy_id", flat=True) if copy_id is not None}
+    return set(held.filter(copy__isnull=False).values_list("copy", flat=True))
 
 
 def queues(title_ids: Collection[int]) -> list[tuple[int, str, int, int, int]]:

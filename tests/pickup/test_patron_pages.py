@@ -16,7 +16,7 @@ from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
 from pickup import appointments, lane, links, notes, orders
-from pickup.models import Note, Order, Visit
+from pickup.models import Note, Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
 
@@ -317,6 +317,23 @@ def test_looking_at_an_address_that_is_valid_is_never_counted(place, reader):
     answers = [browser().get("/o/nobody-has-this/").status_code for _ in range(2)]
     assert 429 in answers  # a new window may begin before the first of them
     assert browser().get(base).status_code == 200
+
+
+def test_whoever_comes_on_a_closed_day_reads_when_it_opens_and_does_not_stay(place, reader):
+    order = ready(asked(reader, place))
+    client, base = browser(reader), f"/my/orders/{order.pk}/"
+    PointRules.objects.filter(point=place).update(shut_until=clock.now() + timedelta(hours=3))
+    client.post(f"{base}here/", key())
+    shut_early = text_of(client.get(base))  # those who wait are still served
+    PointRules.objects.filter(point=place).update(shut_until=None)
+    opens = (clock.now().astimezone(rows.SEOUL).date() + timedelta(days=2)).weekday()
+    rows.window(place, weekday=opens)
+    closed = text_of(client.get(base))
+    for page in (shut_early, closed):
+        assert "Closed right now." in page
+    for words in ("Please stay in the car.", "You are next.", "This page says when it is your turn."):
+        assert words in shut_early
+        assert words not in closed
 
 
 def test_a_page_that_renews_itself_after_the_session_has_ended_leads_to_the_door(place, reader):
