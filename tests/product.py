@@ -65,7 +65,7 @@ class Running:
 
     def sweep(self) -> str:
         """Do everything that is due straight from PostgreSQL, as `manage.py sweep` does."""
-        return self.manage("sweep")
+        return self.shell("from django.core.management import call_command; call_command('sweep')")
 
     def program(self, name: str) -> Program:
         """The process `web`, `worker` or `beat`, or one more of them by its own name."""
@@ -108,11 +108,13 @@ class Running:
         rest = [name for name in ("worker", "beat") if self.program(name).runs]
         self.stop(*rest)
         product = replace(self.product, environment={**self.environment, **settings}, programs={})
+        others = Running(product, self.servers)
         try:
             for name in names:
                 product.start(name)
-            yield Running(product, self.servers)
+            yield others
         finally:
+            others.hands.end()
             product.stop()
             self.start(*rest)
 
