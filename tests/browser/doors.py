@@ -130,9 +130,11 @@ def violations(page: Page, rules: list[str] | None = None) -> list[str]:
 
 
 def lost(page: Page) -> list[str]:
-    """What does not fit: anything beside the screen, words cut off, something to press that is out of reach."""
+    """What does not fit: anything beside the screen, words cut off, something to press that is out of reach, a
+    telephone number in two lines.
+    """
     found: list[str] = page.evaluate(
-        """() => {
+        r"""() => {
           const wide = document.documentElement.clientWidth;
           const said = (e) => `${e.tagName} ${(e.textContent || e.name || "").trim().slice(0, 40)}`;
           const wrong = [];
@@ -148,6 +150,15 @@ def lost(page: Page) -> list[str]:
             if (e.matches("a.btn, button, label.choice, a.choice") && e.scrollWidth > e.clientWidth + 1)
               wrong.push(`too narrow for its words: ${said(e)}`);
           }
+          const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+          while (texts.nextNode())
+            for (const number of texts.currentNode.data.matchAll(/(\+\d+ |0)\d{1,3}-\d{3,4}-\d{4}/g)) {
+              const seen = document.createRange();
+              seen.setStart(texts.currentNode, number.index);
+              seen.setEnd(texts.currentNode, number.index + number[0].length);
+              const lines = new Set([...seen.getClientRects()].map((box) => Math.round(box.top)));
+              if (lines.size > 1) wrong.push(`a number in two lines: ${number[0]}`);
+            }
           return [...new Set(wrong)];
         }"""
     )

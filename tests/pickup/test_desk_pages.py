@@ -19,6 +19,7 @@ from notifications import calls, inbound
 from notifications.models import Message, Sender
 from pickup import appointments, notes, orders, queries
 from pickup.models import Note, Order, PointRules
+from pickup.templatetags.desk import unbroken
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -460,9 +461,14 @@ def test_a_call_and_a_text_say_whose_they_are_and_what_was_answered(place, desk)
     shown = page.content.decode()
     assert shown.count(f'href="/staff/lane/bag/{order.pk}/?point={place.pk}"') == 2
     assert shown.count(f'href="/staff/patrons/{order.patron_id}/?point={place.pk}">문하늘</a>') == 2
-    assert Message.objects.get(dedup_key="answer:SM1").body in shown
+    assert unbroken(Message.objects.get(dedup_key="answer:SM1").body) in shown
     looked = Access.objects.filter(purpose="inbox").values_list("about", flat=True)
     assert {f"patron:{order.patron_id}", f"order:{order.pk}"} <= set(looked)
+
+
+def test_a_number_within_a_sentence_stays_in_one_line():
+    assert unbroken("<b> 문의 02-100-2020.") == '&lt;b&gt; 문의 <span class="nowrap">02-100-2020</span>.'
+    assert unbroken("SD00000434, 47-21, 2026-11-24") == "SD00000434, 47-21, 2026-11-24"
 
 
 def test_a_text_about_no_order_names_those_who_have_the_number(place, desk):
