@@ -44,7 +44,7 @@ class Running:
 
     def __post_init__(self) -> None:
         """Nothing is begun before it is asked for."""
-        self.hands = Hands(self.environment)
+        self.hands = Hands(self.product.everything())
 
     @property
     def base_url(self) -> str:
