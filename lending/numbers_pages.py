@@ -8,6 +8,7 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
@@ -85,7 +86,8 @@ def confirm_number(request: HttpRequest) -> HttpResponse:
             del request.session[NUMBER]
             messages.success(request, _("We reach you under this number first from now on."))
             return redirect("settings-numbers")
-    context = {"form": form, "number": phone.display(asked, patron.home.region)}
+    number = format_html('<span class="nowrap">{}</span>', phone.display(asked, patron.home.region))
+    context = {"form": form, "number": number}
     return show(request, "lending/settings_number_confirm.html", context, status=status)
 
 

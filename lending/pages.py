@@ -25,7 +25,7 @@ from rest_framework.throttling import BaseThrottle
 from core import clock
 from core.actor import Actor
 from core.refusal import Refusal
-from lending import accounts, auth, availability, devices, queries, search, second_factor
+from lending import accounts, auth, availability, devices, queries, quota, search, second_factor
 from lending.errors import UnknownTitle
 from lending.forms import BookForm, Refusable, SearchForm, SignInForm, StaffSignInForm
 from lending.models import Account, Patron, Title
@@ -127,10 +127,23 @@ def find(request: HttpRequest) -> HttpResponse:
         "libraries": queries.libraries(),
         "surging": queries.surging(),
     }
-    template = "lending/_results.html" if request.headers.get("HX-Request") == "true" else "lending/search.html"
+    part = request.headers.get("HX-Request") == "true"  # what bars somebody stands above it already
+    template, context = (
+        ("lending/_results.html", context) if part else ("lending/search.html", context | barred(request))
+    )
     response = show(request, template, context, status=400 if form.errors else 200)
     response.headers["Vary"] = "HX-Request, Accept-Language, Cookie"
     return response
+
+
+def barred(request: HttpRequest) -> dict[str, Any]:
+    """For `lending/_barred.html`: what keeps a reader who is signed in from asking for books; nothing for others."""
+    by = Actor.of(request)
+    if by.kind != "patron":
+        return {}
+    patron = patron_of(request)
+    today = queries.today(patron.home, clock.now())
+    return {"home": patron.home, "bars": list(quota.bars(patron, patron.home, today=today))}
 
 
 def _newest() -> list[Title]:

@@ -238,6 +238,12 @@ def asked_for(patron_id: int, title_ids: Collection[int]) -> set[tuple[int, str]
     return set(mine.values_list("title_id", "volume"))
 
 
+def set_aside_for(patron_id: int, title_id: int) -> set[int]:
+    """The ids of the copies of a title that are set aside for a patron, in a bag already or not yet."""
+    held = Reservation.objects.filter(patron_id=patron_id, title_id=title_id, state__in=HOLDING)
+    return set(held.filter(copy__isnull=False).values_list("copy", flat=True))
+
+
 def queues(title_ids: Collection[int]) -> list[tuple[int, str, int, int, int]]:
     """Who waits for some titles: title, volume, programme, library of the pickup point, and how many they are."""
     waiting = Reservation.objects.filter(title_id__in=title_ids, state=ReservationState.WAITING)

@@ -20,7 +20,7 @@ from pickup import notes, queries, today
 from pickup.staff_pages import Desk, at_desk, show_desk
 
 if TYPE_CHECKING:
-    from lending.models import Patron
+    from lending.models import Library, Patron
     from notifications.models import Call, InboundMessage, Message
     from pickup.models import Order
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @dataclass(frozen=True, slots=True)
 class Line:
     """A row of the inbox: the number as people here write it, the orders that it is about, else whose number it is, and
-    what was answered by itself.
+    what was answered by itself; and its library, where several speak with the same number.
     """
 
     row: Any
@@ -36,6 +36,7 @@ class Line:
     orders: list[Order]
     patrons: list[Patron]
     answer: Message | None = None
+    library: Library | None = None
 
     @property
     def seen(self) -> set[str]:
@@ -57,11 +58,15 @@ def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
     orders = queries.orders_about(about, library_id=library.pk)
     owners = queries.owners_of(numbers, library_id=library.pk)
     answers = notified.answers_to(parked)
+    several = len(queries.codes_of_sender(library.sender)) > 1
+    of_orders = queries.libraries_about(about, sender=library.sender) if several else {}
+    of_people = queries.homes_of(numbers, sender=library.sender) if several else {}
 
     def line(row: Call | InboundMessage, number: str, answer: Message | None = None) -> Line:
         theirs = orders.get(row.about, [])
         people = [] if theirs else owners.get(number, [])
-        return Line(row, phone.shown(number, library.region), theirs, people, answer)
+        at = of_orders.get(row.about) or of_people.get(number)
+        return Line(row, phone.shown(number, library.region), theirs, people, answer, at)
 
     unread = list(queries.notes_to_read(library.pk))
     untold = list(today.untold([library.pk]))

@@ -182,7 +182,14 @@ def _seen(order: Order, door: Door) -> dict[str, Any]:
     if load is not None:
         seen.expect(load)
     due = queries.first_due(order.pk) if order.state == OrderState.HANDED_OVER else None
-    return {"seen": seen, "load": load, "due": due, "base": door.base, "titles_too": door.titles_too}
+    return {
+        "seen": seen,
+        "load": load,
+        "shut": seen.visit is not None and load is not None and waits.came_at_night(seen.visit, load, now=now),
+        "due": due,
+        "base": door.base,
+        "titles_too": door.titles_too,
+    }
 
 
 def _act(request: HttpRequest, order: Order, door: Door, act: str) -> HttpResponse:

@@ -21,7 +21,7 @@ from core.refusal import Refusal
 from lending import auth, availability, loans, patrons, quota, reservations
 from lending import queries as lending_queries
 from lending.errors import UnknownTitle
-from lending.pages import basket, key_of, patron_of, show, signed_in
+from lending.pages import barred, basket, key_of, patron_of, show, signed_in
 from notifications import phone
 from pickup import forecast, orders, progress, queries, slots, turns
 from pickup.errors import OrderNotFound
@@ -63,7 +63,9 @@ def title(request: HttpRequest, title_id: int) -> HttpResponse:
         "noted": len(basket(request)),
         "is_noted": wish in basket(request),
         "is_mine": wish in mine,
+        "set_aside": lending_queries.set_aside_for(by.id, title_id) if by.kind == "patron" and by.id else set(),
         "surging": lending_queries.surging(),
+        **barred(request),
     }
     return show(request, "pickup/title.html", context)
 
@@ -145,7 +147,7 @@ def asking(
     now = clock.now()
     points = _points([title_id for title_id, _volume in items])
     form = AskForm(request.POST if request.method == "POST" else None, initial={"language": patron.language})
-    status, wrong = form.status, ""
+    status, wrong, refused = form.status, "", ""
     if request.method == "POST" and form.is_valid():
         try:
             with once(by, request, key=key_of(request)) as answer:
@@ -164,10 +166,15 @@ def asking(
                 return answer.redirect(done(asked))
         except Refusal as refusal:
             form.refuse(refusal)
-            status, wrong = refusal.status, refusal.field
+            status, wrong, refused = refusal.status, refusal.field, refusal.code
     books = _books(items, points, wrong, patron=patron, now=now)
     point = _chosen_point(request, points, books, home_id=patron.home_id)
     contact = patrons.main_contact(patron.pk)
+    at = _at(request, form, point, books, patron=patron, now=now) if point else {}
+    bars = {bar.code: bar for bar in at.get("bars", [])}
+    if bars.pop(refused, None):  # the verb refuses for the first of them
+        for bar in bars.values():
+            form.refuse(bar)
     shown = {
         "form": form,
         "patron": patron,
@@ -177,7 +184,7 @@ def asking(
         "point": point,
         "ends": phone.last_four(contact.number) if contact else "",
         "surging": lending_queries.surging(),
-        **(_at(request, form, point, books, patron=patron, now=now) if point else {}),
+        **at,
         "more": "&together=1" if form.together(request) else "",
         **(context or {}),
     }

@@ -11,7 +11,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from django.http import HttpRequest, HttpResponse
-from django.utils.translation import get_language
+from django.utils.translation import get_language, gettext_lazy
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods, require_safe
 
@@ -41,6 +41,13 @@ TITLES = 10
 MOST = 20  # books of one call
 TIMES = 24
 SCREEN = "phone-orders"  # the purpose under which it is noted who was looked at
+
+# What a reader is told to ask the library is no sentence for those who sit there. By the code of the refusal.
+_BARRED = gettext_lazy("Nothing was ordered: the reasons stand at the top of this page.")
+FOR_STAFF = {
+    **dict.fromkeys(("patron_blocked", "paused", "loans_overdue"), _BARRED),
+    "no_number_free": gettext_lazy("All order numbers are in use. Please unpack bags first, then order again."),
+}
 
 Items = list[tuple[int, str]]
 
@@ -96,7 +103,10 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
                 asked = _ask(form, patron, point, items, by=by, now=desk.now)
                 return answer.redirect(desk.to("phone-said", patron.pk, asked.reservations[0].request))
         except Refusal as refusal:
-            form.refuse(refusal)
+            if refusal.code in FOR_STAFF:
+                form.add_error(None, str(FOR_STAFF[refusal.code]))
+            else:
+                form.refuse(refusal)
             status, wrong = refusal.status, refusal.field
     if request.method != "POST":
         access.saw([f"patron:{patron.pk}"], purpose=SCREEN, by=by, now=desk.now, needs=bool(patron.what_to_do))

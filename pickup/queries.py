@@ -515,6 +515,26 @@ def things_of(order: Order) -> set[str]:
 
 def orders_about(things: Collection[str], *, library_id: int) -> dict[str, list[Order]]:
     """The orders of a library that texts and calls about these things speak of, by the thing; one query."""
+    return _tied(Order.objects.filter(_about(things), library=library_id).select_related("patron").order_by("pk"))
+
+
+def libraries_about(things: Collection[str], *, sender: str) -> dict[str, Library]:
+    """Of which of a sender's libraries the orders are that texts and calls about these things speak of; one query."""
+    rows = Order.objects.filter(_about(things), library__sender=sender).select_related("library")
+    return {thing: orders[0].library for thing, orders in _tied(rows).items()}
+
+
+def homes_of(numbers: Collection[str], *, sender: str) -> dict[str, Library]:
+    """Of which of a sender's libraries the people are whose own numbers these are, where it is one; one query."""
+    own = Contact.objects.filter(number__in=numbers, own=True, patron__home__sender=sender)
+    found: dict[str, set[Library]] = {}
+    for contact in own.select_related("patron__home"):
+        if contact.patron is not None:
+            found.setdefault(contact.number, set()).add(contact.patron.home)
+    return {number: next(iter(homes)) for number, homes in found.items() if len(homes) == 1}
+
+
+def _about(things: Collection[str]) -> Q:
     tied: dict[str, set[int]] = {}
     for noun, _colon, key in (thing.partition(":") for thing in things):
         if noun in TIED and key.isdecimal():
@@ -522,8 +542,12 @@ def orders_about(things: Collection[str], *, library_id: int) -> dict[str, list[
     about = Q(pk__in=[])
     for column, keys in tied.items():
         about |= Q(**{f"{column}__in": keys})
+    return about
+
+
+def _tied(orders: Iterable[Order]) -> dict[str, list[Order]]:
     found: dict[str, list[Order]] = {}
-    for order in Order.objects.filter(about, library=library_id).select_related("patron").order_by("pk"):
+    for order in orders:
         for noun, column in TIED.items():
             found.setdefault(f"{noun}:{getattr(order, column)}", []).append(order)
     return found

@@ -21,7 +21,7 @@ from notifications import queries as notification_queries
 from notifications import voice
 from notifications.keywords import Meaning
 from notifications.voice import BOTH, Ringing, Said, Talk
-from pickup import appointments, links, orders, queries, replies, texts
+from pickup import appointments, awaited, links, orders, queries, replies, texts
 from pickup.errors import OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
@@ -115,8 +115,9 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
     if step == "back":
         if ringing.keys != "3":
             return _menu(order, ringing)
+        stay = len(awaited.following([order]).get(order.pk, []))
         orders.cancel(order_id=order.pk, by=by, now=now)
-        return Talk(_say(_language(order, ringing), lambda: _("The order is cancelled. Thank you.")))
+        return Talk(_say(_language(order, ringing), lambda: _cancelled(stay)))
     match ringing.keys:
         case "1":
             return _confirm(order, ringing, by=by, now=now)
@@ -213,6 +214,17 @@ def _offer_times(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
 
     ids = "-".join(str(slot.pk) for slot in other)
     return Talk(_say(language, told), step=f"times-{order.pk}-{ids}", keys=1)
+
+
+def _cancelled(stay: int) -> str:
+    """That an order is called off, and how many books of it stay on order."""
+    if not stay:
+        return _("The order is cancelled. Thank you.")
+    return ngettext(
+        "The order is cancelled. %(n)s book that was still to come stays on order. Thank you.",
+        "The order is cancelled. %(n)s books that were still to come stay on order. Thank you.",
+        stay,
+    ) % {"n": stay}
 
 
 def _take_time(order: Order, ringing: Ringing, ids: Sequence[str], *, by: Actor, now: datetime) -> Talk:

@@ -75,6 +75,16 @@ def is_night(load: Waiting, *, now: datetime) -> bool:
     return load.closed and (load.next_open is None or load.next_open - now > OPENS_SOON)
 
 
+def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
+    """Whether a car stands before a place that was closed when it came and still is, for long yet.
+
+    Whoever came while it was open is still served, also after the last hour.
+    """
+    if load.why_closed != "hours" or load.next_open is None or not is_night(load, now=now):
+        return False
+    return is_night(now_at(point_id=visit.point_id, now=visit.arrived_at), now=visit.arrived_at)
+
+
 def expected_seconds(load: Waiting) -> int | None:
     """What somebody who comes now will wait until called, as everybody is told it; None while it is closed."""
     return None if load.closed or load.expected_minutes is None else 60 * load.expected_minutes

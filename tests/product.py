@@ -24,7 +24,8 @@ import pytest
 from config.embedded.host import LOOPBACK, free_port, server_identity
 from config.embedded.product import Product, embedded_environment
 from config.embedded.servers import Postgres, Redis, Servers
-from tests.servers import SETTINGS, sample_copy
+from tests.hands import Hands
+from tests.servers import SETTINGS, shared_copy
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -41,6 +42,10 @@ class Running:
     product: Product
     servers: Servers
 
+    def __post_init__(self) -> None:
+        """Nothing is begun before it is asked for."""
+        self.hands = Hands(self.product.everything())
+
     @property
     def base_url(self) -> str:
         return self.product.address
@@ -54,9 +59,13 @@ class Running:
         """Run `manage.py` beside it; what it said. Fails with its last words."""
         return self.product.manage(*arguments)
 
+    def shell(self, code: str) -> str:
+        """Run some Python beside it, as `manage.py shell -c` does; what it printed."""
+        return self.hands.run(code)
+
     def sweep(self) -> str:
         """Do everything that is due straight from PostgreSQL, as `manage.py sweep` does."""
-        return self.manage("sweep")
+        return self.shell("from django.core.management import call_command; call_command('sweep')")
 
     def program(self, name: str) -> Program:
         """The process `web`, `worker` or `beat`, or one more of them by its own name."""
@@ -99,11 +108,13 @@ class Running:
         rest = [name for name in ("worker", "beat") if self.program(name).runs]
         self.stop(*rest)
         product = replace(self.product, environment={**self.environment, **settings}, programs={})
+        others = Running(product, self.servers)
         try:
             for name in names:
                 product.start(name)
-            yield Running(product, self.servers)
+            yield others
         finally:
+            others.hands.end()
             product.stop()
             self.start(*rest)
 
@@ -145,14 +156,15 @@ def running(
 ) -> Iterator[Running]:
     """A product of one's own: private PostgreSQL and Redis, its own ports; everything is gone afterwards.
 
-    `shared` takes a copy of the sample library that was seeded for all, in the tests' own PostgreSQL, if there is one.
+    `shared` takes a copy in the tests' own PostgreSQL, if there is one, of the sample library that was seeded for all,
+    or of what was only migrated.
     """
     port = free_port()
-    copy = sample_copy(f"http://{LOOPBACK}:{port}") if shared else ""
+    copy = shared_copy(f"http://{LOOPBACK}:{port}", sample=sample) if shared else ""
     state = Path(tempfile.mkdtemp(prefix="lending-product-"))
     state.chmod(0o711)
     servers = Servers(state, state / "log", durable=durable, database_url=copy)
-    product = None
+    product = made = None
     try:
         servers.start(identity=server_identity())
         settings = embedded_environment(
@@ -166,13 +178,16 @@ def running(
         if sample and not copy:
             product.manage("seed_sample")
         for name in ("web", "worker", "beat"):
-            made = product.program(name)
+            program = product.program(name)
             if name in programs:
-                made.start()
+                program.start()
         if "web" in programs:
             product.wait_for_page("/healthz")
-        yield Running(product, servers)
+        made = Running(product, servers)
+        yield made
     finally:
+        if made is not None:
+            made.hands.end()
         if product is not None:
             product.stop()
         servers.stop()

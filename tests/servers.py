@@ -118,16 +118,20 @@ def seed(servers: Servers) -> tuple[bool, str]:
     return done.returncode == 0, done.stdout + done.stderr
 
 
-def sample_copy(base_url: str) -> str:
-    """A database of one's own with the sample library, whose texts lead to this address; "" where none was seeded."""
+def shared_copy(base_url: str, *, sample: bool) -> str:
+    """A database of one's own, migrated, with the sample library or without; "" where there is none to copy.
+
+    The texts of the sample lead to this address.
+    """
     import psycopg
 
-    if "TESTS_SAMPLE" not in os.environ:
+    template = os.environ.get("TESTS_SAMPLE" if sample else "TESTS_COPY")
+    if template is None:
         return ""
     parts = urlsplit(os.environ["DATABASE_URL"])
     name = f"product_{secrets.token_hex(6)}"
     with psycopg.connect(urlunsplit(parts._replace(path="/postgres")), autocommit=True) as connection:
-        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{SAMPLE}"'.encode())
+        connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
     address = urlunsplit(parts._replace(path=f"/{name}"))
     with psycopg.connect(address) as connection:
         for table in ("sandbox_text", "notifications_message"):

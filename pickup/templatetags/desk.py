@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
@@ -9,6 +10,8 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django import template
+from django.utils.html import conditional_escape
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.timesince import timesince
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
@@ -19,6 +22,13 @@ from pickup.sessions import Session
 register = template.Library()
 
 TWO_MINUTES = 120
+_NUMBER = re.compile(r"(?:\+\d{1,3} |0)\d{1,3}-\d{3,4}-\d{4}")  # as notifications/phone.py shows them
+
+
+@register.filter
+def unbroken(said: str) -> SafeString:
+    """A sentence whose telephone numbers stay in one line."""
+    return mark_safe(_NUMBER.sub(r'<span class="nowrap">\g<0></span>', conditional_escape(said)))  # noqa: S308 - escaped
 
 
 @register.filter

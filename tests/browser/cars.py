@@ -1,20 +1,11 @@
-"""Puts a library of its own with cars into a running product and prints who they are, as JSON.
-
-`python -m tests.browser.cars LAYOUT CARS BOOKS HERE`: so many cars with so many books each, the first HERE of them
-waiting, one after the other. With lane `1` open in a single file.
-"""
+"""Puts a library of its own with cars into a running product."""
 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
-
-from config.embedded.host import ROOT
 
 if TYPE_CHECKING:
     from tests.product import Running
@@ -46,27 +37,17 @@ class Place:
 
 
 def place(product: Running, *, layout: str = "file", cars: int = 1, books: int = 2, here: int = 0) -> Place:
-    """Make it in a running product."""
-    environment = {**os.environ, **product.environment, "STATEMENT_TIMEOUT_MS": "0"}
-    done = subprocess.run(
-        [sys.executable, "-m", "tests.browser.cars", layout, *map(str, (cars, books, here))],
-        cwd=ROOT,
-        env=environment,
-        check=False,
-        capture_output=True,
-        text=True,
-    )
-    assert not done.returncode, done.stderr
-    told: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    """Make it in a running product: so many cars with so many books each, the first so many of them here in line.
+
+    In a single file lane `1` is open.
+    """
+    said = product.shell(f"from tests.browser import cars; cars.main({layout!r}, {cars}, {books}, {here})")
+    told: dict[str, Any] = json.loads(said)
     return Place(**{**told, "cars": [Car(**car) for car in told["cars"]]})
 
 
 def main(layout: str, count: int, books: int, here: int) -> None:
-    """Make it in the database that the environment names."""
-    import django
-
-    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    django.setup()
+    """Make it with the database of this process; print who they are as JSON."""
     from core import clock
     from lending.models import Library
     from pickup import arrivals
@@ -104,7 +85,3 @@ def main(layout: str, count: int, books: int, here: int) -> None:
     staff = rows.staff(library)
     told = {"library": library.code, "point": point.pk, "code": point.code, "username": staff.username, "cars": cars}
     print(json.dumps(told))
-
-
-if __name__ == "__main__":
-    main(sys.argv[1], *map(int, sys.argv[2:]))

@@ -187,7 +187,7 @@ class TestSettingUp:
             (small.folder / "requirements" / f"{name}.txt").write_text(kept)
         assert small.set_up(PIP_FIND_LINKS="/nowhere", UV_FIND_LINKS="/nowhere") == (0, "")
 
-    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+    @pytest.mark.parametrize("number", [signal.SIGKILL, pytest.param(signal.SIGTERM, marks=pytest.mark.long)])
     def test_whoever_is_ended_while_installing_is_repaired_by_the_next(self, small, wheels, number):
         small.set_up()
         small.write_lock(wheels[1]["uv"], wheels[1]["peg"])

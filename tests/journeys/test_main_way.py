@@ -31,7 +31,7 @@ def town(product):
     """The running sample library, at an hour that is never quiet, with nobody in the lane."""
     with psycopg.connect(product.environment["DATABASE_URL"]) as connection:
         connection.execute("UPDATE notifications_sender SET quiet_from = '00:00', quiet_until = '00:00'")
-    product.manage("shell", "-v", "0", "-c", DRIVE_ON)
+    product.shell(DRIVE_ON)
     return product
 
 

@@ -442,7 +442,7 @@ class LendingLife(Life):
 
 
 LIVES = [
-    pytest.param(6, marks=pytest.mark.timeout(300)),
+    pytest.param(4, marks=pytest.mark.timeout(300)),
     pytest.param(100, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
 ]
 

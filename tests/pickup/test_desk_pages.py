@@ -19,6 +19,7 @@ from notifications import calls, inbound
 from notifications.models import Message, Sender
 from pickup import appointments, notes, orders, queries
 from pickup.models import Note, Order, PointRules
+from pickup.templatetags.desk import unbroken
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -160,7 +161,8 @@ def test_a_card_that_was_blocked_after_its_bag_was_packed_is_said_where_somebody
     assert order.shown not in desk.get(f"/staff/packing/?point={place.pk}").content.decode()
     Patron.objects.filter(orders=order).update(blocked_until=(clock.now() + timedelta(days=3)).date())
     packing = desk.get(f"/staff/packing/?point={place.pk}").content.decode()
-    for words in (order.shown, "card is blocked", "on the pickup shelf", "Yes, cancel the order"):
+    record = f'href="/staff/patrons/{order.patron_id}/?point={place.pk}"'
+    for words in (order.shown, "card is blocked", "on the pickup shelf", "Yes, cancel the order", "Lift the", record):
         assert words in packing
     assert "1 to go" not in packing
     assert "card is blocked" in desk.get(f"/staff/shelf/?point={place.pk}").content.decode()
@@ -371,7 +373,7 @@ def test_the_rules_hold_on_the_telephone_too(place, desk):
     assert refused.status_code == 409
     assert "volumes a week" in refused.content.decode()
     blocked = rows.patron(place.library, blocked_until=(clock.now() + timedelta(days=3)).date())
-    assert "blocked until" in order_for(desk, place, blocked, titles[0]).content.decode()
+    assert "Nothing was ordered" in order_for(desk, place, blocked, titles[0]).content.decode()
     nobody = rows.patron(place.library)
     assert order_for(desk, place, nobody, who=str(patron.contacts.get().pk)).status_code == 400
     assert order_for(desk, place, nobody).status_code == 400
@@ -455,20 +457,28 @@ def test_a_call_and_a_text_say_whose_they_are_and_what_was_answered(place, desk)
     for name in ("calls", "parked"):
         [line] = page.context[name]
         assert (line.orders, line.patrons) == ([order], [])
+        assert line.library is None  # the only one with this inbox
     shown = page.content.decode()
     assert shown.count(f'href="/staff/lane/bag/{order.pk}/?point={place.pk}"') == 2
     assert shown.count(f'href="/staff/patrons/{order.patron_id}/?point={place.pk}">문하늘</a>') == 2
-    assert Message.objects.get(dedup_key="answer:SM1").body in shown
+    assert unbroken(Message.objects.get(dedup_key="answer:SM1").body) in shown
     looked = Access.objects.filter(purpose="inbox").values_list("about", flat=True)
     assert {f"patron:{order.patron_id}", f"order:{order.pk}"} <= set(looked)
 
 
+def test_a_number_within_a_sentence_stays_in_one_line():
+    assert unbroken("<b> 문의 02-100-2020.") == '&lt;b&gt; 문의 <span class="nowrap">02-100-2020</span>.'
+    assert unbroken("SD00000434, 47-21, 2026-11-24") == "SD00000434, 47-21, 2026-11-24"
+
+
 def test_a_text_about_no_order_names_those_who_have_the_number(place, desk):
     patron = rows.patron(place.library, name="문하늘")
+    rows.library(sender=place.library.sender)
     texts(place, "SM1", patron.contacts.get().number, "여보세요")
     texts(place, "SM2", "anonymous", "누구세요")
     page = desk.get(f"/staff/inbox/?point={place.pk}")
     assert [line.patrons for line in page.context["parked"]] == [[patron], []]
+    assert [line.library for line in page.context["parked"]] == [place.library, None]
     assert "문하늘" in page.content.decode()
     assert Access.objects.filter(about=f"patron:{patron.pk}", purpose="inbox").exists()
 
@@ -481,6 +491,7 @@ def test_whom_another_library_serves_is_not_named_though_it_speaks_with_the_same
     [line] = page.context["calls"]
     assert (line.orders, line.patrons) == ([], [])
     assert "문하늘" not in page.content.decode()
+    assert other.library.name_en in page.content.decode()
     assert set(Access.objects.values_list("about", flat=True)) == {f"call:{line.row.pk}"}
 
 

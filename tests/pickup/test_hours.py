@@ -447,6 +447,10 @@ def test_fewer_places_are_looked_at_and_then_saved_on_the_page(point, window, bo
     page = f"/staff/times/{window.pk}/?point={point.pk}"
     shown = boss.post(page, typed("look", capacity="1")).content.decode()
     assert "1 visit is promised for which there would be no place any more." in shown
+    assert "Change, and they keep their times" in shown
+    going = boss.post(page, typed("look-remove")).content.decode()
+    assert "Remove these times, and they keep theirs" in going
+    assert "Change, " not in going
     assert Window.objects.get(pk=window.pk).capacity == 3
     kept = boss.post(page, typed("keep", capacity="1"), follow=True).content.decode()
     assert "1 visit keeps its time." in kept

@@ -477,7 +477,7 @@ def _changed_since(promise: Appointment | None, ready_at: datetime | None) -> bo
 
 
 LIVES = [
-    pytest.param(3, 45, marks=pytest.mark.timeout(300)),
+    pytest.param(2, 45, marks=pytest.mark.timeout(300)),
     pytest.param(40, 100, marks=[pytest.mark.long, pytest.mark.timeout(1800)]),
 ]
 

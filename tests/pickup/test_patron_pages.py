@@ -16,7 +16,7 @@ from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
 from pickup import appointments, lane, links, notes, orders
-from pickup.models import Note, Order, Visit
+from pickup.models import Note, Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
 
@@ -309,13 +309,31 @@ def test_whoever_waits_sees_the_queue_move(place, reader):
 
 def test_looking_at_an_address_that_is_valid_is_never_counted(place, reader):
     base = base_of(asked(reader, place))
-    for _ in range(70):
+    for _ in range(3):
         assert browser().get(f"{base}wait/").status_code == 200
     assert not Counter.objects.filter(key__startswith="link:").exists()
-    answers = (browser().get("/o/nobody-has-this/").status_code for _ in range(121))
-    in_vain = next(number for number, status in enumerate(answers) if status == 429)
-    assert 60 <= in_vain <= 120  # a new window may begin meanwhile
+    assert browser().get("/o/nobody-has-this/").status_code == 404
+    assert Counter.objects.filter(key__startswith="link:").update(count=60) == 1
+    answers = [browser().get("/o/nobody-has-this/").status_code for _ in range(2)]
+    assert 429 in answers  # a new window may begin before the first of them
     assert browser().get(base).status_code == 200
+
+
+def test_whoever_comes_on_a_closed_day_reads_when_it_opens_and_does_not_stay(place, reader):
+    order = ready(asked(reader, place))
+    client, base = browser(reader), f"/my/orders/{order.pk}/"
+    PointRules.objects.filter(point=place).update(shut_until=clock.now() + timedelta(hours=3))
+    client.post(f"{base}here/", key())
+    shut_early = text_of(client.get(base))  # those who wait are still served
+    PointRules.objects.filter(point=place).update(shut_until=None)
+    opens = (clock.now().astimezone(rows.SEOUL).date() + timedelta(days=2)).weekday()
+    rows.window(place, weekday=opens)
+    closed = text_of(client.get(base))
+    for page in (shut_early, closed):
+        assert "Closed right now." in page
+    for words in ("Please stay in the car.", "You are next.", "This page says when it is your turn."):
+        assert words in shut_early
+        assert words not in closed
 
 
 def test_a_page_that_renews_itself_after_the_session_has_ended_leads_to_the_door(place, reader):
@@ -324,6 +342,22 @@ def test_a_page_that_renews_itself_after_the_session_has_ended_leads_to_the_door
     answer = browser().get(f"/my/orders/{order.pk}/wait/", headers={"hx-request": "true", "referer": page})
     assert (answer.status_code, answer.content) == (204, b"")
     assert unquote(answer.headers["HX-Redirect"]) == f"/sign-in/?next={page}"
+
+
+def test_a_copy_that_is_set_aside_for_oneself_is_said_to_be_so(place, reader):
+    title = asked(reader, place).lines.get().copy.title_id
+    assert "set aside for you" in text_of(browser(reader).get(f"/titles/{title}/"))
+    for somebody in (rows.patron(place.library, pin=rows.PIN), None):
+        assert "set aside for somebody" in text_of(browser(somebody).get(f"/titles/{title}/"))
+
+
+def test_of_books_that_are_collected_together_none_is_said_to_follow(place, reader):
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id), Item(lent_title(place).pk))
+    assert "follows later" in text_of(client.get(f"/ask/?place={place.pk}"))
+    together = text_of(client.get(f"/ask/?place={place.pk}&together=1"))
+    assert "number 1 in line" in together
+    assert "follow" not in together
 
 
 # As many queries for many rows as for a few

@@ -102,7 +102,8 @@ def test_a_program_reads_beforehand_the_refusal_that_it_would_get(place, reader,
 def test_ones_own_page_says_at_once_why_and_until_when_no_book_can_be_asked_for(place, reader, bar, english, korean):
     client = browser(reader.account)
     post(client, "/ask/note/", title=rows.copy(at=place.library).title_id)
-    pages = ("/my/", "/ask/", "/my/settings/standing/")
+    title = rows.copy(at=place.library).title
+    pages = ("/my/", "/ask/", "/my/settings/standing/", "/", f"/?q={title.title}", f"/titles/{title.pk}/")
     for address in pages:
         assert english not in text_of(client.get(address))
     bar(reader)
@@ -113,6 +114,31 @@ def test_ones_own_page_says_at_once_why_and_until_when_no_book_can_be_asked_for(
         assert korean in text_of(browser(reader.account, "ko").get(address)) or address == "/ask/"
     refused = text_of(post(client, "/ask/", point=place.pk, who="me"))
     assert refused.count(english) == 1
+    nothing_noted = text_of(browser(reader.account).get("/ask/"))
+    assert "Your list is empty." in nothing_noted
+    assert nothing_noted.count(english) == 1
+    assert english not in text_of(browser().get("/"))
+
+
+def test_what_was_refused_says_all_that_bars_its_reader(place, reader):
+    client = browser(reader.account)
+    post(client, "/ask/note/", title=rows.copy(at=place.library).title_id)
+    for bar, *_ in BARS:
+        bar(reader)
+    refused = text_of(post(client, "/ask/", point=place.pk, who="me"))
+    assert [refused.count(english) for _bar, _code, _days, english, *_ in BARS] == [1, 1, 1]
+
+
+@pytest.mark.parametrize("bar", [one[0] for one in BARS])
+def test_staff_who_order_for_a_caller_are_not_sent_to_the_library(place, reader, bar):
+    bar(reader)
+    title = rows.copy(at=place.library).title_id
+    desk = browser(rows.staff(place.library))
+    address = f"/staff/phone-orders/{reader.pk}/?point={place.pk}&place={place.pk}&item={title}:"
+    refused = post(desk, address, who="me")
+    assert refused.status_code == 409
+    assert "Nothing was ordered: the reasons stand at the top of this page." in text_of(refused)
+    assert "call the library" not in text_of(refused)
 
 
 def test_all_that_bars_somebody_is_said_and_the_first_of_it_refuses(reader):

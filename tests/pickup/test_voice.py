@@ -6,11 +6,14 @@ from datetime import timedelta
 
 import pytest
 
+from core.actor import RULE
 from core.models import Counter
+from lending import loans
 from lending.models import SpecialDay
+from lending.reservations import Item
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import offers
+from pickup import offers, orders
 from pickup.models import Appointment, Visit
 from pickup.voice import COUNTED
 from tests import rows
@@ -36,11 +39,11 @@ def reader(point, phone):
     return rows.patron(point.library, number=phone)
 
 
-def offered(point, who, now, *, after=HOUR):
-    """A ready order with a time that begins after so long; the next ones are free."""
+def offered(point, who, now, *, after=HOUR, order=None):
+    """A ready order (or this one) with a time that begins after so long; the next ones are free."""
     for n in range(0 if point.slots.exists() else 4):
         rows.slot(point, now + after + n * HOUR)
-    order = steps.ready(steps.asked(who, point))
+    order = steps.ready(order or steps.asked(who, point))
     assert offers.offer_ready(now=now, order_ids=[order.pk]) == 1
     return steps.again(order)
 
@@ -145,6 +148,16 @@ def test_books_are_given_back_by_pressing_twice_and_never_by_one_slip(point, rea
     line.press("3").press("3")
     assert "취소했습니다" in line.said
     assert steps.again(order).state == "cancelled"
+
+
+def test_what_stays_on_order_of_a_bag_that_is_given_back_is_said(point, reader, phone, now):
+    here, lent = rows.copy(at=point.library), rows.copy(at=point.library)
+    loans.check_out(copy_id=lent.pk, patron_id=rows.patron().pk, library_id=point.library_id, by=RULE, now=now)
+    items = [Item(here.title_id), Item(lent.title_id)]
+    asked = orders.request(patron_id=reader.pk, point_id=point.pk, items=items, by=steps.DESK, now=now)
+    offered(point, reader, now, after=5 * HOUR, order=asked.order)
+    line = Line(point, phone, now).press("3").press("3")
+    assert "더 올 책 1권의 신청은 그대로 남아 있습니다" in line.said
 
 
 def test_whoever_presses_nothing_has_heard_what_they_wanted(point, reader, phone, now):
