@@ -52,7 +52,7 @@ class Membership(models.Model):
         return f"{self.account_id} {self.role} of {self.library_id}"
 
 
-class Token(models.Model):
+class Token(Read):
     """A key to the API, of an account or of a device; only its digest is kept."""
 
     class Scope(models.TextChoices):

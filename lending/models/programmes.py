@@ -13,13 +13,14 @@ from django.db.models import Q
 from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 
+from core.rows import Read
 from lending.states import StrikeKind
 
 if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
-class Named(models.Model):
+class Named(Read):
     """A name in both languages."""
 
     name_ko = models.CharField(max_length=60)

@@ -12,6 +12,7 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from core.moves import Moving, state_law
+from core.rows import Read
 from lending.models import Patron, PickupPoint
 from pickup import windows
 from pickup.states import (
@@ -22,7 +23,7 @@ from pickup.states import (
 )
 
 
-class PointRules(models.Model):
+class PointRules(Read):
     """How a pickup point promises, waits and lends."""
 
     class Promise(models.TextChoices):
@@ -161,7 +162,7 @@ class PointChange(models.Model):
         return f"change {self.pk} of {self.point_id}"
 
 
-class Slot(models.Model):
+class Slot(Read):
     """A stretch of time at a point with room for so many appointments. `booked` is a counter under a law."""
 
     point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="slots")

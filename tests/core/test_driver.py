@@ -9,7 +9,7 @@ from django.db import DataError, connection, transaction
 from psycopg.types.array import ListDumper
 from psycopg.types.datetime import TimestamptzLoader
 
-from core.compiled import prepared
+from core.compiled import ask
 from core.driver import Many, Moment
 
 pytestmark = pytest.mark.django_db
@@ -48,14 +48,12 @@ def test_a_list_is_written_as_the_driver_writes_it(values):
     kind = {int: "bigint", bool: "boolean", datetime: "timestamptz"}.get(type(values[0]) if values else int, "text")
     shown = f"SELECT array_to_json(%s::{kind}[])::text"
     mine = asked(shown, values)
-    with prepared() as cursor:
-        cursor.execute(shown, [values])
-        assert cursor.fetchone()[0] == mine
-        connection.connection.adapters.register_dumper(list, ListDumper)
-        try:
-            assert asked(shown, values) == mine
-        finally:
-            connection.connection.adapters.register_dumper(list, Many)
+    assert ask(shown, [values]) == [(mine,)]
+    connection.connection.adapters.register_dumper(list, ListDumper)
+    try:
+        assert asked(shown, values) == mine
+    finally:
+        connection.connection.adapters.register_dumper(list, Many)
 
 
 def test_a_string_that_no_column_takes_is_refused_in_a_list_too():
