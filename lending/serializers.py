@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
+from django.utils.translation import get_language
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ErrorDetail, ValidationError
@@ -107,9 +108,15 @@ def shown(kind: type[serializers.Serializer[Any]], row: Any) -> dict[str, Any]:
     return dict(_made(kind).to_representation(row))
 
 
-@functools.cache
 def _made(kind: type[Output]) -> Output:
     """A serializer of the kind without data: to make one copies each of its fields, which takes as long as a query."""
+    made: Output = _made_in(kind, get_language())
+    return made
+
+
+@functools.cache
+def _made_in(kind: type[Output], language: str | None) -> Output:
+    """One for each language: a field keeps the sentences of its limits as they were first said."""
     return kind()
 
 

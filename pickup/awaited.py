@@ -125,6 +125,11 @@ def following(orders: Iterable[Order]) -> dict[int, list[Reservation]]:
     return found
 
 
+def staying(order: Order) -> int:
+    """How many books stay on order when a bag is called off; see `following`."""
+    return len(following([order]).get(order.pk, []))
+
+
 def not_before(orders: Collection[Order]) -> datetime | None:
     """The first moment of the day on which all books are expected that bags need before they can go; None where none.
 

@@ -163,7 +163,7 @@ def _following(order: Order, door: Door) -> dict[str, Any]:
 
 def _given_back(order: Order) -> str:
     """What is said when an order is about to be called off: what of it stays."""
-    stay = len(awaited.following([order]).get(order.pk, []))
+    stay = awaited.staying(order)
     said = _("The order is given back. You do not need to do anything else.")
     if not stay:
         return said

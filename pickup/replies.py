@@ -127,9 +127,11 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
     if meaning is Meaning.CHANGE:
         return _offer_times(inbound, order, "answer_times", now=now)
     if meaning is Meaning.GIVE_BACK:
+        stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
         _close(queries.questions_about(order, inbound.from_number), now=now)
-        return _reply("given_back", order, _text("cancelled", order, inbound))
+        rest = texts.counted(stay, language_of(order, inbound.from_number))
+        return _reply("given_back", order, _text(texts.cancelled(stay), order, inbound, count=rest))
     return _arrive(inbound, order, by=by, now=now)
 
 

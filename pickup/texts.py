@@ -112,6 +112,10 @@ _SAYING = {
         "[{library}] 신청 {number} 취소되었습니다. 문의 {phone}",
         "[{library}] Order {number} is cancelled. Tel {phone}",
     ),
+    "cancelled_rest": (
+        "[{library}] 신청 {number} 취소. 나머지 {count}권은 계속 예약 중. 문의 {phone}",
+        "[{library}] Order {number} is cancelled. Still on order: {count}. Tel {phone}",
+    ),
     "not_found": (
         "[{library}] 책을 서가에서 못 찾아 다시 찾고 있습니다. 번호 {number}. 문의 {phone}",
         "[{library}] A book is not on its shelf; we keep looking. Order {number}. Tel {phone}",
@@ -417,6 +421,11 @@ def not_told_until(orders: Sequence[Order]) -> list[Order]:
     ]
 
 
+def cancelled(stay: int) -> str:
+    """The sentence of a bag that is called off, of which so many books stay on order."""
+    return "cancelled_rest" if stay else "cancelled"
+
+
 def was_reached(order: Order) -> bool:
     """Whether somebody was told of this bag or its time: a text was accepted, or a call answered."""
     about = {f"order:{order.pk}"} | ({f"appointment:{order.appointment_id}"} if order.appointment_id else set())
@@ -547,7 +556,7 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
     count = sum(books.get(order.pk, 0) for order in letter.orders) if letter.count is None else letter.count
     values = {
         "library": library.name_in(language),
-        "count": _books(count, language),
+        "count": counted(count, language),
         "when": moment(letter.at, zone, language) if letter.at else "",
         "until": last_day(head.keep_until, zone, language) if head.keep_until else "",
         "number": head.shown if len(letter.orders) == 1 else f"{head.shown}+{len(letter.orders) - 1}",
@@ -580,7 +589,8 @@ def _note_why(orders: Sequence[Order], why: str, kind: str) -> None:
         Order.objects.filter(pk__in=[order.pk for order in orders]).update(why=why)
 
 
-def _books(count: int, language: str) -> str:
+def counted(count: int, language: str) -> str:
+    """A number of books as texts say it, which in Korean name what they count."""
     if language.startswith("ko"):
         return str(count)
     return "1 book" if count == 1 else f"{count} books"

@@ -115,7 +115,7 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
     if step == "back":
         if ringing.keys != "3":
             return _menu(order, ringing)
-        stay = len(awaited.following([order]).get(order.pk, []))
+        stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
         return Talk(_say(_language(order, ringing), lambda: _cancelled(stay)))
     match ringing.keys:

@@ -23,7 +23,7 @@ class Language(models.TextChoices):
     EN = "en", "English"
 
 
-class Account(AbstractUser):
+class Account(AbstractUser, Read):
     """Somebody who signs in: staff by name and password, a patron by card number and PIN."""
 
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from core.actor import Actor
+from core.actor import RULE, Actor
+from lending import loans
 from lending.models import Patron, PickupPoint
 from lending.reservations import Item
 from pickup import handovers, orders, queries
@@ -26,6 +27,16 @@ def asked(who: Patron, at: PickupPoint, *, books: int = 1, now: datetime = rows.
         now=now,
         **more,
     )
+    assert requested.order is not None
+    return requested.order
+
+
+def asked_more(who: Patron, at: PickupPoint, *, now: datetime = rows.NOW) -> Order:
+    """An order of a book that is here, asked for together with one that is lent out and stays on order."""
+    here, lent = rows.copy(at=at.library), rows.copy(at=at.library)
+    loans.check_out(copy_id=lent.pk, patron_id=rows.patron().pk, library_id=at.library_id, by=RULE, now=now)
+    items = [Item(here.title_id), Item(lent.title_id)]
+    requested = orders.request(patron_id=who.pk, point_id=at.pk, items=items, by=DESK, now=now)
     assert requested.order is not None
     return requested.order
 

@@ -10,7 +10,7 @@ from core.models import Journal
 from lending.models import SpecialDay
 from notifications import encoding, inbound, wording
 from notifications.models import InboundMessage, Message, Sender
-from pickup import appointments, offers, texts
+from pickup import appointments, offers, orders, texts
 from pickup.models import Appointment, Order, Question, Visit
 from tests import rows
 from tests.pickup import steps
@@ -49,12 +49,12 @@ def texted(point, number, body, now):
     return row, said.body if said else ""
 
 
-def offered(point, who, now, **slot):
-    """A ready order that was offered a time."""
+def offered(point, who, now, *, order=None, **slot):
+    """A ready order (or this one) that was offered a time."""
     if not point.slots.exists():
         for hour in range(6, 12):
             rows.slot(point, now + timedelta(hours=hour), **slot)
-    order = steps.ready(steps.asked(who, point))
+    order = steps.ready(order or steps.asked(who, point))
     assert offers.offer_ready(now=now, order_ids=[order.pk]) == 1
     return steps.again(order)
 
@@ -214,6 +214,18 @@ def test_three_gives_the_books_back_and_the_place_too(point, reader, phone, now,
     assert (row.why, steps.again(order).state) == ("given_back", "cancelled")
     assert said == f"[성동도서관] 신청 {order.shown} 취소되었습니다. 문의 02-100-6440"
     assert set(point.slots.values_list("booked", flat=True)) == {0}
+
+
+def test_what_stays_on_order_of_a_bag_that_is_given_back_is_said(point, reader, phone, now):
+    order = offered(point, reader, now, order=steps.asked_more(reader, point, now=now))
+    _row, said = texted(point, phone, "3", now)
+    assert said == f"[성동도서관] 신청 {order.shown} 취소. 나머지 1권은 계속 예약 중. 문의 02-100-6440"
+
+
+def test_staff_who_call_a_bag_off_tell_what_stays_on_order(point, reader, phone, now):
+    order = steps.asked_more(reader, point, now=now)
+    orders.cancel(order_id=order.pk, by=steps.DESK, now=now)
+    assert Message.objects.get(about=f"order:{order.pk}").template == "cancelled_rest"
 
 
 def test_a_letter_that_has_a_digit_in_it_cancels_nothing(point, reader, phone, now):

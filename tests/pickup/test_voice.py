@@ -6,14 +6,11 @@ from datetime import timedelta
 
 import pytest
 
-from core.actor import RULE
 from core.models import Counter
-from lending import loans
 from lending.models import SpecialDay
-from lending.reservations import Item
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import offers, orders
+from pickup import offers
 from pickup.models import Appointment, Visit
 from pickup.voice import COUNTED
 from tests import rows
@@ -151,11 +148,7 @@ def test_books_are_given_back_by_pressing_twice_and_never_by_one_slip(point, rea
 
 
 def test_what_stays_on_order_of_a_bag_that_is_given_back_is_said(point, reader, phone, now):
-    here, lent = rows.copy(at=point.library), rows.copy(at=point.library)
-    loans.check_out(copy_id=lent.pk, patron_id=rows.patron().pk, library_id=point.library_id, by=RULE, now=now)
-    items = [Item(here.title_id), Item(lent.title_id)]
-    asked = orders.request(patron_id=reader.pk, point_id=point.pk, items=items, by=steps.DESK, now=now)
-    offered(point, reader, now, after=5 * HOUR, order=asked.order)
+    offered(point, reader, now, after=5 * HOUR, order=steps.asked_more(reader, point, now=now))
     line = Line(point, phone, now).press("3").press("3")
     assert "더 올 책 1권의 신청은 그대로 남아 있습니다" in line.said
 
