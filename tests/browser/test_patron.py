@@ -383,7 +383,7 @@ def test_no_page_is_heavier_than_a_telephone_likes(opened, pages_of_all_kinds):
         answers: list[Response] = []
         fresh = context.new_page()
         fresh.on("response", lambda answer, into=answers: into.append(answer))
-        fresh.goto(address)
+        fresh.goto(address, wait_until="networkidle")
         weights = {answer.url: len(answer.body()) for answer in answers}
         assert 10_000 < sum(weights.values()) <= HEAVIEST, f"{address}: {sum(weights.values())} bytes, {weights}"
         context.close()

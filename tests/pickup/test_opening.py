@@ -64,11 +64,10 @@ def broken():
     return [breach.law.sentence for breach in invariants.breaches() if breach.law.number not in {"I4", "I5"}]
 
 
-@pytest.mark.parametrize("people", [10, pytest.param(40, marks=pytest.mark.long)])
-def test_of_many_each_has_a_new_time_and_a_text(point, people):
-    made = booked(point, TOMORROW, people)
+def test_of_forty_each_has_a_new_time_and_a_text(point):
+    made = booked(point, TOMORROW, 40)
     Message.objects.all().delete()
-    assert close(point) == opening.Closed(moved=people, called=0)
+    assert close(point) == opening.Closed(moved=40, called=0)
     for order in Order.objects.filter(pk__in=[one.pk for one in made]).select_related("appointment__slot"):
         assert order.appointment.state == "offered"
         assert order.appointment.slot.starts_at.astimezone(rows.SEOUL).date() > TOMORROW
@@ -80,7 +79,7 @@ def test_of_many_each_has_a_new_time_and_a_text(point, people):
     }
     assert all("휴관" in text.body for text in texts)
     assert not Call.objects.exists()
-    assert Appointment.objects.filter(state="changed").count() == people
+    assert Appointment.objects.filter(state="changed").count() == 40
     assert set(slots_of(point, TOMORROW).values_list("booked", "open")) == {(0, False)}
     assert broken() == []
 
