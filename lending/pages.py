@@ -127,10 +127,9 @@ def find(request: HttpRequest) -> HttpResponse:
         "libraries": queries.libraries(),
         "surging": queries.surging(),
     }
-    part = request.headers.get("HX-Request") == "true"  # what bars somebody stands above it already
-    template, context = (
-        ("lending/_results.html", context) if part else ("lending/search.html", context | barred(request))
-    )
+    template = "lending/_results.html"
+    if request.headers.get("HX-Request") != "true":  # else what bars somebody stands above it already
+        template, context = "lending/search.html", context | barred(request)
     response = show(request, template, context, status=400 if form.errors else 200)
     response.headers["Vary"] = "HX-Request, Accept-Language, Cookie"
     return response

@@ -128,9 +128,9 @@ def read_query(kind: type[Input], request: Request, *, more: bool = False) -> di
     for name, values in request.query_params.lists():
         if len(values) > 1:
             raise BadInput(field=name[:60])
-    names = _made(kind).fields
-    given = {name: value for name, value in request.query_params.items() if not more or name in names}
-    return dict(_made(kind).run_validation(given))
+    asked = _made(kind)
+    given = {name: value for name, value in request.query_params.items() if not more or name in asked.fields}
+    return dict(asked.run_validation(given))
 
 
 class Paged(Strict):

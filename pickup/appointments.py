@@ -464,21 +464,17 @@ def _begin(
     instead_of: Appointment | None = None,
     confirmed: bool = False,
 ) -> Appointment:
-    """Begin a promise and give it to its orders."""
-    columns = terms(slot, rules, place=place, now=now)
-    appointment = Appointment.begin(
-        at=now,
-        by=by,
+    return _begun(
+        orders,
         then=AppointmentState.CONFIRMED if confirmed else "",
-        beside=_given(orders, columns["miss_after"]),
-        **columns,
+        by=by,
+        now=now,
+        **terms(slot, rules, place=place, now=now),
         accessible=accessible,
         why=why,
         offer=offer,
         instead_of=instead_of,
     )
-    _note(orders, appointment)
-    return appointment
 
 
 def _instead(
@@ -536,11 +532,11 @@ def _twin(
     old: Appointment, orders: Sequence[Order], ended: AppointmentState, *, by: Actor, now: datetime
 ) -> Appointment:
     """What some orders had of a promise that the others keep: for the journal, and never counted in the slot."""
-    twin = Appointment.begin(
-        at=now,
-        by=by,
+    return _begun(
+        orders,
         then=ended,
-        beside=_given(orders, old.miss_after),
+        by=by,
+        now=now,
         point_id=old.point_id,
         slot_id=old.slot_id,
         offered_at=old.offered_at,
@@ -550,8 +546,6 @@ def _twin(
         why=old.why,
         offer=old.offer,
     )
-    _note(orders, twin)
-    return twin
 
 
 def _say_anew(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
@@ -598,12 +592,15 @@ def attach(promises: Iterable[tuple[Appointment, Sequence[Order]]]) -> None:
         _note([order], appointment)
 
 
-def _given(orders: Sequence[Order], until: datetime) -> Beside:
-    """`attach` beside a promise that begins."""
-    return (
+def _begun(orders: Sequence[Order], *, then: str, by: Actor, now: datetime, **columns: Any) -> Appointment:
+    """A promise that begins, moves on to the state `then` and is given to its orders as by `attach`; one statement."""
+    give: Beside = (
         _GIVE + " (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id = ANY(%s)",  # noqa: S608
-        [until, [order.pk for order in orders]],
+        [columns["miss_after"], [order.pk for order in orders]],
     )
+    appointment = Appointment.begin(at=now, by=by, then=then, beside=give, **columns)
+    _note(orders, appointment)
+    return appointment
 
 
 def _note(orders: Sequence[Order], appointment: Appointment) -> None:

@@ -481,12 +481,13 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     What was on its way to a bag that holds no book yet is not needed any more either.
     """
     order = locked(order_id)
-    stay = awaited.staying(order)
+    themselves = by.kind in {"patron", "collector", "anyone"}  # who are told where they say so
+    stay = 0 if themselves else awaited.staying(order)
     wishes.give_up(reservation_ids=awaited.on_their_way_to(order), by=by, now=now)
     _close(order, OrderState.CANCELLED, why=f"by_{by.kind}", by=by, now=now)
-    if by.kind in {"patron", "collector", "anyone"}:
+    if themselves:
         strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.CANCELLED, now=now)
-    if by.kind not in {"patron", "collector", "anyone"}:
+    else:
         texts.about_order(texts.cancelled(stay), order, now=now, count=stay)
     return order
 

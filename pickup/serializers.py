@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from core.actor import Actor
 from lending.serializers import Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
 from pickup import awaited, handovers, parties, queries
-from pickup.models import Appointment, Order, PointRules, Slot, Visit
+from pickup.models import Appointment, Order, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
 
 MOST_ITEMS = 50
@@ -37,10 +37,10 @@ class PointRow(serializers.Serializer[Any]):
     promise = serializers.SerializerMethodField(help_text="at_order or when_ready")
 
     def get_by_appointment(self, row: Any) -> bool:
-        return bool(row.rules.by_appointment) if hasattr(row, "rules") else False
+        return queries.rules_at(row).by_appointment
 
     def get_promise(self, row: Any) -> str:
-        return str(row.rules.promise) if hasattr(row, "rules") else PointRules.Promise.WHEN_READY.value
+        return str(queries.rules_at(row).promise)
 
 
 class WaitingRow(serializers.Serializer[Any]):
