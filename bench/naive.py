@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from config.asgi import application
 from pickup import slots
 from pickup.models import Slot
 
+if TYPE_CHECKING:
+    from core.moves import Said
+
 __all__ = ["application"]
 
 
-def count_then_write(*, slot_id: int, accessible: bool) -> int:
+def count_then_write(*, slot_id: int, accessible: bool) -> Said:
     """Look whether there is room, then write what was read plus one."""
     slot = Slot.objects.get(pk=slot_id)
-    if not slot.open or slot.booked >= slot.capacity:
-        return 0
-    slot.booked += 1
-    slot.booked_accessible += int(accessible)
-    slot.save(update_fields=["booked", "booked_accessible"])
-    return slot.booked
+    return (
+        "UPDATE pickup_slot SET booked = %s, booked_accessible = %s WHERE id = %s AND %s RETURNING booked AS place",
+        [slot.booked + 1, slot.booked_accessible + int(accessible), slot_id, slot.open and slot.booked < slot.capacity],
+    )
 
 
-slots.take = count_then_write
+slots.taking = count_then_write

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from datetime import datetime
 
+    from core.moves import Said
+
 log = structlog.get_logger()
 
 PAUSE = 2.0  # seconds without a further try after Redis failed; readers look into PostgreSQL every two seconds anyway
@@ -28,9 +30,14 @@ _broken_until = 0.0
 
 def publish(topics: Iterable[str], *, now: datetime) -> None:
     """Give each topic a new version within this transaction and ring its watchers after the commit."""
+    ask(*published(topics, now=now))
+
+
+def published(topics: Iterable[str], *, now: datetime) -> Said:
+    """What `publish` writes, for whoever writes it beside something else in this transaction; it rings all the same."""
     names = sorted(set(topics))
-    ask("INSERT INTO core_happening (topic, at) SELECT unnest(%s::text[]), %s", [names, now])
     transaction.on_commit(lambda: _ring(names))
+    return "INSERT INTO core_happening (topic, at) SELECT unnest(%s::text[]), %s", [names, now]
 
 
 def versions(topics: Iterable[str]) -> dict[str, str]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
-from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
 from django.db import connection, models
@@ -25,7 +26,18 @@ if TYPE_CHECKING:
     from core.actor import Actor
 
     Moves: TypeAlias = "Mapping[str, Collection[str]]"
-    Beside: TypeAlias = "tuple[str, Sequence[Any]]"  # a statement, which reads `changed` (key), and its values
+    Said: TypeAlias = "tuple[str, Sequence[Any]]"  # SQL and its values
+
+
+class Drawn(NamedTuple):
+    """The value of a column that follows from what a row begins with: SQL that reads `drawn`, and its values."""
+
+    sql: str
+    values: Sequence[Any]
+
+
+class NothingToBeginWith(Exception):
+    """A row was to begin with what a statement gives, and it gave nothing."""
 
 
 MANY = 200
@@ -107,17 +119,28 @@ class Moving(Read):
         return cls._meta.label_lower
 
     @classmethod
-    def begin(cls, *, at: datetime, by: Actor, then: str = "", beside: Beside | None = None, **columns: Any) -> Self:
+    def begin(
+        cls,
+        *,
+        at: datetime,
+        by: Actor,
+        then: str = "",
+        out_of: Said | None = None,
+        beside: Sequence[Said] = (),
+        **columns: Any,
+    ) -> Self:
         """Insert a row in its first state, with its journal, in one statement.
 
-        It moves on to the state `then` at once, and what is said `beside` it is done with it. Refuses with
-        `not_in_this_state` a pair that is not in the table.
+        It moves on to the state `then` at once. The statement `out_of` comes first and gives one row, `drawn`, from
+        which columns may be `Drawn`; where it gives none nothing happens (NothingToBeginWith). Statements `beside` it
+        are done with it and read `changed`, which has its `key`. Refuses with `not_in_this_state` a pair that is not
+        in the table.
         """
         way = [("", cls.FIRST), *([(cls.FIRST, then)] if then else [])]
         if then and then not in cls.MOVES.get(cls.FIRST, ()):
             raise MoveRefused(noun=cls.noun(), state=cls.FIRST, asked=then)
         row = cls(**columns, state=way[-1][1], moved_at=at)
-        _insert([row], _Story(cls, way, at, by), beside)
+        _insert([row], _Story(cls, way, at, by), out_of, beside)
         return row
 
     @classmethod
@@ -201,25 +224,33 @@ class _Story:
             cursor.execute(*self._journal("unnest(%s::bigint[]) AS key", list(keys)))
 
     def told_with(
-        self, statement: str, params: Iterable[Any], *, one: bool = False, beside: Beside | None = None
-    ) -> list[int]:
-        """Run a statement that changes rows and write it down for each of them, in one; their keys, in its order.
+        self,
+        statement: str,
+        params: Iterable[Any],
+        *,
+        one: bool = False,
+        out_of: Said | None = None,
+        beside: Sequence[Said] = (),
+        gives: Sequence[str] = (),
+    ) -> list[tuple[Any, ...]]:
+        """Run a statement that changes rows and write it down for each of them, in one.
 
-        The same words again and again, which `one` row gives, are planned once.
+        Gives the key of each row and the columns it `gives`, in the statement's order. The same words again and again,
+        which `one` row gives, are planned once.
         """
-        key = connection.ops.quote_name(str(self.model._meta.pk.column))
-        journal, facts = self._journal("changed")
-        also, given = beside or ("", ())
-        words = (
-            f"WITH changed (key) AS ({statement} RETURNING {key}), told AS ({journal})"  # noqa: S608
-            f"{also and f', beside AS ({also})'} SELECT key FROM changed"
-        )
-        values = [*params, *facts, *given]
+        quote = connection.ops.quote_name
+        names = ", ".join(["key", *map(quote, gives)])
+        changed = f"{statement} RETURNING {', '.join(map(quote, [str(self.model._meta.pk.column), *gives]))}"
+        steps = [("drawn", *out_of)] if out_of else []
+        steps += [(f"changed ({names})", changed, list(params)), ("told", *self._journal("changed"))]
+        steps += [(f"beside{number}", *one) for number, one in enumerate(beside)]
+        words = f"WITH {', '.join([f'{name} AS ({sql})' for name, sql, _ in steps])} SELECT {names} FROM changed"  # noqa: S608
+        values = [value for _, _, given in steps for value in given]
         if one:
-            return [key for (key,) in ask(words, values)]
+            return ask(words, values)
         with connection.cursor() as cursor:
             cursor.execute(words, values)
-            return [key for (key,) in cursor.fetchall()]
+            return list(cursor.fetchall())
 
     def _journal(self, rows: str, *params: Any) -> tuple[str, list[Any]]:
         """The statement that writes it down for `rows`, which give each `key`, and its values."""
@@ -236,40 +267,73 @@ def _update(rows: models.QuerySet[Any], story: _Story, columns: Mapping[str, Any
     """Move rows, with their journal, in one statement; the keys of those that moved, ascending."""
     query = cast("UpdateQuery", rows.query.chain(UpdateQuery))
     query.add_update_values({"state": story.became, "moved_at": story.at, **columns})
-    return sorted(story.told_with(*query.get_compiler(connection=connection).as_sql()))
+    return sorted(key for (key,) in story.told_with(*query.get_compiler(connection=connection).as_sql()))
 
 
-def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> list[int]:
+def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> bool:
     """`_update` of the one row with this key and state. Written out: to compile it takes longer than to run it."""
     meta: Any = story.model._meta
-    quote, told = connection.ops.quote_name, {"state": story.became, "moved_at": story.at, **columns}
-    fields = [meta.get_field(name) for name in told]
-    if any(hasattr(value, "resolve_expression") for value in told.values()):
-        return _update(story.model._default_manager.filter(pk=key, state=story.was), story, columns)
-    return story.told_with(
+    quote, columns = connection.ops.quote_name, {"state": story.became, "moved_at": story.at, **columns}
+    fields = [meta.get_field(name) for name in columns]
+    if any(hasattr(value, "resolve_expression") for value in columns.values()):
+        return bool(_update(story.model._default_manager.filter(pk=key, state=story.was), story, columns))
+    told = story.told_with(
         f"UPDATE {quote(meta.db_table)} SET {', '.join(f'{quote(field.column)} = %s' for field in fields)}"  # noqa: S608
         f" WHERE {quote(meta.pk.column)} = %s AND state = %s",
-        [*(_stored(field, value) for field, value in zip(fields, told.values(), strict=True)), key, story.was],
+        [*(_stored(field, value) for field, value in zip(fields, columns.values(), strict=True)), key, story.was],
         one=True,
     )
+    return bool(told)
 
 
-def _insert(rows: Sequence[Moving], story: _Story, beside: Beside | None = None) -> None:
-    """Insert rows, with their journal, in one statement; written out like `_update_one`."""
-    meta: Any = story.model._meta
-    quote = connection.ops.quote_name
-    fields = [field for field in meta.concrete_fields if not field.primary_key]
-    places = f"({', '.join(['%s'] * len(fields))})"
-    keys = story.told_with(
-        f"INSERT INTO {quote(meta.db_table)} ({', '.join(quote(field.column) for field in fields)})"  # noqa: S608
-        f" VALUES {', '.join([places] * len(rows))}",
-        [_stored(field, field.pre_save(row, add=True)) for row in rows for field in fields],
+def _insert(rows: Sequence[Moving], story: _Story, out_of: Said | None = None, beside: Sequence[Said] = ()) -> None:
+    """Insert rows, with their journal, in one statement; written out like `_update_one`.
+
+    NothingToBeginWith if `out_of` gives no row; otherwise it gives one, for one row.
+    """
+    fields, names = _columns(story.model)
+    said = [[_said(field, field.pre_save(row, add=True)) for field in fields] for row in rows]
+    lists = [", ".join([sql for sql, _values in one]) for one in said]
+    drawn = [field for field, one in zip(fields, said[0], strict=True) if isinstance(one, Drawn)]
+    source = f"SELECT {lists[0]} FROM drawn" if out_of else f"VALUES ({'), ('.join(lists)})"  # noqa: S608
+    told = story.told_with(
+        f"INSERT INTO {connection.ops.quote_name(story.model._meta.db_table)} ({names}) {source}",
+        [value for one in said for _sql, values in one for value in values],
         one=len(rows) == 1,
+        out_of=out_of,
         beside=beside,
+        gives=[field.column for field in drawn],
     )
-    for row, key in zip(rows, keys, strict=True):
+    if out_of and not told:
+        raise NothingToBeginWith
+    for row, (key, *given) in zip(rows, told, strict=True):
         row.pk = key
         row._state.adding, row._state.db = False, connection.alias
+        for field, value in zip(drawn, given, strict=True):
+            setattr(row, field.attname, value)
+
+
+@functools.cache
+def _columns(model: type[Moving]) -> tuple[list[Any], str]:
+    """What a new row is written into: the fields but for the key, and their names in SQL."""
+    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
+    return fields, ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+
+
+def _said(field: Any, value: Any) -> Said:
+    return value if isinstance(value, Drawn) else ("%s", (_stored(field, value),))
+
+
+_PLAIN: Mapping[type[Any], Collection[type]] = {
+    models.CharField: {str},
+    models.TextField: {str},
+    models.BooleanField: {bool},
+    models.PositiveSmallIntegerField: {int},
+    models.DateTimeField: {datetime, type(None)},
+    models.ForeignKey: {int, type(None)},
+    models.OneToOneField: {int, type(None)},
+}
+"""The values that a field of this kind gives to the driver as they are."""
 
 
 def _stored(field: Any, value: Any) -> Any:
@@ -278,6 +342,8 @@ def _stored(field: Any, value: Any) -> Any:
         if value.pk is None:
             raise ValueError(f"{field}: {value!r} is not saved")
         value = value.pk
+    if type(value) in _PLAIN.get(type(field), ()) and (type(value) is not datetime or value.tzinfo is not None):
+        return value  # what Django would come to, in a tenth of the time
     return field.get_db_prep_save(value, connection)
 
 

@@ -10,11 +10,12 @@ from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet, Subquery
+from django.db.models import Exists, FilteredRelation, OuterRef, Q, QuerySet, Subquery
 
 from core import live, sweeps
 from core.actor import RULE, Actor
 from core.compiled import Compiled, Given, ask
+from core.moves import Drawn, NothingToBeginWith
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
@@ -24,7 +25,7 @@ from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
 
 if TYPE_CHECKING:
-    from core.moves import Beside
+    from core.moves import Said
 
 
 @transaction.atomic(savepoint=False)
@@ -35,7 +36,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
     who is one (see `parties.party_of`). Whoever catches the refusal and goes on in a transaction needs a savepoint.
     """
-    order = _locked(order_id)
+    order = _locked(order_id, slot_id, by=by)
     rules = queries.rules_at(order.point)
     if not rules.by_appointment:
         raise SlotNotChosenHere(field="slot")
@@ -49,6 +50,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
     ready = order.state == OrderState.READY
     slot = slots.check(
         slot_id=slot_id,
+        slot=getattr(order, "asked", None),
         point=order.point,
         now=now,
         accessible=accessible,
@@ -56,14 +58,22 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
         has_place=appointment is not None,
         after=awaited.not_before([order]),
     )
-    live.publish([f"point:{order.point_id}"], now=now)  # so that less follows once others wait for the slot
+    published = live.published([f"point:{order.point_id}"], now=now)
     if appointment is None:
-        place = _take(slot, [order], accessible=accessible, ready=ready, now=now)
-        why = Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST
-        appointment = _begin(
-            slot, [order], rules, place=place, accessible=accessible, why=why, by=by, now=now, confirmed=chosen
+        appointment = _take(
+            slot,
+            [order],
+            rules,
+            accessible=accessible,
+            ready=ready,
+            why=Appointment.Why.CHOSEN if chosen else Appointment.Why.SOONEST,
+            by=by,
+            now=now,
+            confirmed=chosen,
+            beside=[published],
         )
     else:
+        ask(*published)
         attach([(appointment, [order])])
         if chosen and appointment.state == AppointmentState.OFFERED:
             appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
@@ -372,18 +382,20 @@ def lock_many(appointment_ids: Collection[int]) -> None:
 
 _ORDER = Compiled(
     lambda: (
-        Order.objects.select_related("patron", "point__library", "point__rules")
+        Order.objects.annotate(asked=FilteredRelation("point__slots", condition=Q(point__slots__pk=Given("slot"))))
+        .select_related("patron", "point__library", "point__rules", "asked")  # type: ignore[misc]  # a filtered relation
         .annotate(line_in_bag=awaited.LINE_IN_BAG)
         .filter(pk=Given("order"))
     )
 )
 
 
-def _locked(order_id: int) -> Order:
+def _locked(order_id: int, slot_id: int, *, by: Actor) -> Order:
+    """The order with the slot that is `asked` for, if its point has it. Patrons learn nothing of others' orders."""
     lock_together(order_id)
-    order = _ORDER.first(order=order_id)  # read after the lock; see orders.locked
-    if order is None:
-        raise OrderNotFound(order=order_id)
+    order = _ORDER.first(order=order_id, slot=slot_id)  # read after the lock; see orders.locked
+    if order is None or (by.kind == "patron" and order.patron_id != by.id):
+        raise OrderNotFound
     if order.state not in OPEN_ORDER:
         raise NoAppointment(order=order_id, state=order.state)
     return order
@@ -427,18 +439,8 @@ def needs_accessible(orders: Iterable[Order]) -> bool:
     return any(order.patron is not None and order.patron.accessible_place for order in orders)
 
 
-def _take(slot: Slot, orders: Sequence[Order], *, accessible: bool, ready: bool, now: datetime) -> int:
-    place = slots.take(slot_id=slot.pk, accessible=accessible)
-    if not place:
-        after = awaited.not_before(orders)
-        raise slots.unavailable(
-            point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready, after=after
-        )
-    return place
-
-
-def terms(slot: Slot, rules: PointRules, *, place: int, now: datetime) -> dict[str, Any]:
-    """The columns of a new promise that follow from its slot, the place that was taken in it, and the point's rules."""
+def terms(slot: Slot, rules: PointRules, *, now: datetime) -> dict[str, Any]:
+    """The columns of a new promise that follow from its slot and the point's rules; those of its place are not yet."""
     answer_by = min(now + timedelta(minutes=rules.answer_minutes), slot.starts_at)
     return {
         "point_id": slot.point_id,
@@ -446,35 +448,45 @@ def terms(slot: Slot, rules: PointRules, *, place: int, now: datetime) -> dict[s
         "offered_at": now,
         "answer_by": max(now, answer_by),
         "miss_after": slot.ends_at + timedelta(minutes=rules.grace_minutes),
-        "arrive_at": scheduling.arrival(slot.starts_at, slot.ends_at, place=place, capacity=slot.capacity),
     }
 
 
-def _begin(
+def _take(
     slot: Slot,
     orders: Sequence[Order],
     rules: PointRules,
     *,
-    place: int,
     accessible: bool,
+    ready: bool,
     by: Actor,
     now: datetime,
-    why: str = "",
-    offer: int = 1,
-    instead_of: Appointment | None = None,
-    confirmed: bool = False,
+    confirmed: bool,
+    beside: Sequence[Said] = (),
+    **columns: Any,
 ) -> Appointment:
-    return _begun(
-        orders,
-        then=AppointmentState.CONFIRMED if confirmed else "",
-        by=by,
-        now=now,
-        **terms(slot, rules, place=place, now=now),
-        accessible=accessible,
-        why=why,
-        offer=offer,
-        instead_of=instead_of,
-    )
+    """Take a place of the slot and begin the promise with it; refuses with `slot_unavailable` where it is full.
+
+    One statement, so that nobody waits for the slot longer than the disk takes.
+    """
+    marks = scheduling.arrivals(slot.starts_at, slot.ends_at, capacity=slot.capacity)
+    try:
+        return _begun(
+            orders,
+            then=AppointmentState.CONFIRMED if confirmed else "",
+            by=by,
+            now=now,
+            out_of=slots.taking(slot_id=slot.pk, accessible=accessible),
+            beside=beside,
+            **terms(slot, rules, now=now),
+            arrive_at=Drawn("(%s::timestamptz[])[LEAST(drawn.place, %s)]", [marks, len(marks)]),
+            accessible=accessible,
+            **columns,
+        )
+    except NothingToBeginWith:
+        after = awaited.not_before(orders)
+        raise slots.unavailable(
+            point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready, after=after
+        ) from None
 
 
 def _instead(
@@ -487,16 +499,12 @@ def _instead(
     old.move(AppointmentState.CHANGED, at=now, by=by)
     if old.slot_id < slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
-    place = _take(slot, orders, accessible=old.accessible, ready=ready, now=now)
-    if old.slot_id > slot.pk:
-        slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
-    rules = queries.rules_of(old.point_id)
-    return _begin(
+    new = _take(
         slot,
         orders,
-        rules,
-        place=place,
+        queries.rules_of(old.point_id),
         accessible=old.accessible,
+        ready=ready,
         why=Appointment.Why.CHOSEN if chosen else "",
         by=by,
         now=now,
@@ -504,6 +512,9 @@ def _instead(
         instead_of=old,
         confirmed=chosen,
     )
+    if old.slot_id > slot.pk:
+        slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
+    return new
 
 
 def _apart(
@@ -511,14 +522,12 @@ def _apart(
 ) -> Appointment:
     """The time that was chosen for some orders of a promise that the others keep."""
     twin = _twin(old, orders, AppointmentState.CHANGED, by=by, now=now)
-    place = _take(slot, orders, accessible=accessible, ready=ready, now=now)
-    rules = queries.rules_of(old.point_id)
-    return _begin(
+    return _take(
         slot,
         orders,
-        rules,
-        place=place,
+        queries.rules_of(old.point_id),
         accessible=accessible,
+        ready=ready,
         why=Appointment.Why.CHOSEN,
         by=by,
         now=now,
@@ -592,13 +601,22 @@ def attach(promises: Iterable[tuple[Appointment, Sequence[Order]]]) -> None:
         _note([order], appointment)
 
 
-def _begun(orders: Sequence[Order], *, then: str, by: Actor, now: datetime, **columns: Any) -> Appointment:
+def _begun(
+    orders: Sequence[Order],
+    *,
+    then: str,
+    by: Actor,
+    now: datetime,
+    out_of: Said | None = None,
+    beside: Sequence[Said] = (),
+    **columns: Any,
+) -> Appointment:
     """A promise that begins, moves on to the state `then` and is given to its orders as by `attach`; one statement."""
-    give: Beside = (
+    give: Said = (
         _GIVE + " (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id = ANY(%s)",  # noqa: S608
         [columns["miss_after"], [order.pk for order in orders]],
     )
-    appointment = Appointment.begin(at=now, by=by, then=then, beside=give, **columns)
+    appointment = Appointment.begin(at=now, by=by, then=then, out_of=out_of, beside=[give, *beside], **columns)
     _note(orders, appointment)
     return appointment
 

@@ -208,7 +208,10 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
         before_it = [order.appointment.offer for order in one.orders if order.appointment is not None]
         columns.append(
             {
-                **appointments.terms(one.slot, rules, place=place[one.slot.pk], now=now),
+                **appointments.terms(one.slot, rules, now=now),
+                "arrive_at": scheduling.arrival(
+                    one.slot.starts_at, one.slot.ends_at, place=place[one.slot.pk], capacity=one.slot.capacity
+                ),
                 "accessible": one.accessible,
                 "why": one.why,
                 "wished_at": one.wished_at,

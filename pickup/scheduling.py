@@ -235,6 +235,11 @@ def arrival(starts_at: datetime, ends_at: datetime, *, place: int, capacity: int
     return starts_at + MARK * ((place - 1) % marks * steps // marks)
 
 
+def arrivals(starts_at: datetime, ends_at: datetime, *, capacity: int) -> list[datetime]:
+    """The `arrival` of each place of a slot, in turn."""
+    return [arrival(starts_at, ends_at, place=place, capacity=capacity) for place in range(1, capacity + 1)]
+
+
 def _alone(party: Party, slots: Sequence[FreeSlot], unserved: float) -> dict[str, int]:
     """What the flow would give to one party, which needs no solver."""
     found = []

@@ -16,7 +16,6 @@ from django.db import connection
 from django.db.models import F, Q
 
 from core import sweeps
-from core.compiled import Compiled, Given, ask
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from pickup import windows
@@ -25,6 +24,7 @@ from pickup.models import PointRules, Slot
 from pickup.queries import slot_facts, window_rules
 
 if TYPE_CHECKING:
+    from core.moves import Said
     from lending.models import Library, PickupPoint
 
 
@@ -117,18 +117,19 @@ def ahead(
     ]
 
 
-def take(*, slot_id: int, accessible: bool) -> int:
-    """Count one more party into an open slot, on an accessible place too if asked; 0 when there is no room.
+def taking(*, slot_id: int, accessible: bool) -> Said:
+    """The statement that counts one more party into an open slot, on an accessible place too if asked.
 
-    Gives back the how-manieth place it is, which decides when within the slot the party is asked to come.
+    It gives the how-manieth `place` it is, which decides when within the slot the party is asked to come, and no row
+    when there is no room.
     """
-    taken = ask(
-        "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %(wide)s"
-        " WHERE id = %(slot)s AND open AND booked < capacity AND (%(wide)s = 0 OR booked_accessible < accessible)"
-        " RETURNING booked",
-        {"slot": slot_id, "wide": int(accessible)},
+    wide = int(accessible)
+    taken = (
+        "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %s"
+        " WHERE id = %s AND open AND booked < capacity AND (%s = 0 OR booked_accessible < accessible)"
+        " RETURNING booked AS place"
     )
-    return taken[0][0] if taken else 0
+    return taken, [wide, slot_id, wide]
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,9 +239,6 @@ def _places(slot: Slot, *, accessible: bool) -> int:
     return min(left, slot.accessible - slot.booked_accessible) if accessible else left
 
 
-_SLOT = Compiled(lambda: Slot.objects.filter(pk=Given("slot")))
-
-
 def check(
     *,
     slot_id: int,
@@ -250,14 +248,15 @@ def check(
     ready: bool,
     has_place: bool = False,
     after: datetime | None = None,
+    slot: Slot | None = None,
 ) -> Slot:
-    """The slot, if it can still be asked for at this point, which comes with it.
+    """The `slot`, if it can still be asked for at this point, which comes with it; read here where it is not known.
 
     Refuses with `slot_unavailable` and the next free ones.
     `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
     `after` the books are not here yet.
     """
-    slot = _SLOT.first(slot=slot_id)
+    slot = slot or Slot.objects.filter(pk=slot_id).first()
     if slot is None:
         raise NoSuchSlot(slot=slot_id)
     why = ""

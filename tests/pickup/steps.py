@@ -6,11 +6,12 @@ from datetime import datetime
 from typing import Any
 
 from core.actor import RULE, Actor
+from core.compiled import ask
 from lending import loans
 from lending.models import Patron, PickupPoint
 from lending.reservations import Item
-from pickup import handovers, orders, queries
-from pickup.models import Order
+from pickup import handovers, orders, queries, slots
+from pickup.models import Order, Slot
 from tests import rows
 
 DESK = Actor("staff", 1, "desk")
@@ -29,6 +30,11 @@ def asked(who: Patron, at: PickupPoint, *, books: int = 1, now: datetime = rows.
     )
     assert requested.order is not None
     return requested.order
+
+
+def taken(slot: Slot) -> bool:
+    """Count somebody into a slot, if it has room."""
+    return bool(ask(*slots.taking(slot_id=slot.pk, accessible=False)))
 
 
 def asked_more(who: Patron, at: PickupPoint, *, now: datetime = rows.NOW) -> Order:

@@ -111,7 +111,7 @@ def test_a_place_given_back_is_not_there_any_more(point, window):
     appointments.cancel(appointment_id=steps.again(first).appointment_id or 0, by=BOSS, now=rows.NOW)
     slot = slot_at(point)
     assert (slot.capacity, slot.booked) == (2, 2)
-    assert not slots.take(slot_id=slot.pk, accessible=False)
+    assert not steps.taken(slot)
     assert broken() == []
 
 

@@ -43,7 +43,7 @@ def everybody_at_once(*, move: bool) -> tuple[Slot, Outcome[object]]:
 
 @pytest.mark.parametrize("move", [False, True])
 def test_a_place_is_either_taken_and_counted_or_gone(monkeypatch, move):
-    slowly(monkeypatch, slots, "take")
+    slowly(monkeypatch, slots, "taking")
     slowly(monkeypatch, fitting, "_decided")
     wanted, outcome = everybody_at_once(move=move)
     assert set(outcome.codes()) <= {"slot_unavailable"}
@@ -56,7 +56,7 @@ def test_a_place_is_either_taken_and_counted_or_gone(monkeypatch, move):
 @pytest.mark.control
 def test_without_the_locks_on_the_slots_the_change_comes_to_nothing(monkeypatch):
     """The control: places are counted, then taken by somebody, and only the law keeps the slot from being oversold."""
-    slowly(monkeypatch, slots, "take")
+    slowly(monkeypatch, slots, "taking")
     slowly(monkeypatch, fitting, "_decided")
     of_orders = QuerySet.select_for_update
 

@@ -14,7 +14,7 @@ from core.actor import RULE
 from lending import allocation, loans, quota, reservations, wishes
 from lending.reservations import Item
 from lending.states import CopyState
-from pickup import elsewhere, handovers, orders, queries, returns, slots
+from pickup import appointments, elsewhere, handovers, orders, queries, returns, slots
 from pickup.models import Order
 from pickup.states import IN_BAG, LineState
 from tests import rows
@@ -220,8 +220,8 @@ def change_places(monkeypatch, now):
         steps.asked(rows.patron(here.library), point, slot_id=slot.pk)
         for point, slot in ((here, first), (there, second))
     ]
-    for name in ("take", "give_back"):
-        slowly(monkeypatch, slots, name, before=False)
+    slowly(monkeypatch, appointments, "_take", before=False)
+    slowly(monkeypatch, slots, "give_back", before=False)
     outcome = together(
         2,
         lambda n: (

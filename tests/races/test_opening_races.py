@@ -46,7 +46,7 @@ def left_behind(wanted: Slot) -> int:
 
 
 def test_nobody_keeps_a_time_on_a_closed_day(monkeypatch):
-    slowly(monkeypatch, slots, "take")
+    slowly(monkeypatch, slots, "taking")
     wanted, outcome = everybody_at_once()
     assert set(outcome.codes()) <= {"slot_unavailable"}
     assert left_behind(wanted) == 0
@@ -58,7 +58,7 @@ def test_nobody_keeps_a_time_on_a_closed_day(monkeypatch):
 @pytest.mark.control
 def test_without_the_locks_on_the_slots_some_are_left_behind(monkeypatch):
     """The control: the day is looked at before the slots take nobody any more."""
-    slowly(monkeypatch, slots, "take")
+    slowly(monkeypatch, slots, "taking")
 
     def fit_without_locks(library, point_ids, *, now):
         Slot.objects.filter(pk__in=[]).update(open=False)

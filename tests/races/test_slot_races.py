@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from django.db import connection
-from django.db.models import F
 
 from pickup import appointments, slots
 from pickup.errors import SlotUnavailable
@@ -12,6 +13,9 @@ from pickup.models import Appointment, Slot
 from tests import rows
 from tests.pickup import steps
 from tests.races.together import together
+
+if TYPE_CHECKING:
+    from core.moves import Said
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
 DRIVERS = 12
@@ -46,19 +50,20 @@ def test_the_last_place_goes_to_one_and_eleven_are_shown_other_times(crowd, now)
     assert (slot.booked, Appointment.objects.filter(slot=slot).count()) == (4, 1)
 
 
-def count_then_write(*, slot_id: int, accessible: bool) -> bool:
+def count_then_write(*, slot_id: int, accessible: bool) -> Said:
     """What every naive system does: look, then write."""
     slot = Slot.objects.get(pk=slot_id)
-    if slot.booked >= slot.capacity:
-        return False
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.05)")
-    return bool(Slot.objects.filter(pk=slot_id).update(booked=F("booked") + 1))
+    return (
+        "UPDATE pickup_slot SET booked = booked + 1 WHERE id = %s AND %s RETURNING booked AS place",
+        [slot_id, slot.booked < slot.capacity],
+    )
 
 
 @pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_without_the_count_in_the_update_the_law_still_refuses(crowd, now, monkeypatch):
-    monkeypatch.setattr(slots, "take", count_then_write)
+    monkeypatch.setattr(slots, "taking", count_then_write)
     outcome, slot = run(crowd, now)
     assert (len(outcome.answers), slot.booked) == (1, 4)
     assert "IntegrityError" in outcome.codes()
@@ -68,7 +73,7 @@ def test_without_the_count_in_the_update_the_law_still_refuses(crowd, now, monke
 @pytest.mark.control
 def test_without_both_guards_the_slot_is_oversold(crowd, now, monkeypatch):
     """The control: the two tests above would notice."""
-    monkeypatch.setattr(slots, "take", count_then_write)
+    monkeypatch.setattr(slots, "taking", count_then_write)
     law = next(c for c in Slot._meta.constraints if c.name == "pickup_slot_never_oversold")
     with connection.schema_editor() as editor:
         editor.remove_constraint(Slot, law)

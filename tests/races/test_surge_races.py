@@ -13,6 +13,7 @@ from lending import surge as lending_surge
 from pickup import fitting, slots, surge, windows
 from pickup.models import Slot
 from tests import rows
+from tests.pickup import steps
 from tests.races.guards import PAUSE, slowly, without_locks
 from tests.races.together import together
 
@@ -40,7 +41,7 @@ def take_while_it_is_turned(monkeypatch):
         rows.window(point, regime=regime, capacity=capacity)
     slots.make(now=NOW)
     slot = Slot.objects.filter(point=point).earliest("starts_at")
-    assert slots.take(slot_id=slot.pk, accessible=False)
+    assert steps.taken(slot)
     read, decide = threading.Event(), fitting._decided
 
     def slowly_decided(slot, plan, *, anew):
@@ -54,7 +55,7 @@ def take_while_it_is_turned(monkeypatch):
         if index == 0:
             return surge.switch(library_id=point.library_id, on=True, by=BOSS, now=NOW)
         read.wait(10)
-        return slots.take(slot_id=slot.pk, accessible=False)
+        return steps.taken(slot)
 
     outcome = together(2, act)
     slot.refresh_from_db()
