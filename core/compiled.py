@@ -24,7 +24,8 @@ def ask(sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, 
     to ask. Errors are Django's.
     """
     database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection()
+    if database.connection is None:
+        database.ensure_connection()
     cursor = getattr(database.connection, "asking", None)
     if cursor is None:
         cursor = database.connection.asking = psycopg.Cursor(database.connection)
@@ -62,10 +63,14 @@ class Compiled(Generic[Row]):
     def rows(self, **given: Any) -> list[Row]:
         """The rows for these values, in the queryset's order."""
         plan = self.plan()
+        return [plan.row(told) for told in plan.converted(self.told(**given))]
+
+    def told(self, **given: Any) -> list[tuple[Any, ...]]:
+        """The bare columns for these values: for whoever locks rows and does not look at them."""
+        plan = self.plan()
         if plan.locks and not connection.in_atomic_block:
             raise TransactionManagementError("a lock outside a transaction holds nothing")
-        values = tuple(given[param.name] if isinstance(param, Given) else param for param in plan.params)
-        return [plan.row(told) for told in plan.converted(ask(plan.sql, values))]
+        return ask(plan.sql, [given[param.name] if isinstance(param, Given) else param for param in plan.params])
 
     def plan(self) -> Plan:
         """The query as SQL, made when it is first asked for."""
@@ -101,7 +106,7 @@ class Plan:
         return told
 
     def row(self, told: Sequence[Any]) -> Any:
-        made = self.model.from_db(connection.alias, self.columns, told[: len(self.columns)])
+        made = self.model.from_db(DEFAULT_DB_ALIAS, self.columns, told[: len(self.columns)])
         for one in self.joined:
             one.populate(told, made)
         for name, place in self.annotations:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
-from django.http import HttpResponse, HttpResponseRedirect, JsonResponse
+from django.http import HttpResponse, HttpResponseRedirect
 from django.http.request import RawPostDataException
 from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from core.actor import Actor
 
 LONGEST_KEY = 255
+SEE_OTHER = 303
 
 
 class KeyRequired(Refusal):
@@ -55,7 +56,7 @@ class Replay(Exception):
 
     def response(self) -> HttpResponse:
         """The answer as it was given the first time."""
-        return _respond(self.status, self.body)
+        return _redirect(self.body["location"]) if self.status == SEE_OTHER else _json(self.status, _spelled(self.body))
 
 
 class Once:
@@ -63,25 +64,31 @@ class Once:
 
     def __init__(self) -> None:
         self.status = 200
-        self.body: Any = None
+        self.body = "null"  # JSON
 
     def __call__(self, body: Any, *, status: int = 200) -> HttpResponse:
         """Answer with JSON."""
-        self.status, self.body = status, json.loads(json.dumps(body, cls=DjangoJSONEncoder))
-        return _respond(self.status, self.body)
+        self.status, self.body = status, _spelled(body)
+        return _json(status, self.body)
 
     def redirect(self, to: str) -> HttpResponse:
         """Answer with a page to go to."""
-        self.status, self.body = 303, {"location": to}
-        return _respond(self.status, self.body)
+        self.status, self.body = SEE_OTHER, _spelled({"location": to})
+        return _redirect(to)
 
 
-def _respond(status: int, body: Any) -> HttpResponse:
-    if status == 303:
-        response = HttpResponseRedirect(body["location"])
-        response.status_code = 303
-        return response
-    return JsonResponse(body, status=status, safe=False, json_dumps_params={"ensure_ascii": False})
+def _spelled(body: Any) -> str:
+    return json.dumps(body, cls=DjangoJSONEncoder, ensure_ascii=False)
+
+
+def _json(status: int, text: str) -> HttpResponse:
+    return HttpResponse(text, status=status, content_type="application/json")
+
+
+def _redirect(to: str) -> HttpResponse:
+    response = HttpResponseRedirect(to)
+    response.status_code = SEE_OTHER
+    return response
 
 
 def require_key(request: HttpRequest) -> str:
@@ -142,10 +149,9 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 
 def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
-    body = json.dumps(answer.body, ensure_ascii=False)
     ask(
         "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
-        [principal, key, fingerprint, answer.status, body, clock.now()],
+        [principal, key, fingerprint, answer.status, answer.body, clock.now()],
     )
 
 

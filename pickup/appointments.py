@@ -359,7 +359,7 @@ TOLD = ("library", "point__library", "patron", "collector", "appointment__slot",
 
 def lock_together(order_id: int) -> None:
     """Lock an order with the open ones of its promise, by id, as whoever speaks for the promise does."""
-    _TOGETHER.rows(order=order_id)
+    _TOGETHER.told(order=order_id)
 
 
 def _together() -> QuerySet[Order]:
@@ -421,8 +421,7 @@ def promise_of_party(
     order: Order, slot_id: int | None, *, now: datetime | None = None, by: Actor = RULE
 ) -> Appointment | None:
     """A live promise that others of the order's party hold: for that slot, or for any slot not begun yet."""
-    beside = parties.others_of_party(order, by=by)
-    for other in () if beside.query.is_empty() else beside:  # to find that out by asking costs half a millisecond
+    for other in parties.others_of_party(order, by=by):
         appointment = queries.live_appointment(other)
         if appointment is None:
             continue
@@ -478,7 +477,7 @@ def _take(
             out_of=slots.taking(slot_id=slot.pk, accessible=accessible),
             beside=beside,
             **terms(slot, rules, now=now),
-            arrive_at=Drawn("(%s::timestamptz[])[LEAST(drawn.place, %s)]", [marks, len(marks)]),
+            arrive_at=Drawn(f"(ARRAY[{', '.join(['%s'] * len(marks))}])[LEAST(drawn.place, %s)]", [*marks, len(marks)]),
             accessible=accessible,
             **columns,
         )
@@ -612,9 +611,10 @@ def _begun(
     **columns: Any,
 ) -> Appointment:
     """A promise that begins, moves on to the state `then` and is given to its orders as by `attach`; one statement."""
+    places = ", ".join(["%s"] * len(orders))
     give: Said = (
-        _GIVE + " (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id = ANY(%s)",  # noqa: S608
-        [columns["miss_after"], [order.pk for order in orders]],
+        f"{_GIVE} (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id IN ({places})",  # noqa: S608
+        [columns["miss_after"], *[order.pk for order in orders]],
     )
     appointment = Appointment.begin(at=now, by=by, then=then, out_of=out_of, beside=[give, *beside], **columns)
     _note(orders, appointment)

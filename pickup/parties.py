@@ -35,11 +35,11 @@ def party_of(order: Order, *, by: Actor = RULE) -> QuerySet[Order]:
     return queries.orders(point_id=order.point_id, state__in=OPEN_ORDER).filter(same).order_by("id")
 
 
-def others_of_party(order: Order, *, by: Actor = RULE) -> QuerySet[Order]:
+def others_of_party(order: Order, *, by: Actor = RULE) -> Iterable[Order]:
     """`party_of` without the order itself; asks nothing where nobody can be beside it."""
     beside = _beside(order, by)
     if not beside:
-        return Order.objects.none()
+        return ()
     open_ones = queries.orders(point_id=order.point_id, state__in=OPEN_ORDER).exclude(pk=order.pk)
     return open_ones.filter(beside).order_by("id")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import Any, cast
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -11,7 +12,8 @@ from django.db import IntegrityError, transaction
 from core import moves
 from core.actor import RULE
 from core.among import Among
-from core.models import Journal
+from core.models import Happening, Journal
+from core.moves import Drawn, NothingToBeginWith
 from lending.models import Copy
 from notifications.models import Kind, Message
 from tests import rows
@@ -84,3 +86,33 @@ def test_one_of_many_values_is_one_parameter():
     assert list(Copy.objects.filter(Among("pk", some, "bigint")).order_by("pk").values_list("pk", flat=True)) == some
     assert not Copy.objects.filter(Among("pk", [], "bigint")).exists()
     assert Copy.objects.filter(Among("barcode", {"MANY00002"}, "varchar"), library=made[0].library).count() == 1
+
+
+# One row, with what it begins with and what is done beside it
+
+
+def begun(found: bool) -> Copy:
+    """A copy whose shelf mark follows from a statement before it, and a happening beside it."""
+    return Copy.begin(
+        **cast("dict[str, Any]", columns(1)[0]),
+        call_number=Drawn("%s || drawn.mark", ["813.6-"]),
+        at=rows.NOW,
+        by=RULE,
+        out_of=("SELECT 'ㄱ' AS mark WHERE %s", [found]),
+        beside=[("INSERT INTO core_happening (topic, at) SELECT 'copy:' || key, %s FROM changed", [rows.NOW])],
+    )
+
+
+def test_a_row_begins_with_what_a_statement_gives():
+    made = begun(found=True)
+    assert made.call_number == "813.6-ㄱ"
+    stored = Copy.objects.get(pk=made.pk)
+    assert (stored.call_number, stored.state) == ("813.6-ㄱ", Copy.FIRST)
+    assert Happening.objects.get().topic == f"copy:{made.pk}"
+    assert Journal.objects.filter(noun="lending.copy", row=made.pk).count() == 1
+
+
+def test_where_the_statement_gives_nothing_nothing_happens():
+    with pytest.raises(NothingToBeginWith):
+        begun(found=False)
+    assert not any(model.objects.exists() for model in (Copy, Happening, Journal))

@@ -1,0 +1,73 @@
+"""What Django does around a view for browsers, and not for programs, who show a token with each request.
+
+A program has no cookie, no form and no page: to find that out anew takes as long as a booking's rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from csp.middleware import CSPMiddleware
+from django.contrib.auth.middleware import AuthenticationMiddleware
+from django.contrib.messages.middleware import MessageMiddleware
+from django.contrib.sessions.middleware import SessionMiddleware
+from django.middleware.clickjacking import XFrameOptionsMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django_htmx.middleware import HtmxMiddleware
+from whitenoise.middleware import WhiteNoiseMiddleware
+
+from lending.auth import ActorMiddleware, TokenAuthentication
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
+
+API = "/api/v1/"
+TOKEN = TokenAuthentication.keyword.lower() + " "
+
+
+class ForBrowsers:
+    """Mixed into a middleware: requests of programs go straight on."""
+
+    get_response: Any
+
+    def __call__(self, request: HttpRequest) -> Any:
+        shown = request.META.get("HTTP_AUTHORIZATION", "")
+        if shown[: len(TOKEN)].lower() == TOKEN and request.path_info.startswith(API):
+            return self.get_response(request)
+        return super().__call__(request)  # type: ignore[misc]  # the middleware it is mixed into
+
+
+class ContentSecurity(ForBrowsers, CSPMiddleware):
+    pass
+
+
+class StaticFiles(ForBrowsers, WhiteNoiseMiddleware):  # type: ignore[misc]  # it has no types
+    pass
+
+
+class Session(ForBrowsers, SessionMiddleware):
+    pass
+
+
+class Csrf(ForBrowsers, CsrfViewMiddleware):
+    pass
+
+
+class SignedIn(ForBrowsers, AuthenticationMiddleware):
+    pass
+
+
+class Acting(ForBrowsers, ActorMiddleware):
+    pass
+
+
+class Messages(ForBrowsers, MessageMiddleware):
+    pass
+
+
+class Framing(ForBrowsers, XFrameOptionsMiddleware):
+    pass
+
+
+class Htmx(ForBrowsers, HtmxMiddleware):
+    pass
