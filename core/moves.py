@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
+from itertools import islice
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
 from django.db import connection, models
 from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
+from psycopg.adapt import PyFormat, Transformer
 
 from core.among import Among
 from core.compiled import ask
@@ -366,9 +369,10 @@ def _copy(model: type[Row], rows: Sequence[Mapping[str, Any]]) -> list[Row]:
         )
         (keys,) = cursor.fetchone()
         filled = [keys if field.primary_key else _filled(field, rows) for field in fields]
+        lines = map("\t".join, zip(*map(_spelled, filled), strict=True))
         with cursor.copy(f"COPY {table} ({names}) FROM STDIN") as copy:
-            for values in zip(*map(_spelled, filled), strict=True):
-                copy.write_row(values)
+            while some := list(islice(lines, 1000)):
+                copy.write("\n".join([*some, ""]))
             alias = connection.alias
             for columns, values in zip(rows, zip(*filled, strict=True), strict=True):  # while PostgreSQL still reads
                 row = model.from_db(alias, [], values)
@@ -388,16 +392,39 @@ def _filled(field: Any, rows: Sequence[Mapping[str, Any]]) -> list[Any]:
     return told
 
 
-def _spelled(values: Sequence[Any]) -> Sequence[Any]:
-    """One column as the driver shall write it, which takes long over a moment and writes the name of a listed word."""
+def _spelled(values: Sequence[Any]) -> Sequence[str]:
+    """One column as COPY reads it; what stands in many rows is spelled once, which moments take long for."""
     kinds = set(map(type, values))
-    if datetime in kinds:
-        moments = [at and at.astimezone(UTC) for at in values]
-        texts = {at: at and str(at) for at in set(moments)}
-        return [texts[at] for at in moments]
-    if any(issubclass(kind, Enum) for kind in kinds):
-        return [value.value if isinstance(value, Enum) else value for value in values]
-    return values
+    if kinds == {int}:
+        return list(map(str, values))
+    if kinds == {str} and not _ESCAPED.search("".join(values)):
+        return values
+    if not kinds.isdisjoint({list, dict}):
+        return list(map(_word, values))
+    if datetime in kinds:  # two at one time on the wall are equal, but not in UTC
+        values = [at and at.astimezone(UTC) for at in values]
+    words = {value: _word(value) for value in set(values)}
+    return [words[value] for value in values]
+
+
+_ESCAPED = re.compile(r"[\\\t\n\r]")
+_ESCAPES = str.maketrans({"\\": "\\\\", "\t": "\\t", "\n": "\\n", "\r": "\\r"})
+
+
+def _word(value: Any) -> str:
+    """A value as COPY reads it."""
+    if isinstance(value, datetime):
+        return str(value)
+    if isinstance(value, Enum):
+        value = value.value
+    if not isinstance(value, str):
+        dumped = (
+            None if value is None else Transformer(connection.connection).get_dumper(value, PyFormat.TEXT).dump(value)
+        )
+        if dumped is None:
+            return "\\N"
+        value = str(dumped, "utf-8")
+    return str(value).translate(_ESCAPES)
 
 
 def state_law(name: str, moves: Moves) -> models.CheckConstraint:

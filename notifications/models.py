@@ -126,7 +126,9 @@ class Message(Moving):
     error_code = models.CharField(max_length=20, blank=True)
     why = models.CharField(max_length=40, blank=True, help_text=_("the reason for suppressed, expired and failed"))
     segments = models.PositiveSmallIntegerField(default=0)
-    replaced_by = models.ForeignKey("self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces")
+    replaced_by = models.ForeignKey(
+        "self", null=True, blank=True, on_delete=models.PROTECT, related_name="replaces", db_index=False
+    )
 
     class Meta:
         constraints: ClassVar = [
@@ -159,6 +161,9 @@ class Message(Moving):
             ),
             models.Index(fields=["about", "id"], name="notifications_message_about"),
             models.Index(fields=["to", "-id"], name="notifications_message_to"),
+            models.Index(
+                fields=["replaced_by"], condition=Q(replaced_by__isnull=False), name="notifications_message_replaced"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -69,50 +69,81 @@ def enqueue(*, now: datetime, by: Actor = RULE, **text: Any) -> Message | Call |
     return enqueue_all([Text(**text)], now=now, by=by)[0]
 
 
-@transaction.atomic
 def enqueue_all(texts: Sequence[Text], *, now: datetime, by: Actor = RULE) -> list[Message | Call | None]:
     """`enqueue` for many texts, in their order; calls left aside, no more statements for many than for one."""
-    said: dict[tuple[str, int], Message | Call | None] = {}
-    named = [(text.key, text.generation) for text in texts]
-    keys = {key for key, _generation in named}
-    said.update(
-        {(row.dedup_key, row.generation): row for row in Message.objects.filter(Among("dedup_key", keys, "varchar"))}
-    )
-    listed = {row.dedup_key: row for row in Call.objects.filter(Among("dedup_key", keys, "varchar"))}
-    houses = {row.key: row for row in Sender.objects.filter(key__in={text.sender for text in texts})}
-    able = _taking_texts({text.to for text in texts})
-    own = words.own([house.pk for house in houses.values()], {text.template for text in texts})
-    new: dict[tuple[str, int], dict[str, Any]] = {}
-    kept_back: list[tuple[str, int]] = []
-    for this, text in zip(named, texts, strict=True):
+    known = known_of({text.sender for text in texts}, {text.to for text in texts}, {text.template for text in texts})
+    return put([draft(text, known, now=now) for text in texts], now=now, by=by)
+
+
+class Known(NamedTuple):
+    """What is asked before texts are written: senders by their keys, numbers that take texts, own words."""
+
+    houses: Mapping[str, Sender]
+    able: Collection[str]
+    own: words.Own
+
+
+class Draft(NamedTuple):
+    """A text as it will be queued, or called where it is not `texted`."""
+
+    text: Text
+    columns: dict[str, Any]
+    texted: bool
+
+
+def known_of(senders: Collection[str], numbers: Collection[str], templates: Collection[str]) -> Known:
+    """What `draft` has to know of texts from these senders to these numbers."""
+    houses = {row.key: row for row in Sender.objects.filter(key__in=senders)}
+    return Known(houses, _taking_texts(numbers), words.own([house.pk for house in houses.values()], templates))
+
+
+def draft(text: Text, known: Known, *, now: datetime) -> Draft:
+    """Write a text; asks nothing. Refuses an unknown sender (`unknown_sender`)."""
+    house = known.houses.get(text.sender)
+    if house is None:
+        raise UnknownSender(sender=text.sender)
+    columns = _columns(text, house, known.own, now=now)
+    too_late = columns["not_before"] >= columns["not_after"]
+    may_call = bool(columns["may_call"])
+    texted = text.may_text and text.to in known.able and _goes_to(house, text.to)
+    if not _hidden(text) and not texted and _by_mail(text) and not (too_late and may_call):
+        return Draft(text, {**columns, "mail": text.mail, "segments": 0}, True)
+    return Draft(text, columns, _hidden(text) or (texted and not (too_late and may_call)))
+
+
+@transaction.atomic
+def put(
+    drafts: Sequence[Draft], *, now: datetime, by: Actor = RULE, fresh: bool = False
+) -> list[Message | Call | None]:
+    """Queue what was written, in its order; of what is `fresh` nothing can have been said yet."""
+    named = [(one.text.key, one.text.generation) for one in drafts]
+    keys = set() if fresh else {key for key, _generation in named}
+    there = Message.objects.filter(Among("dedup_key", keys, "varchar")) if keys else ()
+    said: dict[tuple[str, int], Message | Call | None] = {(row.dedup_key, row.generation): row for row in there}
+    calls_there = Call.objects.filter(Among("dedup_key", keys, "varchar")) if keys else ()
+    listed = {row.dedup_key: row for row in calls_there}
+    new: dict[tuple[str, int], Draft] = {}
+    for this, one in zip(named, drafts, strict=True):
         if this in said or this in new:
             continue
         if this[0] in listed:
             said[this] = listed[this[0]]
-            continue
-        if text.sender not in houses:
-            raise UnknownSender(sender=text.sender)
-        columns = _columns(text, houses[text.sender], own, now=now)
-        hidden = text.practice and not transports.stay_here()
-        too_late = columns["not_before"] >= columns["not_after"]
-        may_call = bool(columns["may_call"])
-        texted = text.may_text and text.to in able and _goes_to(houses[text.sender], text.to)
-        if hidden:
-            kept_back.append(this)
-        elif not texted and _by_mail(text) and not (too_late and may_call):
-            columns |= {"mail": text.mail, "segments": 0}
-        elif not texted or (too_late and may_call):
-            said[this] = _call_instead(text, columns, now=now, by=by)
-            continue
-        new[this] = columns
-    made = _insert(list(new.values()), now=now, by=by)
+        elif one.texted:
+            new[this] = one
+        else:
+            said[this] = _call_instead(one.text, one.columns, now=now, by=by)
+    made = _insert([one.columns for one in new.values()], now=now, by=by)
     said.update(zip(new, made, strict=True))
-    queued = [message for this, message in zip(new, made, strict=True) if this not in kept_back]
-    practised = [message for this, message in zip(new, made, strict=True) if this in kept_back]
+    practised = [message for one, message in zip(new.values(), made, strict=True) if _hidden(one.text)]
     if practised:
         Message.move_many(practised, MessageState.SUPPRESSED, at=now, by=by, why="practice")
-    nudge.ring("message queued", [message.pk for message in queued])
+    nudge.ring("message queued", [message.pk for message in made if message.state == MessageState.QUEUED])
     return [said[this] for this in named]
+
+
+def _hidden(text: Text) -> bool:
+    """Whether a text of a rehearsal would leave for real phones, and stays here."""
+    return text.practice and not transports.stay_here()
 
 
 def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dict[str, Any]:

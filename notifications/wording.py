@@ -7,6 +7,7 @@ sentence in words of its own (words.py); which places those may and must have fo
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -104,9 +105,15 @@ def render(*, key: str, language: str, values: Mapping[str, object], own: str = 
     if unknown:
         raise KeyError(f"{key}: {', '.join(sorted(unknown))}")
 
-    said = _PLACE.split(own or chosen.in_language(language))  # words and places in turn
+    said = list(_in_turn(own or chosen.in_language(language)))
     said[1::2] = [f"{{{LINK}}}" if name == LINK else _in_brackets(str(values[name])) for name in said[1::2]]
     return "".join(said)
+
+
+@functools.lru_cache(maxsize=256)  # the same few sentences are said thousands of times
+def _in_turn(text: str) -> tuple[str, ...]:
+    """Words and places of a sentence in turn."""
+    return tuple(_PLACE.split(text))
 
 
 def _in_brackets(value: str) -> str:

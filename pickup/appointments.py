@@ -624,6 +624,6 @@ def _begun(
 def _note(orders: Sequence[Order], appointment: Appointment) -> None:
     """What `attach` has written, on the rows in hand."""
     for order in orders:
-        order.appointment = appointment
+        order.appointment_id, order._state.fields_cache["appointment"] = appointment.pk, appointment
         if order.state == OrderState.READY and order.keep_until is not None:
             order.keep_until = max(order.keep_until, appointment.miss_after)

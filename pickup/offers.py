@@ -10,12 +10,15 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
 
 from core import live, sweeps
 from core.actor import RULE
+from core.meanwhile import meanwhile
+from core.rows import by_the_thousand
 from pickup import appointments, parties, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import OrderState
@@ -38,8 +41,7 @@ class _Round:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Planned:
+class _Planned(NamedTuple):
     """A party and the slot that the plan gives it."""
 
     orders: Sequence[Order]
@@ -70,6 +72,7 @@ def offer_ready(
     return made
 
 
+@by_the_thousand
 @transaction.atomic
 def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -> _Round:
     if not _plans_alone(point_id, wait=order_ids is not None):
@@ -220,8 +223,12 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
         )
         place[one.slot.pk] += 1
         got.append(key)
+    if not got:
+        return got
+    known = texts.known_of([planned[key].orders for key in got])
     made = Appointment.begin_many(columns, at=now, by=RULE)
     promises = [(appointment, planned[key].orders) for key, appointment in zip(got, made, strict=True)]
-    appointments.attach(promises)
-    texts.offer_all(promises, now=now, fresh=True)
+    with meanwhile(lambda: appointments.attach(promises)):
+        offers = texts.offers(promises, known, now=now)
+    texts.send_offers(offers, now=now, fresh=True)
     return got

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
 
 from core import live
 from core.actor import Actor
@@ -72,9 +71,9 @@ def move(*, order_id: int, place: str, by: Actor, now: datetime) -> Order:
 
 def _held(point_id: int, *, but: int = 0) -> tuple[set[str], set[str]]:
     """The places where ready bags stand, and those of bags being packed or to be unpacked; `but` is left out."""
-    open_or_dead = Q(state__in=OPEN_ORDER) | Q(state__in=DEAD, lines__state=LineState.TO_UNPACK)
-    others = Order.objects.filter(open_or_dead, point_id=point_id).exclude(place="").exclude(pk=but)
-    held = set(others.values_list("state", "place"))
+    others = Order.objects.filter(point_id=point_id).exclude(place="").exclude(pk=but).values_list("state", "place")
+    dead = others.filter(state__in=DEAD, lines__state=LineState.TO_UNPACK)  # by itself: found by its lines
+    held = set(others.filter(state__in=OPEN_ORDER).union(dead))
     taken = {place for state, place in held if state == OrderState.READY}
     return taken, {place for _state, place in held} - taken
 

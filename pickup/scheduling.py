@@ -12,7 +12,7 @@ from __future__ import annotations
 from bisect import bisect, bisect_left, bisect_right
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from operator import attrgetter
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
@@ -106,14 +106,14 @@ def cost(party: Party, starts_at: datetime) -> float:
 
 def distance(wished: Sequence[Stretch], starts_at: datetime) -> float:
     """The minutes between a start and the nearest of the times wished; 0 where none is."""
-    away = (max(first - starts_at, starts_at - last, timedelta()) / _MINUTE for first, last in wished)
-    return min(away, default=0.0)
+    nearest = moment(wished, starts_at)
+    return 0.0 if nearest is None else abs(nearest - starts_at) / _MINUTE
 
 
 def moment(wished: Sequence[Stretch], starts_at: datetime) -> datetime | None:
     """The moment wished that is nearest to a start; None where nothing was wished."""
-    near = (min(max(first, starts_at), last) for first, last in wished)
-    return min(near, key=lambda at: abs(at - starts_at), default=None)
+    near = [first if starts_at < first else min(starts_at, last) for first, last in wished]
+    return min(near, key=lambda at: abs(at - starts_at)) if len(near) > 1 else near[0] if near else None
 
 
 def suits(party: Party, slot: FreeSlot) -> bool:
@@ -182,9 +182,14 @@ def why(party: Party, slot: FreeSlot, left: Sequence[FreeSlot]) -> Why:
 
 
 def wishes(weekdays: Collection[int], begins: time, ends: time, days: Iterable[date], zone: ZoneInfo) -> list[Stretch]:
-    """The stretches of some local days that suit somebody; Monday is 0. A slot that starts at `ends` is too late."""
+    """The stretches of some local days that suit somebody, in UTC as slots are, since moments of one zone are compared
+    in a tenth of the time; Monday is 0. A slot that starts at `ends` is too late.
+    """
     return [
-        (datetime.combine(day, begins, zone), datetime.combine(day, ends, zone) - _MINUTE)
+        (
+            datetime.combine(day, begins, zone).astimezone(UTC),
+            (datetime.combine(day, ends, zone) - _MINUTE).astimezone(UTC),
+        )
         for day in days
         if day.weekday() in weekdays
     ]

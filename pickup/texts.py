@@ -11,7 +11,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, time, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -20,7 +20,6 @@ from core.actor import RULE, Actor
 from lending import contacts
 from notifications import doors, outbox, wording
 from notifications import queries as notification_queries
-from notifications.errors import UnknownSender
 from notifications.states import KEPT_BACK, CallState
 from pickup import queries
 from pickup.models import Appointment, Order, Question
@@ -309,24 +308,58 @@ def offer_all(
     *,
     now: datetime,
     template: str = "offer",
-    fresh: bool = False,
     until: datetime | None = None,
 ) -> None:
-    """`offer` for many parties of one library; the number of queries does not grow with theirs.
+    """`offer` for many parties of one library; the number of queries does not grow with theirs."""
+    if promises:
+        known = known_of([orders for _appointment, orders in promises], template=template)
+        send_offers(offers(promises, known, now=now, template=template, until=until), now=now)
 
-    Of `fresh` promises nothing can have been said yet.
-    """
-    if not promises:
-        return
-    told = queries.collectors_of(orders[0] for _appointment, orders in promises)
-    key = promises[0][1][0].library.sender
-    doors_of = notification_queries.open_for_many(key, {contact.number for contact in told.values()})
-    _untimed([order for _appointment, orders in promises for order in orders], now=now)
+
+class Known(NamedTuple):
+    """What is asked before texts are written: who is told of an order and by which doors, what lies in its bag."""
+
+    told: Mapping[int, Contact]
+    books: Mapping[int, int]
+    doors: Mapping[str, frozenset[doors.Door]]
+    post: outbox.Known
+
+
+class Offers(NamedTuple):
+    """Offers that are written and not sent yet."""
+
+    promises: Sequence[tuple[Appointment, Sequence[Order]]]
+    written: _Written
+    asked: Sequence[tuple[str, Sequence[Order]]]
+
+
+def known_of(of_parties: Sequence[Sequence[Order]], *, template: str = "offer") -> Known:
+    """What `offers` has to know of some parties of one library."""
+    told = queries.collectors_of(orders[0] for orders in of_parties)
+    numbers = {contact.number for contact in told.values()}
+    sender = of_parties[0][0].library.sender
+    return Known(
+        told,
+        queries.books_of([order.pk for orders in of_parties for order in orders]),
+        notification_queries.open_for_many(sender, numbers),
+        outbox.known_of({sender}, numbers, {f"{template}{tail}" for tail in TAILS}),
+    )
+
+
+def offers(
+    promises: Sequence[tuple[Appointment, Sequence[Order]]],
+    known: Known,
+    *,
+    now: datetime,
+    template: str = "offer",
+    until: datetime | None = None,
+) -> Offers:
+    """Write offers to parties of one library; asks nothing, so that PostgreSQL may be busy meanwhile."""
     letters, asked = [], []
     for appointment, orders in promises:
-        contact = told.get(orders[0].pk)
+        contact = known.told.get(orders[0].pk)
         texted = contact is not None and contacts.doors(contact).may_text
-        open_doors = frozenset() if contact is None or not texted else doors_of[contact.number]
+        open_doors = frozenset() if contact is None or not texted else known.doors[contact.number]
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
         letters.append(
             _Letter(
@@ -340,13 +373,20 @@ def offer_all(
         )
         if contact is not None and "reply" in tail:
             asked.append((contact.number, orders))
-    _say_all(letters, now=now, told=told, fresh=fresh)
-    if asked:
-        about = [order.pk for _number, orders in asked for order in orders]
+    return Offers(promises, _all_written(letters, known.told, known.books, known.post, now=now), asked)
+
+
+def send_offers(some: Offers, *, now: datetime, fresh: bool = False) -> None:
+    """Queue what was written, and ask where an answer arrives. Of `fresh` promises nothing can have been said yet."""
+    _untimed([order for _appointment, orders in some.promises for order in orders], now=now)
+    _send_all(some.written, now=now, fresh=fresh)
+    if some.asked:
+        about = [order.pk for _number, orders in some.asked for order in orders]
         earlier = Question.objects.filter(order__in=about, closed_at__isnull=True)
-        earlier.filter(number__in={number for number, _orders in asked}).update(closed_at=now)
+        earlier.filter(number__in={number for number, _orders in some.asked}).update(closed_at=now)
         Question.objects.bulk_create(
-            Question(number=number, kind=Question.Kind.OFFER, order=orders[0], asked_at=now) for number, orders in asked
+            Question(number=number, kind=Question.Kind.OFFER, order=orders[0], asked_at=now)
+            for number, orders in some.asked
         )
 
 
@@ -513,39 +553,56 @@ class _Letter:
     by_mail: bool = False
 
 
+class _Written(NamedTuple):
+    """Letters with what will be queued of each, or with the word for why nothing is."""
+
+    letters: Sequence[_Letter]
+    drafts: Sequence[outbox.Draft | str]
+
+
 def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
-    _say_all([_Letter(template, orders, **more)], now=now)
+    letter = _Letter(template, orders, **more)
+    told = queries.collectors_of(orders[:1])
+    books = queries.books_of([order.pk for order in orders]) if letter.count is None else {}
+    post = outbox.known_of({orders[0].library.sender}, {contact.number for contact in told.values()}, {template})
+    _send_all(_all_written([letter], told, books, post, now=now), now=now)
 
 
-def _say_all(
-    letters: Sequence[_Letter], *, now: datetime, told: Mapping[int, Contact] | None = None, fresh: bool = False
-) -> None:
-    """Queue letters of one library to those who are told; a handful of queries, however many."""
-    if told is None:
-        told = queries.collectors_of(letter.orders[0] for letter in letters)
-    books = queries.books_of([order.pk for letter in letters if letter.count is None for order in letter.orders])
-    promises = {letter.about for letter in letters if letter.about.startswith("appointment:")}
-    if promises and not fresh:
-        outbox.suppress(about=promises, why="replaced", now=now, by=RULE)
-    to_whom: list[_Letter] = []
-    queued: list[outbox.Text] = []
+def _all_written(
+    letters: Sequence[_Letter],
+    told: Mapping[int, Contact],
+    books: Mapping[int, int],
+    post: outbox.Known,
+    *,
+    now: datetime,
+) -> _Written:
+    """Letters of one library to those who are told; asks nothing."""
+    library = letters[0].orders[0].library
+    has_sender = library.sender in post.houses
+    if not has_sender:  # the library's settings are wrong; its books are handed over all the same
+        log.error("text.no_sender", library=library.code, sender=library.sender)
+    drafts: list[outbox.Draft | str] = []
     for letter in letters:
         contact = told.get(letter.orders[0].pk)
         if contact is None:
-            _note_why(letter.orders, "nobody_to_tell", letter.kind)
-            continue
-        to_whom.append(letter)
-        queued.append(_written(letter, contact, books, now=now))
-    try:
-        said = outbox.enqueue_all(queued, now=now)
-    except UnknownSender:  # the library's settings are wrong; its books are handed over all the same
-        library = letters[0].orders[0].library
-        log.error("text.no_sender", library=library.code, sender=library.sender)
-        for letter in to_whom:
-            _note_why(letter.orders, "no_sender", letter.kind)
-        return
-    for letter, message in zip(to_whom, said, strict=True):
-        if message is None:
+            drafts.append("nobody_to_tell")
+        else:
+            text = _written(letter, contact, books, now=now)
+            drafts.append(outbox.draft(text, post, now=now) if has_sender else "no_sender")
+    return _Written(letters, drafts)
+
+
+def _send_all(written: _Written, *, now: datetime, fresh: bool = False) -> None:
+    """Queue letters; a handful of queries, however many."""
+    promises = {letter.about for letter in written.letters if letter.about.startswith("appointment:")}
+    if promises and not fresh:
+        outbox.suppress(about=promises, why="replaced", now=now, by=RULE)
+    drafts = [draft for draft in written.drafts if not isinstance(draft, str)]
+    said = iter(outbox.put(drafts, now=now, fresh=fresh))
+    for letter, draft in zip(*written, strict=True):
+        if isinstance(draft, str):
+            _note_why(letter.orders, draft, letter.kind)
+        elif next(said) is None:
             _note_why(letter.orders, "nobody_to_tell", letter.kind)
 
 

@@ -30,16 +30,20 @@ class Order(Moving):
     FIRST = OrderState.PICKING
 
     library = models.ForeignKey(Library, on_delete=models.PROTECT, related_name="orders")
-    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="orders")
+    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="orders", db_index=False)
     number = models.CharField(max_length=4)
     number_released_at = models.DateTimeField(null=True, blank=True)
     patron = models.ForeignKey(Patron, null=True, on_delete=models.SET_NULL, related_name="orders")
-    collector = models.ForeignKey(Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="orders")
+    collector = models.ForeignKey(
+        Contact, null=True, blank=True, on_delete=models.SET_NULL, related_name="orders", db_index=False
+    )
     language = models.CharField(max_length=5, choices=Language.choices, default=Language.KO)
     appointment = models.ForeignKey(
         Appointment, null=True, blank=True, on_delete=models.PROTECT, related_name="orders", help_text=_("the newest")
     )
-    visit = models.ForeignKey(Visit, null=True, blank=True, on_delete=models.PROTECT, related_name="orders")
+    visit = models.ForeignKey(
+        Visit, null=True, blank=True, on_delete=models.PROTECT, related_name="orders", db_index=False
+    )
     opened_at = models.DateTimeField()
     ready_at = models.DateTimeField(null=True, blank=True)
     handed_over_at = models.DateTimeField(null=True, blank=True)
@@ -84,8 +88,15 @@ class Order(Moving):
                 name="pickup_handed_over_has_its_time",
             ),
         ]
-        indexes: ClassVar = [
+        indexes: ClassVar = [  # each costs every change of a bag: a link or a state that most bags lack is left out
             models.Index(fields=["point", "state"], condition=Q(state__in=OPEN_ORDER), name="pickup_order_open"),
+            models.Index(
+                fields=["point", "handed_over_at"],
+                condition=Q(state=OrderState.HANDED_OVER),
+                name="pickup_order_handed_over",
+            ),
+            models.Index(fields=["collector"], condition=Q(collector__isnull=False), name="pickup_order_collector"),
+            models.Index(fields=["visit"], condition=Q(visit__isnull=False), name="pickup_order_visit"),
             models.Index(fields=["keep_until"], condition=Q(state=OrderState.READY), name="pickup_order_to_expire"),
         ]
 

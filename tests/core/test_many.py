@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import Any, cast
+from uuid import uuid4
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -14,7 +15,7 @@ from core.actor import RULE
 from core.among import Among
 from core.models import Happening, Journal
 from core.moves import Drawn, NothingToBeginWith
-from lending.models import Copy
+from lending.models import Copy, Reservation
 from notifications.models import Kind, Message
 from tests import rows
 
@@ -48,6 +49,28 @@ def test_a_word_of_a_list_is_written_as_its_value():
     made = Message.begin_many([{**told, "dedup_key": f"{n}"} for n in range(moves.MANY)], at=rows.NOW, by=RULE)
     assert set(Message.objects.values_list("kind", "state")) == {("notice", "queued")}
     assert len(made) == moves.MANY
+
+
+@pytest.mark.parametrize("odd", ["a\tb", "two\nlines", "\r", "\\", "\\N", "\\.", "\\t", "{a,b}", '"', "", "책"])
+def test_whatever_is_said_is_written_as_it_is(odd):
+    told = text()
+    asked = [{**told, "dedup_key": f"{n}", "body": odd if n % 2 else "plain"} for n in range(moves.MANY)]
+    made = Message.begin_many(asked, at=rows.NOW, by=RULE)
+    stored = Message.objects.in_bulk([one.pk for one in made])
+    assert [(stored[one.pk].body, stored[one.pk].accepted_at) for one in made] == [(one["body"], None) for one in asked]
+
+
+def test_keys_days_and_moments_are_written_as_they_are():
+    of = rows.point()
+    told = {"title": rows.title(), "pickup_point": of, "programme": of.library.programme, "channel": "web"}
+    told |= {"placed_at": rows.NOW, "placed_on": rows.NOW.date()}
+    asked = [{**told, "patron": rows.patron(of.library), "request": uuid4()} for _ in range(moves.MANY)]
+    made = Reservation.begin_many(asked, at=rows.NOW, by=RULE)
+    stored = Reservation.objects.in_bulk([one.pk for one in made])
+    names = ("patron", "request", "placed_at", "placed_on", "channel")
+    assert [{name: getattr(stored[one.pk], name) for name in names} for one in made] == [
+        {name: one[name] for name in names} for one in asked
+    ]
 
 
 def test_very_many_rows_name_the_same_columns():

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
 import pytest
 from django.apps import apps
 from django.db import models
 
-from core.rows import Read
+from core.rows import Read, by_the_thousand
 from lending.models import Patron
 from tests import rows
 
@@ -49,3 +51,25 @@ def test_nothing_listens_to_rows_that_are_read():
     assert not any(models.signals.post_init.has_listeners(model) for model in quick)
     assert not any(models.signals.pre_init.has_listeners(model) for model in quick)
     assert all(model.__init__ is models.Model.__init__ for model in quick)
+
+
+def test_every_row_that_is_read_so_has_its_key_under_one_name():
+    assert {model._meta.pk.attname for model in apps.get_models() if issubclass(model, Read)} == {"id"}
+
+
+@pytest.mark.parametrize("looks", [True, False])
+def test_no_garbage_is_looked_for_meanwhile_and_then_as_before(looks):
+    was = gc.isenabled()
+    (gc.enable if looks else gc.disable)()
+    try:
+        with pytest.raises(LookupError):
+            _not_found()
+        assert gc.isenabled() == looks
+    finally:
+        (gc.enable if was else gc.disable)()
+
+
+@by_the_thousand
+def _not_found():
+    assert not gc.isenabled()
+    raise LookupError

@@ -142,17 +142,34 @@ def test_a_crowd_takes_no_more_statements_than_a_few(now):
 def test_one_party_that_cannot_be_told_holds_up_nobody(lane, now, monkeypatch):
     rows.slot(lane, capacity=50)
     bags = [bag(lane) for _ in range(9)]
-    offer_all = texts.offer_all
+    written = texts.offers
 
-    def not_to_the_fourth(promises, **kwargs):
+    def not_to_the_fourth(promises, *args, **kwargs):
         if any(orders[0] == bags[3] for _appointment, orders in promises):
             raise LookupError("nobody has thought of this")
-        offer_all(promises, **kwargs)
+        return written(promises, *args, **kwargs)
 
-    monkeypatch.setattr(texts, "offer_all", not_to_the_fourth)
+    monkeypatch.setattr(texts, "offers", not_to_the_fourth)
     assert offers.offer_ready(now=now) == 8
     assert [steps.again(one).appointment is None for one in bags] == [n == 3 for n in range(9)]
     assert Slot.objects.get().booked == 8
+
+
+def test_texts_are_written_without_a_question_while_the_orders_get_their_promises(lane, now, monkeypatch):
+    rows.slot(lane, capacity=50)
+    bags = [bag(lane) for _ in range(3)]
+    written, asked = texts.offers, []
+
+    def watched(*args, **kwargs):
+        with CaptureQueriesContext(connection) as queries:
+            found = written(*args, **kwargs)
+        asked.append(len(queries))
+        return found
+
+    monkeypatch.setattr(texts, "offers", watched)
+    assert offers.offer_ready(now=now) == 3
+    assert asked == [0]
+    assert all(steps.again(one).appointment for one in bags)
 
 
 def test_who_loses_a_place_to_a_person_is_planned_anew(lane, now, monkeypatch):
