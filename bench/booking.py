@@ -27,6 +27,7 @@ from tests.product import Running, running
 SECONDS = 5  # of PostgreSQL's own bench, each time
 # As deploy/systemd/lending-web.service has it.
 WEB = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "2"]
+WEB_ENVIRONMENT = {"DATABASE_POOL": "0"}
 
 
 @dataclass
@@ -103,7 +104,10 @@ def town(slots: int, places: int, for_each: int) -> Iterator[Town]:
         port = free_port()
         address = f"http://127.0.0.1:{port}"
         product = replace(
-            made.product, port=port, environment={**made.environment, "PUBLIC_BASE_URL": address}, programs={}
+            made.product,
+            port=port,
+            environment={**made.environment, **WEB_ENVIRONMENT, "PUBLIC_BASE_URL": address},
+            programs={},
         )
         web = product.program("web")
         granian = web.command[: web.command.index("granian") + 1]

@@ -13,6 +13,9 @@ from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
 from django.middleware.clickjacking import XFrameOptionsMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.utils import translation
+from django.utils.cache import patch_vary_headers
 from django_htmx.middleware import HtmxMiddleware
 from whitenoise.middleware import WhiteNoiseMiddleware
 
@@ -20,6 +23,7 @@ from lending.auth import ActorMiddleware, TokenAuthentication
 
 if TYPE_CHECKING:
     from django.http import HttpRequest
+    from django.http.response import HttpResponseBase
 
 API = "/api/v1/"
 TOKEN = TokenAuthentication.keyword.lower() + " "
@@ -35,6 +39,19 @@ class ForBrowsers:
         if shown[: len(TOKEN)].lower() == TOKEN and request.path_info.startswith(API):
             return self.get_response(request)
         return super().__call__(request)  # type: ignore[misc]  # the middleware it is mixed into
+
+
+class Language(LocaleMiddleware):
+    """The reader's language by cookie and header: no address begins with one, so none is looked for there."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        translation.activate(translation.get_language_from_request(request))
+        request.LANGUAGE_CODE = translation.get_language()
+
+    def process_response(self, _request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
+        patch_vary_headers(response, ["Accept-Language"])
+        response.headers.setdefault("Content-Language", translation.get_language())
+        return response
 
 
 class ContentSecurity(ForBrowsers, CSPMiddleware):

@@ -50,7 +50,7 @@ MIDDLEWARE = [
     "config.middleware.ContentSecurity",
     "config.middleware.StaticFiles",
     "config.middleware.Session",
-    "django.middleware.locale.LocaleMiddleware",
+    "config.middleware.Language",
     "django.middleware.common.CommonMiddleware",
     "config.middleware.Csrf",
     "config.middleware.SignedIn",
@@ -89,16 +89,17 @@ TIMEOUTS = {
         "IDLE_IN_TRANSACTION_MS", default=10_000, least=0, most=3_600_000
     ),
 }
-# One pool a process of at most four connections: a hot slot row is fastest with two to four writers.
-POOL = {"min_size": 0, "max_size": environment.number("DATABASE_POOL", default=4, least=1, most=50), "timeout": 10}
+# One pool a process of at most four connections: a hot slot row is fastest with two to four writers. Without a pool (0)
+# each thread keeps its own, which is cheaper where threads are as few: see deploy/systemd/lending-web.service.
+POOL_SIZE = environment.number("DATABASE_POOL", default=4, least=0, most=50)
 DATABASES = {
     "default": {
         **DATABASE,
         "ENGINE": "django.db.backends.postgresql",
-        "CONN_MAX_AGE": 0,
+        "CONN_MAX_AGE": 0 if POOL_SIZE else None,
         "OPTIONS": {
             **DATABASE.get("OPTIONS", {}),
-            "pool": POOL,
+            **({"pool": {"min_size": 0, "max_size": POOL_SIZE, "timeout": 10}} if POOL_SIZE else {}),
             "prepare_threshold": 0,
             "options": " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items()),
         },

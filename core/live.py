@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import time
 from typing import TYPE_CHECKING
 
@@ -63,8 +64,11 @@ def forget(*, before: datetime) -> int:
 
 
 @functools.cache
-def _doorbell() -> redis.Redis:
-    return redis.Redis.from_url(settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1)
+def _doorbell(_process: int) -> redis.Redis:
+    """One connection for all threads of a process: to borrow one takes longer than to ring."""
+    return redis.Redis.from_url(
+        settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, single_connection_client=True
+    )
 
 
 def _ring(topics: list[str]) -> None:
@@ -73,7 +77,7 @@ def _ring(topics: list[str]) -> None:
         return
     try:
         for topic in topics:
-            _doorbell().publish(channel(topic), "1")
+            _doorbell(os.getpid()).publish(channel(topic), "1")
     except redis.RedisError as error:
         _broken_until = time.monotonic() + PAUSE
         log.warning("live.doorbell_lost", topics=topics, error=type(error).__name__)

@@ -142,7 +142,7 @@ class Moving(Read):
         way = [("", cls.FIRST), *([(cls.FIRST, then)] if then else [])]
         if then and then not in cls.MOVES.get(cls.FIRST, ()):
             raise MoveRefused(noun=cls.noun(), state=cls.FIRST, asked=then)
-        row = cls(**columns, state=way[-1][1], moved_at=at)
+        row = cls.made(**columns, state=way[-1][1], moved_at=at)
         _insert([row], _Story(cls, way, at, by), out_of, beside)
         return row
 
@@ -155,7 +155,7 @@ class Moving(Read):
             copied = _copy(cls, told)
             story.write([row.pk for row in copied])
             return copied
-        made = [cls(**columns) for columns in told]
+        made = [cls.made(**columns) for columns in told]
         if made:
             _insert(made, story)
         return made

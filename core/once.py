@@ -96,7 +96,7 @@ def require_key(request: HttpRequest) -> str:
 
     For an edge that has to do something before its one transaction; `once` asks by itself.
     """
-    return _usable(request.headers.get("Idempotency-Key", ""))
+    return _usable(request.META.get("HTTP_IDEMPOTENCY_KEY", ""))
 
 
 def _usable(key: str) -> str:

@@ -113,7 +113,7 @@ class TokenAuthentication(authentication.BaseAuthentication):
     keyword = "Token"
 
     def authenticate(self, request: Request) -> tuple[Account | Device, Token] | None:
-        parts = request.headers.get("Authorization", "").split()
+        parts = request.META.get("HTTP_AUTHORIZATION", "").split()
         if not parts or parts[0].lower() != self.keyword.lower():
             return None
         token = accounts.token_of(parts[1], now=clock.now()) if len(parts) == 2 else None

@@ -44,6 +44,23 @@ def test_a_column_that_was_not_read_is_read_when_it_is_asked_for(django_assert_n
     assert joined.name == who.name
 
 
+def test_a_new_row_is_made_as_django_makes_it():
+    home = rows.library()
+    columns = {"card_number": "2020-9999", "name": "가나", "home": home, "household_id": None}
+    mine, theirs = Patron.made(**columns), Patron(**columns)
+    assert vars(mine).keys() == vars(theirs).keys()
+    assert all(getattr(mine, name) == getattr(theirs, name) for name in vars(mine) if name != "_state")
+    assert (mine.home_id, mine._state.adding) == (home.pk, True)
+    assert mine.pk is None
+    assert mine._state.db is None
+    assert mine._state.fields_cache == {"home": home}
+    for name, value in vars(mine).items():  # what is made for each is not shared
+        if isinstance(value, list | dict):
+            assert getattr(Patron.made(**columns), name) is not value
+    with pytest.raises(TypeError):
+        Patron.made(nickname="x")
+
+
 def test_nothing_listens_to_rows_that_are_read():
     """They would not hear of it."""
     quick = [model for model in apps.get_models() if issubclass(model, Read)]
