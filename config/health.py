@@ -27,7 +27,7 @@ from lending.states import UNTOLD
 from notifications import queries as notification_queries
 from notifications.models import Call, InboundMessage, Message
 from notifications.states import CallState, InboundState, MessageState
-from pickup import appointments, orders, rehearsals
+from pickup import lapses, orders, rehearsals
 from pickup import queries as pickup_queries
 from pickup.models import Order, Visit
 
@@ -73,8 +73,8 @@ WAITING = {
     "inbound_stored": Waiting(
         lambda _now: _in_use(InboundMessage.objects.filter(state=InboundState.STORED)), "received_at"
     ),
-    "offer_to_settle": Waiting(lambda now: appointments.to_settle(now=now), "answer_by", "point__library"),
-    "appointment_to_miss": Waiting(lambda now: appointments.to_miss(now=now), "miss_after", "point__library"),
+    "offer_to_settle": Waiting(lambda now: lapses.to_settle(now=now), "answer_by", "point__library"),
+    "appointment_to_miss": Waiting(lambda now: lapses.to_miss(now=now), "miss_after", "point__library"),
     "order_to_expire": Waiting(lambda now: orders.to_expire(now=now), "keep_until", "point__library"),
     "inbox": Waiting(lambda _now: _in_use(notification_queries.parked()), "moved_at"),
     "call_list": Waiting(lambda now: Call.objects.filter(NO_PRACTICE, state=CallState.DUE, due_at__lte=now), "due_at"),

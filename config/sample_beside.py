@@ -16,7 +16,7 @@ from config.sample_town import Story, Town
 from core.actor import Actor
 from lending import day_lists, postings, sheets
 from lending.models import Account, Posting
-from pickup import arrivals, lane, orders, returns
+from pickup import arrivals, lane, packing, returns
 from pickup import day_lists as lists
 from pickup.models import Order
 from pickup.states import LineState
@@ -89,7 +89,7 @@ def _this_morning(town: Town) -> Story:
     yield town.ago(50)
     missing = bags[4].lines.order_by("pk").first()
     if missing is not None:
-        orders.not_on_shelf(line_id=missing.pk, by=_clerk(), now=town.clock)
+        packing.not_on_shelf(line_id=missing.pk, by=_clerk(), now=town.clock)
     yield town.ago(22)
     lane.serve(point_id=bags[0].point_id, order_number=bags[0].number, by=_clerk(), now=town.clock)
     for minutes, order in ((6, bags[1]), (3, bags[3])):
@@ -132,5 +132,5 @@ def _take_over(town: Town, readers: list[Reader], *, day: date) -> list[Order]:
 
 def _pack(town: Town, order: Order) -> None:
     for line in order.lines.filter(state=LineState.TO_PICK).select_related("copy").order_by("pk"):
-        orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=_clerk(), now=town.clock)
-    orders.mark_ready(order_id=order.pk, by=_clerk(), now=town.clock)
+        packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=_clerk(), now=town.clock)
+    packing.mark_ready(order_id=order.pk, by=_clerk(), now=town.clock)

@@ -16,7 +16,7 @@ from lending import loans, reminders, transfers, wishes
 from lending.models import Loan, Reservation
 from notifications import calls
 from notifications import queries as notification_queries
-from pickup import appointments, arrivals, lane, notes, orders, slots
+from pickup import appointments, arrivals, lane, lapses, notes, orders, packing, slots
 from pickup.models import Order
 from pickup.states import LineState
 from pickup.texts import UNDO
@@ -169,8 +169,8 @@ def _sweeps(town: Town, n: int) -> Story:
     for hour in ("00:10", "12:50", "17:50"):
         yield town.at(day, hour)
         reminders.remind_due(now=town.clock)
-        appointments.answers_due(now=town.clock)
-        appointments.misses_due(now=town.clock)
+        lapses.answers_due(now=town.clock)
+        lapses.misses_due(now=town.clock)
         orders.expire_due(now=town.clock)
 
 
@@ -258,7 +258,7 @@ def _not_found(town: Town) -> Story:
     order = _sure(town.ask("45", GEUMHO, 2))
     yield town.ago(25)
     line = order.lines.order_by("id").first()
-    orders.not_on_shelf(line_id=line.pk, by=town.desk, now=town.clock)  # type: ignore[union-attr]
+    packing.not_on_shelf(line_id=line.pk, by=town.desk, now=town.clock)  # type: ignore[union-attr]
 
 
 def _waits_for_them(

@@ -20,7 +20,7 @@ from lending import loans, patrons, queries
 from lending.calendar import Calendar
 from lending.models import Account, Copy, Library, Patron, PickupPoint, Title
 from lending.reservations import Item
-from pickup import arrivals, lane, notes, offers, orders, slots
+from pickup import arrivals, lane, notes, offers, orders, packing, slots
 from pickup.models import Order, Slot, Visit
 from pickup.states import LineState
 
@@ -158,12 +158,12 @@ class Town:
         """Put what is still to fetch into its bag, or only some of it."""
         lines = order.lines.filter(state=LineState.TO_PICK).select_related("copy").order_by("id")
         for line in lines[:most]:
-            orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=self.desk, now=self.clock)
+            packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=self.desk, now=self.clock)
 
     def ready(self, order: Order) -> None:
         """Pack, say so, and let a time be offered where times are offered."""
         self.pack(order)
-        orders.mark_ready(order_id=order.pk, by=self.desk, now=self.clock)
+        packing.mark_ready(order_id=order.pk, by=self.desk, now=self.clock)
         if order.appointment_id is None:
             offers.offer_ready(order_ids=[order.pk], now=self.clock)
 

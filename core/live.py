@@ -30,8 +30,9 @@ _broken_until = 0.0
 
 
 def publish(topics: Iterable[str], *, now: datetime) -> None:
-    """Give each topic a new version within this transaction and ring its watchers after the commit."""
-    ask(*published(topics, now=now))
+    """Give each topic, if there is any, a new version within this transaction and ring its watchers after the commit."""
+    if told := set(topics):
+        ask(*published(told, now=now))
 
 
 def published(topics: Iterable[str], *, now: datetime) -> Said:

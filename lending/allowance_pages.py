@@ -13,9 +13,9 @@ from core.actor import Actor
 from core.once import once
 from core.refusal import Forbidden, NotFound, Refusal
 from lending import allowances, auth
-from lending.forms import AllowanceForm
 from lending.models import Allowance, Programme
 from lending.pages import key_of, show, signed_in
+from lending.staff_forms import AllowanceForm
 
 
 @signed_in

@@ -27,8 +27,9 @@ from core.actor import Actor
 from core.refusal import Refusal
 from lending import accounts, auth, availability, devices, queries, quota, search, second_factor
 from lending.errors import UnknownTitle
-from lending.forms import BookForm, Refusable, SearchForm, SignInForm, StaffSignInForm
+from lending.forms import Refusable, SearchForm, SignInForm, StaffSignInForm
 from lending.models import Account, Patron, Title
+from lending.staff_forms import BookForm
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

@@ -16,9 +16,9 @@ from core.actor import Actor
 from core.once import once
 from core.refusal import Forbidden, NotFound, Refusal
 from lending import auth, members, programmes
-from lending.forms import RulesForm
 from lending.models import Programme, ProgrammeChange
 from lending.pages import key_of, show, signed_in
+from lending.staff_forms import RulesForm
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

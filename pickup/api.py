@@ -31,7 +31,7 @@ from lending.edge import (
     within,
 )
 from lending.serializers import Nothing, Paged, PointInput, read, read_query, shown
-from pickup import appointments, elsewhere, gathering, orders, preferences, queries, turns, waits
+from pickup import appointments, elsewhere, gathering, orders, packing, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
@@ -217,7 +217,7 @@ class PackOrder(Edge):
         with once(by, request) as answer:
             given = read(BarcodeInput, request)
             order_at_work(by, order_id)
-            orders.pack(order_id=order_id, barcode=given["barcode"], by=by, now=now)
+            packing.pack(order_id=order_id, barcode=given["barcode"], by=by, now=now)
             return answer(order_row(order_id, by, purpose="api pack", now=now))
 
 
@@ -241,7 +241,7 @@ class ReadyOrder(Edge):
         with once(by, request) as answer:
             read(Nothing, request)
             order_at_work(by, order_id)
-            orders.mark_ready(order_id=order_id, by=by, now=now)
+            packing.mark_ready(order_id=order_id, by=by, now=now)
             return answer(order_row(order_id, by, purpose="api ready", now=now))
 
 

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from core import sweeps
 from core.actor import RULE
-from pickup import appointments, awaited, orders, texts
+from pickup import awaited, bookings, orders, texts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,7 +25,7 @@ def close_due(*, now: datetime) -> int:
 
 @transaction.atomic
 def _close(order_id: int, *, now: datetime) -> int:
-    appointments.lock_together(order_id)
+    bookings.lock_together(order_id)
     if not awaited.nothing_comes().filter(pk=order_id).exists():
         return 0
     order = orders.locked(order_id)

@@ -16,7 +16,7 @@ from lending import queries as lending_queries
 from lending.pages import key_of, show
 from lending.states import CopyState
 from pickup import orders, returns
-from pickup.forms import ScanForm
+from pickup.desk_forms import ScanForm
 from pickup.staff_pages import Here, at_library, number_in
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from lending import circulation, day_lists, sheets
 from lending.errors import UnreadableTable
 from lending.pages import key_of
 from pickup import day_lists as lists
-from pickup.forms import DayListForm, ListForm
+from pickup.desk_forms import DayListForm, ListForm
 from pickup.staff_pages import Desk, at_desk, show_desk, show_not_used
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from lending import allocation, day_lists, reservations
 from lending import queries as lending_queries
 from lending.day_lists import DayList, Entry, Problem
 from lending.reservations import Item
-from pickup import appointments, orders, queries, slots
+from pickup import appointments, orders, packing, queries, slots
 from pickup.states import LineState, OrderState
 
 if TYPE_CHECKING:
@@ -204,10 +204,10 @@ def _bag(
             appointments.promise(order_id=order.pk, slot_id=rooms[0].pk, by=RULE, now=now, chosen=False)
     if packed:
         for _entry, copy in rows:
-            orders.pack(order_id=order.pk, barcode=copy.barcode, by=by, now=now)
+            packing.pack(order_id=order.pk, barcode=copy.barcode, by=by, now=now)
         still = orders.locked(order.pk)
         if still.state == OrderState.PICKING and not still.lines.filter(state=LineState.TO_PICK).exists():
-            orders.mark_ready(order_id=order.pk, by=by, now=now)
+            packing.mark_ready(order_id=order.pk, by=by, now=now)
             result.ready += 1
     result.bags += 1
     result.books += len(rows)

@@ -14,7 +14,7 @@ from core.once import once
 from core.refusal import Refusal
 from lending.pages import key_of
 from pickup import bags, elsewhere, queries
-from pickup.forms import PlaceElsewhereForm
+from pickup.desk_forms import PlaceElsewhereForm
 from pickup.staff_pages import Desk, at_desk, order_here, show_desk
 from pickup.states import OPEN_ORDER
 

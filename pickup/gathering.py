@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core import live
 from lending import queries as lending_queries
-from pickup import appointments, awaited, queries, slots
+from pickup import appointments, awaited, bookings, queries, slots
 from pickup.errors import NothingToWaitFor, OrderNotFound, WaitsForAll
 from pickup.models import Order
 from pickup.states import OrderState
@@ -29,7 +29,7 @@ def choose(*, order_id: int, whole: bool, by: Actor, now: datetime) -> Order:
     bag shares it. Refuses with `nothing_to_wait_for` a bag that is packed or ended, or of which nothing is to come.
     Whoever may see an order may choose.
     """
-    appointments.lock_together(order_id)
+    bookings.lock_together(order_id)
     order = Order.objects.select_related("library", "patron", "appointment__slot").filter(pk=order_id).first()
     if order is None:
         raise OrderNotFound(order=order_id)

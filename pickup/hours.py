@@ -20,7 +20,7 @@ from core.refusal import BadInput
 from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from pickup import appointments, fitting, opening, queries, slots, texts, windows
+from pickup import bookings, fitting, lapses, opening, queries, slots, texts, windows
 from pickup.errors import WindowNotFound, WindowsOverlap
 from pickup.models import Appointment, Order, PointChange, PointRules, Slot, Window
 from pickup.states import AppointmentState
@@ -308,7 +308,7 @@ def _begin(point_id: int, *, move: bool, now: datetime) -> tuple[Library, frozen
     if not move:
         return library, frozenset()
     promised = frozenset(queries.to_come(point=point_id, slot__starts_at__gt=now).values_list("pk", flat=True))
-    appointments.lock_many(promised)
+    bookings.lock_many(promised)
     return library, promised
 
 
@@ -351,7 +351,7 @@ def _move(library: Library, rows: Iterable[Slot], promised: Collection[int], *, 
     for one in beyond:
         day = one.slot.starts_at.astimezone(ZoneInfo(library.zone)).date()
         kept_until = opening.end_of_next_open_day(library, day)
-        new = appointments.move_away(appointment_id=one.pk, kept_until=kept_until, template="hours", by=by, now=now)
+        new = lapses.move_away(appointment_id=one.pk, kept_until=kept_until, template="hours", by=by, now=now)
         moved, called = moved + (new is not None), called + (new is None)
     again = Slot.objects.filter(pk__in=[slot.pk for slot in rows])
     return Changed(None, moved, called, kept=_beyond_places(again).count())

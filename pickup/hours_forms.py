@@ -11,7 +11,8 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
 from core.refusal import BadInput
-from lending.forms import OF_A_LIST, Refusable
+from lending.forms import Refusable
+from lending.staff_forms import OF_A_LIST
 from pickup import hours, windows
 from pickup.models import PointRules, Window
 

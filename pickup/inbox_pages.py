@@ -16,7 +16,7 @@ from core.refusal import NotFound
 from lending.pages import key_of
 from notifications import calls, inbound, phone
 from notifications import queries as notified
-from pickup import notes, queries, today
+from pickup import known_by, notes, queries, today
 from pickup.staff_pages import Desk, at_desk, show_desk
 
 if TYPE_CHECKING:
@@ -55,12 +55,12 @@ def inbox(request: HttpRequest, desk: Desk) -> HttpResponse:
     ring = [*calls_due, *unreached]
     about = {row.about for row in parked} | {row.about for row in ring}
     numbers = {row.from_number for row in parked} | {row.number for row in ring}
-    orders = queries.orders_about(about, library_id=library.pk)
-    owners = queries.owners_of(numbers, library_id=library.pk)
+    orders = known_by.orders_about(about, library_id=library.pk)
+    owners = known_by.owners_of(numbers, library_id=library.pk)
     answers = notified.answers_to(parked)
-    several = len(queries.codes_of_sender(library.sender)) > 1
-    of_orders = queries.libraries_about(about, sender=library.sender) if several else {}
-    of_people = queries.homes_of(numbers, sender=library.sender) if several else {}
+    several = len(known_by.codes_of_sender(library.sender)) > 1
+    of_orders = known_by.libraries_about(about, sender=library.sender) if several else {}
+    of_people = known_by.homes_of(numbers, sender=library.sender) if several else {}
 
     def line(row: Call | InboundMessage, number: str, answer: Message | None = None) -> Line:
         theirs = orders.get(row.about, [])

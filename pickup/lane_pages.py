@@ -15,8 +15,9 @@ from core.refusal import BadInput, NotFound
 from lending import circulation
 from lending.pages import key_of, show
 from pickup import arrivals, board, closing, figures, lane, queries, queue, scans, today
+from pickup.desk_forms import FindForm
 from pickup.errors import VisitNotFound
-from pickup.forms import FindForm, HereForm
+from pickup.forms import HereForm
 from pickup.handovers import NOT_GIVEN
 from pickup.models import Order
 from pickup.names import whole_number

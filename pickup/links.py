@@ -18,7 +18,7 @@ from core import counters
 from core.tokens import word_of
 from lending import mails
 from notifications import phone
-from pickup import queries
+from pickup import known_by, queries
 from pickup.errors import LinkOver, OrderNotFound
 from pickup.models import Link, Order
 from pickup.names import digits
@@ -62,7 +62,7 @@ def for_about(about: str, *, now: datetime) -> str | None:
     noun, _, number = about.partition(":")
     if noun == "mail" and number.isascii() and number.isdigit():
         return mails.address_for(int(number), now=now)
-    column = queries.TIED.get(noun)
+    column = known_by.TIED.get(noun)
     if column is None or not number.isascii() or not number.isdigit():
         return None
     held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)
@@ -115,7 +115,7 @@ def _named(library_code: str, number: str, last_four: str, *, now: datetime) -> 
         raise OrderNotFound
     counters.hit(f"code:of:{library_code[:40]}:{wanted}", limit=TRIES_OF_NUMBER, per=timedelta(hours=3), now=now)
     order = queries.orders(library__code=library_code, number=wanted, number_released_at__isnull=True).first()
-    known = {phone.last_four(told) for told in queries.numbers_of(order)} if order is not None else set()
+    known = {phone.last_four(told) for told in known_by.numbers_of(order)} if order is not None else set()
     if order is None or four not in known:
         raise OrderNotFound
     return order

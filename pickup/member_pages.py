@@ -12,8 +12,8 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from core.once import once
 from core.refusal import BadInput, NotFound, Refusal
 from lending import auth, members, reviews, second_factor
-from lending.forms import MemberForm
 from lending.pages import key_of
+from lending.staff_forms import MemberForm
 from pickup.names import whole_number
 from pickup.staff_pages import Desk, at_desk, show_desk
 

@@ -19,7 +19,7 @@ from core import live, sweeps
 from core.actor import RULE
 from core.meanwhile import meanwhile
 from core.rows import by_the_thousand
-from pickup import appointments, parties, queries, scheduling, slots, texts
+from pickup import appointments, bookings, parties, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import OrderState
 
@@ -125,8 +125,8 @@ def _join(party: Sequence[Order], *, now: datetime) -> bool:
     promised = appointments.promise_of_party(party[0], None, now=now)
     if promised is None:
         return False
-    appointments.attach([(promised, party)])
-    everybody = promised.orders.select_related(*appointments.TOLD).filter(state=OrderState.READY).order_by("id")
+    bookings.attach([(promised, party)])
+    everybody = promised.orders.select_related(*bookings.TOLD).filter(state=OrderState.READY).order_by("id")
     texts.offer(promised, list(everybody), now=now)
     return True
 
@@ -150,7 +150,7 @@ def _plan(
             key=str(key),
             not_before=earliest,
             waiting_since=min(order.ready_at or now for order in party),
-            accessible=appointments.needs_accessible(party),
+            accessible=bookings.needs_accessible(party),
             not_slots=frozenset(order.appointment.slot_id for order in party if order.appointment is not None),
             keep_until=min((order.keep_until for order in party if order.keep_until is not None), default=None),
             wished=() if liked is None else wishes[liked],
@@ -211,7 +211,7 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
         before_it = [order.appointment.offer for order in one.orders if order.appointment is not None]
         columns.append(
             {
-                **appointments.terms(one.slot, rules, now=now),
+                **bookings.terms(one.slot, rules, now=now),
                 "arrive_at": scheduling.arrival(
                     one.slot.starts_at, one.slot.ends_at, place=place[one.slot.pk], capacity=one.slot.capacity
                 ),
@@ -228,7 +228,7 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
     known = texts.known_of([planned[key].orders for key in got])
     made = Appointment.begin_many(columns, at=now, by=RULE)
     promises = [(appointment, planned[key].orders) for key, appointment in zip(got, made, strict=True)]
-    with meanwhile(lambda: appointments.attach(promises)):
+    with meanwhile(lambda: bookings.attach(promises)):
         offers = texts.offers(promises, known, now=now)
     texts.send_offers(offers, now=now, fresh=True)
     return got

@@ -18,7 +18,7 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from lending.calendar import NeverOpen
-from pickup import appointments, fitting, queries
+from pickup import bookings, fitting, lapses, queries
 from pickup.models import Appointment, Order
 from pickup.states import PROMISED
 
@@ -142,13 +142,13 @@ def forget(*, library_id: int, day: date, by: Actor, now: datetime) -> Closed:
 def _lock_visits(library_id: int, day: date, *, now: datetime) -> None:
     """Lock the library, then orders and promises of a day before any slot is, as everywhere: fitting locks slots."""
     library = lending_surge.lock(library_id)
-    appointments.lock_many(_promised(library, day, now=now).values_list("pk", flat=True))
+    bookings.lock_many(_promised(library, day, now=now).values_list("pk", flat=True))
 
 
 def _move_all(library: Library, day: date, *, by: Actor, now: datetime) -> Closed:
     keep = end_of_next_open_day(library, day)
     keys = list(_promised(library, day, now=now).order_by("slot__starts_at", "pk").values_list("pk", flat=True))
-    moved = [appointments.move_away(appointment_id=pk, kept_until=keep, by=by, now=now) for pk in keys]
+    moved = [lapses.move_away(appointment_id=pk, kept_until=keep, by=by, now=now) for pk in keys]
     new = sum(one is not None for one in moved)
     return Closed(new, len(moved) - new)
 

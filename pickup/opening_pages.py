@@ -15,8 +15,8 @@ from core.refusal import BadInput
 from lending import auth, members
 from lending import opening as lending_opening
 from lending import queries as lending_queries
-from lending.forms import WeekForm
 from lending.pages import key_of
+from lending.staff_forms import WeekForm
 from pickup import opening
 from pickup.forms import DayForm
 from pickup.staff_pages import Desk, at_desk, became, show_desk

@@ -18,9 +18,9 @@ from lending import queries as lending_queries
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
 from lending.states import TransferState
-from pickup import bags, fetching, gathering, orders, queries, sessions, streams
+from pickup import bags, fetching, gathering, orders, packing, queries, sessions, streams
+from pickup.desk_forms import ScanForm
 from pickup.errors import NotInOrder, OrderNotFound
-from pickup.forms import ScanForm
 from pickup.models import Order
 from pickup.staff_pages import Desk, at_desk, number_in, order_here, show_desk
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -163,7 +163,7 @@ def not_on_shelf(request: HttpRequest, desk: Desk, line_id: int) -> HttpResponse
     with once(desk.by, request, key=key_of(request)) as answer:
         if not queries.to_fetch(desk.point.library_id).filter(pk=line_id).exists():
             raise OrderNotFound(line=line_id)
-        orders.not_on_shelf(line_id=line_id, by=desk.by, now=desk.now)
+        packing.not_on_shelf(line_id=line_id, by=desk.by, now=desk.now)
         messages.success(
             request,
             _(
@@ -180,7 +180,7 @@ def not_on_shelf(request: HttpRequest, desk: Desk, line_id: int) -> HttpResponse
 
 @at_desk
 @require_http_methods(["GET", "HEAD", "POST"])
-def packing(request: HttpRequest, desk: Desk) -> HttpResponse:
+def pack_books(request: HttpRequest, desk: Desk) -> HttpResponse:
     """Scan a book: it goes into its bag. Scan the slip of a bag: it is ready. Below, the bags with their books."""
     form = ScanForm(request.POST if request.method == "POST" else None)
     status, hint = form.status, ""
@@ -214,7 +214,7 @@ def _scanned(desk: Desk, form: ScanForm) -> str:
         if not number or order is None:
             raise
         if order.state == OrderState.PICKING:
-            orders.mark_ready(order_id=order.pk, by=desk.by, now=desk.now)
+            packing.mark_ready(order_id=order.pk, by=desk.by, now=desk.now)
         return desk.to("packing", bag=order.pk)
     order = queries.order_with_copy(copy_id=copy.pk, library_id=desk.point.library_id)
     if order is None and lending_queries.transfers(
@@ -224,7 +224,7 @@ def _scanned(desk: Desk, form: ScanForm) -> str:
         return desk.to("transfers", library=desk.point.library_id, last=sent.transfer.pk)
     if order is None:
         raise NotInOrder(field="barcode", barcode=copy.barcode, belongs_to=None)
-    orders.pack(order_id=order.pk, barcode=barcode, by=desk.by, now=desk.now)
+    packing.pack(order_id=order.pk, barcode=barcode, by=desk.by, now=desk.now)
     return desk.to("packing", packed=order.pk)
 
 
@@ -244,7 +244,7 @@ def _said(desk: Desk, found: list[bags.Bag], order_id: int) -> bags.Bag | None:
 def ready(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
     """The bag is packed and on the pickup shelf."""
     with once(desk.by, request, key=key_of(request)) as answer:
-        order = orders.mark_ready(order_id=order_here(desk, order_id).pk, by=desk.by, now=desk.now)
+        order = packing.mark_ready(order_id=order_here(desk, order_id).pk, by=desk.by, now=desk.now)
         return answer.redirect(desk.to("packing", bag=order.pk))
 
 

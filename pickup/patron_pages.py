@@ -33,7 +33,7 @@ from lending.forms import ConsentForm, LanguageForm, NeedsForm, TextsForm, ToldF
 from lending.pages import key_of, show
 from notifications import phone, transports
 from pickup import bags, preferences, queries, turns
-from pickup.forms import CallerForm, EnrolForm, GrantForm, PatronForm, TimesForm
+from pickup.desk_forms import CallerForm, EnrolForm, GrantForm, PatronForm, TimesForm
 from pickup.names import whole_number
 from pickup.preference_pages import told_by
 from pickup.staff_pages import Here, at_library

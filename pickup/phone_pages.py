@@ -25,7 +25,7 @@ from lending.forms import SearchForm
 from lending.pages import key_of
 from notifications import phone
 from pickup import awaited, bags, forecast, orders, preferences, queries, readback, slots
-from pickup.forms import CallerForm, PhoneOrderForm, TimesForm
+from pickup.desk_forms import CallerForm, PhoneOrderForm, TimesForm
 from pickup.models import PointRules
 from pickup.preference_pages import told_by
 from pickup.staff_pages import Desk, at_desk, number_in, show_desk

@@ -15,7 +15,7 @@ from core.actor import Actor
 from core.refusal import Refusal
 from lending.pages import patron_of, show, signed_in
 from pickup import preferences, queries
-from pickup.forms import TimesForm
+from pickup.desk_forms import TimesForm
 
 
 @signed_in

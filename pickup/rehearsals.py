@@ -22,7 +22,7 @@ from core.refusal import BadInput, Refusal
 from lending import patrons, practice
 from lending import queries as lending_queries
 from lending.reservations import Item
-from pickup import arrivals, cast, lane, orders, queries
+from pickup import arrivals, cast, lane, orders, packing, queries
 from pickup.cast import Cue, Kind
 from pickup.errors import AlreadyHandedOver, RehearsalNotFound, RehearsalRunning
 from pickup.models import Lane, Order, Rehearsal, RehearsalCar, Visit
@@ -249,10 +249,10 @@ def _bag(cue: Cue, patron: Patron, point: PickupPoint, books: list[Copy], *, by:
     lines = list(order.lines.filter(state=LineState.TO_PICK).select_related("copy").order_by("id"))
     for place, line in enumerate(lines):
         if cue.kind == Kind.MISSING and place == 0:
-            orders.not_on_shelf(line_id=line.pk, by=by, now=now)
+            packing.not_on_shelf(line_id=line.pk, by=by, now=now)
         else:
-            orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=by, now=now)
-    return orders.mark_ready(order_id=order.pk, by=by, now=now)
+            packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=by, now=now)
+    return packing.mark_ready(order_id=order.pk, by=by, now=now)
 
 
 # Clearing
@@ -293,7 +293,7 @@ def _clear(library_id: int, *, by: Actor, now: datetime) -> None:
     for pk in _ids(Order.objects.filter(library=library_id, state__in=OPEN_ORDER)):
         orders.cancel(order_id=pk, by=by, now=now)
     for barcode in list(queries.to_unpack(library_id).values_list("copy__barcode", flat=True)):
-        orders.unpack(barcode=barcode, by=by, now=now)
+        packing.unpack(barcode=barcode, by=by, now=now)
     practice.tidy(library_id=library_id, by=by, now=now)
 
 

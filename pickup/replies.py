@@ -23,7 +23,7 @@ from notifications import keywords
 from notifications import queries as notification_queries
 from notifications.inbound import Inbound, Reply, Text
 from notifications.keywords import Meaning
-from pickup import appointments, arrivals, awaited, orders, parties, queries, slots, texts, waits
+from pickup import appointments, arrivals, awaited, known_by, orders, parties, queries, slots, texts, waits, wordings
 from pickup.errors import SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
 from pickup.states import AppointmentState, OrderState
@@ -50,8 +50,8 @@ def answer(*, inbound: Inbound, now: datetime) -> Reply:
     (`unknown_number`), and what was refused (the refusal's code). Never raises for what somebody writes. Words that
     opt out or in never come here.
     """
-    asked = queries.open_questions(inbound.from_number, inbound.sender_key)
-    mine = queries.orders_of_number(inbound.from_number, inbound.sender_key)
+    asked = known_by.open_questions(inbound.from_number, inbound.sender_key)
+    mine = known_by.orders_of_number(inbound.from_number, inbound.sender_key)
     try:
         return _answer(inbound, list(asked), mine, now=now)
     except Refusal as refusal:
@@ -78,7 +78,7 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
     if meaning in _DO and mine:
         order = meant(meaning, asked, mine)
         return _ask_which(meaning, inbound, mine, now=now) if order is None else _do(meaning, inbound, order, now=now)
-    if meaning in _DO and queries.is_known_number(inbound.from_number):
+    if meaning in _DO and known_by.is_known_number(inbound.from_number):
         return _nothing_open(inbound, now=now)
     return _for_staff(inbound, mine, now=now)
 
@@ -122,15 +122,15 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
         if promised is not None:
             if promised.state == AppointmentState.OFFERED:
                 appointments.confirm(appointment_id=promised.pk, by=by, now=now)
-            _close(queries.questions_about(order, inbound.from_number), now=now)
+            _close(known_by.questions_about(order, inbound.from_number), now=now)
         return _tell(inbound, order, "confirmed" if promised is not None else "nothing_to_confirm")
     if meaning is Meaning.CHANGE:
         return _offer_times(inbound, order, "answer_times", now=now)
     if meaning is Meaning.GIVE_BACK:
         stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
-        _close(queries.questions_about(order, inbound.from_number), now=now)
-        rest = texts.counted(stay, language_of(order, inbound.from_number))
+        _close(known_by.questions_about(order, inbound.from_number), now=now)
+        rest = wordings.counted(stay, language_of(order, inbound.from_number))
         return _reply("given_back", order, _text(texts.cancelled(stay), order, inbound, count=rest))
     return _arrive(inbound, order, by=by, now=now)
 
@@ -138,7 +138,7 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
 def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
     here = check_in(order, by=by, now=now)
     if isinstance(here, datetime):
-        opens = texts.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
+        opens = wordings.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
         return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
     template = "answer_here" if here.ahead else "answer_next"
     if not here.packed:
@@ -196,10 +196,10 @@ def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datet
         appointment = choose(order, slot_id, by=by, now=now)
     except SlotUnavailable:
         return _offer_times(inbound, order, "answer_gone", now=now)
-    _close(queries.questions_about(order, inbound.from_number), now=now)
+    _close(known_by.questions_about(order, inbound.from_number), now=now)
     if promised is None and order.state == OrderState.READY:
         return _reply("time_chosen", order, None)  # the promise of a ready bag says so itself
-    when = texts.moment(appointment.arrives, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
+    when = wordings.moment(appointment.arrives, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
     return _reply("time_chosen", order, _text("answer_changed", order, inbound, when=when))
 
 
@@ -221,7 +221,7 @@ def _ask_which(meaning: Meaning, inbound: Inbound, mine: Sequence[Order], *, now
 
 def _nothing_open(inbound: Inbound, *, now: datetime) -> Reply:
     """The number is known and has nothing to collect: say so, and when it was collected if that was today."""
-    last = queries.last_of_number(inbound.from_number, inbound.sender_key)
+    last = known_by.last_of_number(inbound.from_number, inbound.sender_key)
     if last is None:
         return Reply(True, "nothing_open", "", _text_of_sender("answer_nothing", inbound))
     at = handed_over_today(last, now=now)
@@ -239,7 +239,7 @@ def handed_over_today(order: Order, *, now: datetime) -> datetime | None:
 
 def _for_staff(inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
     """A letter to the library; its writer gets one friendly line an hour."""
-    known = bool(mine) or queries.is_known_number(inbound.from_number)
+    known = bool(mine) or known_by.is_known_number(inbound.from_number)
     why = "not_understood" if known else "unknown_number"
     about = f"order:{mine[0].pk}" if len(mine) == 1 else ""
     try:
@@ -255,10 +255,10 @@ def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
     zone, language = ZoneInfo(order.library.zone), language_of(order, inbound.from_number)
     promised = queries.live_appointment(order)
     if promised is not None:
-        when = texts.moment(promised.arrives, zone, language)
+        when = wordings.moment(promised.arrives, zone, language)
         return _reply(why, order, _text("answer_confirmed", order, inbound, when=when))
     if order.state == OrderState.READY and order.keep_until is not None:
-        until = texts.last_day(order.keep_until, zone, language)
+        until = wordings.last_day(order.keep_until, zone, language)
         return _reply(why, order, _text("answer_until", order, inbound, until=until))
     template = "answer_any_time" if why == "no_times_here" else "answer_packing"
     return _reply(why, order, _text(template, order, inbound))
@@ -266,7 +266,7 @@ def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
 
 def _ask(kind: Question.Kind, inbound: Inbound, order: Order, options: list[Any], *, now: datetime) -> None:
     number = inbound.from_number
-    earlier = queries.open_questions(number, inbound.sender_key).filter(kind=kind)
+    earlier = known_by.open_questions(number, inbound.sender_key).filter(kind=kind)
     _close(earlier, now=now)
     Question.objects.create(number=number, kind=kind, order=order, options=options, asked_at=now)
 
@@ -297,7 +297,7 @@ def _text_of_sender(template: str, inbound: Inbound) -> Text | None:
     sender = notification_queries.sender(inbound.sender_key)
     if sender is None:
         return None
-    language = queries.language_of_number(inbound.from_number) or (
+    language = known_by.language_of_number(inbound.from_number) or (
         "ko" if inbound.from_number.startswith("+82") else "en"
     )
     return Text(template, {"library": sender.name_in(language), "phone": sender.phone}, language)
@@ -308,14 +308,14 @@ def language_of(order: Order, number: str) -> str:
     collector = queries.collector_of(order)
     if collector is not None and collector.number == number:
         return str(collector.language)
-    return queries.language_of_number(number) or order.language
+    return known_by.language_of_number(number) or order.language
 
 
 def _listed(rooms: Sequence[Slot], zone: ZoneInfo, language: str) -> str:
     """Choices as a text lists them; the day is said once for those of one day: `5=11/25 16:00 6=16:15`."""
     listed, said = [], ""
     for choice, slot in enumerate(rooms, FIRST_CHOICE):
-        day = texts.short_day(slot.starts_at, zone, language)
+        day = wordings.short_day(slot.starts_at, zone, language)
         time = f"{slot.starts_at.astimezone(zone):%H:%M}"
         listed.append(f"{choice}={time}" if day == said else f"{choice}={day} {time}")
         said = day

@@ -15,7 +15,7 @@ from core.actor import Actor
 from lending import allocation, circulation, copies, loans, postings, reservations, transfers
 from lending.errors import NotOnLoan
 from lending.states import ON_HAND, CopyState
-from pickup import orders, queries
+from pickup import orders, packing, queries
 from pickup.models import OrderLine
 from pickup.states import IN_BAG, LineState
 
@@ -54,7 +54,7 @@ def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged
                 check_in(barcode=barcode, library_id=library_id, by=by, now=now)
             return CheckedIn(set_aside(copy_id=copy.pk, by=by, now=now), None)
         if queries.to_unpack(library_id).filter(copy=copy).exists():
-            return CheckedIn(orders.unpack(barcode=barcode, by=by, now=now).copy, None)
+            return CheckedIn(packing.unpack(barcode=barcode, by=by, now=now).copy, None)
         if copy.state == CopyState.TRANSIT:
             return CheckedIn(transfers.scan(barcode=barcode, library_id=library_id, by=by, now=now).transfer.copy, None)
         if copy.state in copies.AWAY:
@@ -80,7 +80,7 @@ def withdraw(*, copy_id: int, by: Actor, now: datetime) -> Copy:
 def _out_of_reach(copy_id: int, verb: Callable[..., Copy], *, by: Actor, now: datetime) -> Copy:
     line = queries.line_to_fetch(copy_id)
     if line is not None:
-        copy = orders.damaged(line_id=line.pk, by=by, now=now).copy
+        copy = packing.damaged(line_id=line.pk, by=by, now=now).copy
         copy.refresh_from_db()
         if verb is copies.damaged:
             return copy

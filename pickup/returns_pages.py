@@ -19,7 +19,7 @@ from lending import queries as lending_queries
 from lending.pages import key_of, show
 from lending.states import ON_HAND, OPEN_TRANSFER
 from pickup import orders, queries, returns
-from pickup.forms import ScanForm
+from pickup.desk_forms import ScanForm
 from pickup.staff_pages import Here, at_library, number_in, undo_return_here
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ from core.refusal import Refusal
 from lending import auth, members
 from lending.pages import key_of
 from notifications import phone, senders
-from pickup.forms import SenderForm
+from pickup.desk_forms import SenderForm
 from pickup.saying import house_of
 from pickup.staff_pages import Desk, at_desk, show_desk
 

@@ -11,9 +11,9 @@ from core.once import once
 from core.refusal import Refusal
 from lending import copies
 from lending.pages import key_of
-from pickup import bags, orders, places, queries
+from pickup import bags, packing, places, queries
+from pickup.desk_forms import PlaceForm, ScanForm, ShelfForm
 from pickup.errors import NotInOrder
-from pickup.forms import PlaceForm, ScanForm, ShelfForm
 from pickup.staff_pages import Desk, at_desk, number_in, order_here, show_desk
 from pickup.states import HERE, OPEN_ORDER, OrderState
 
@@ -73,7 +73,7 @@ def unpack(request: HttpRequest, desk: Desk) -> HttpResponse:
                     meant = queries.order_with_copy(copy_id=copy.pk, library_id=desk.point.library_id)
                     belongs = meant.shown if meant is not None and meant.state in OPEN_ORDER else None
                     raise NotInOrder(field="barcode", barcode=copy.barcode, belongs_to=belongs)
-                line = orders.unpack(barcode=copy.barcode, by=desk.by, now=desk.now)
+                line = packing.unpack(barcode=copy.barcode, by=desk.by, now=desk.now)
                 return answer.redirect(desk.to("unpack", done=line.pk))
         except Refusal as refusal:
             form.refuse(refusal)

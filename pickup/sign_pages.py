@@ -25,8 +25,9 @@ from core.refusal import Refusal
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show
 from pickup import arrivals, barcodes, links, queries, waits
+from pickup.desk_forms import SignSheetForm
 from pickup.errors import OrderNotFound
-from pickup.forms import SignForm, SignSheetForm
+from pickup.forms import SignForm
 from pickup.models import Order, Visit
 from pickup.staff_pages import Desk, at_desk, show_desk
 from pickup.states import HERE, OPEN_ORDER

@@ -14,8 +14,8 @@ from core.refusal import BadInput
 from lending import auth, members
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from lending.forms import NoticeForm, RulesForm, SurgeRulesForm
 from lending.pages import key_of
+from lending.staff_forms import NoticeForm, RulesForm, SurgeRulesForm
 from pickup import surge
 from pickup.staff_pages import Desk, at_desk, show_desk
 

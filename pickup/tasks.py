@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import appointments, coming, lane, offers, orders, rehearsals, slots
+from pickup import coming, lane, lapses, offers, orders, rehearsals, slots
 
 
 @shared_task
@@ -24,9 +24,9 @@ def offer(*, ids: list[int] | None = None, **_: object) -> None:
 def deadlines(**_: object) -> None:
     """Everything of this room whose time has come."""
     now = clock.database_now()
-    appointments.answers_due(now=now)
-    appointments.not_ready_in_time(now=now)
-    appointments.misses_due(now=now)
+    lapses.answers_due(now=now)
+    lapses.not_ready_in_time(now=now)
+    lapses.misses_due(now=now)
     orders.expire_due(now=now)
     coming.close_due(now=now)
     orders.release_numbers(now=now)

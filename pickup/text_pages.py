@@ -16,7 +16,7 @@ from core.refusal import BadInput, Refusal
 from lending import auth, members
 from lending.pages import key_of
 from notifications import wording, words
-from pickup.forms import WordsForm
+from pickup.desk_forms import WordsForm
 from pickup.saying import House, house_of
 from pickup.staff_pages import Desk, at_desk, show_desk
 

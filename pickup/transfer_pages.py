@@ -19,7 +19,7 @@ from lending import queries as lending_queries
 from lending.pages import key_of, show, signed_in
 from lending.states import TransferState
 from pickup import orders, queries
-from pickup.forms import ScanForm
+from pickup.desk_forms import ScanForm
 from pickup.staff_pages import Here, at_library, number_in, of_library
 
 if TYPE_CHECKING:

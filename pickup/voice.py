@@ -21,7 +21,7 @@ from notifications import queries as notification_queries
 from notifications import voice
 from notifications.keywords import Meaning
 from notifications.voice import BOTH, Ringing, Said, Talk
-from pickup import appointments, awaited, links, orders, queries, replies, texts
+from pickup import appointments, awaited, known_by, links, orders, queries, replies, wordings
 from pickup.errors import OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
@@ -60,15 +60,15 @@ def answer(*, ringing: Ringing, now: datetime) -> Talk:
 
 
 def _begin(ringing: Ringing, *, now: datetime) -> Talk:
-    mine = queries.orders_of_number(ringing.from_number, ringing.sender_key) if ringing.from_number else []
+    mine = known_by.orders_of_number(ringing.from_number, ringing.sender_key) if ringing.from_number else []
     if not mine:
-        known = bool(ringing.from_number) and queries.is_known_number(ringing.from_number)
+        known = bool(ringing.from_number) and known_by.is_known_number(ringing.from_number)
         return _nothing(ringing, now=now) if known else _ask_number(ringing)
     due = [order for order in mine if _is_due(order, now=now)]
     order = replies.meant(Meaning.HERE, [], due) if due else None
     if order is not None:
         return _arrive(order, ringing, now=now)
-    asked = queries.open_questions(ringing.from_number, ringing.sender_key)
+    asked = known_by.open_questions(ringing.from_number, ringing.sender_key)
     order = replies.meant(Meaning.CONFIRM, list(asked), due or mine)
     return _ask_number(ringing) if order is None else _menu(order, ringing)
 
@@ -78,7 +78,7 @@ def _numbered(ringing: Ringing, *, now: datetime) -> Talk:
     if len(ringing.keys) != 4:
         return Talk((), person=True)
     if ringing.from_number:
-        mine = queries.orders_of_number(ringing.from_number, ringing.sender_key)
+        mine = known_by.orders_of_number(ringing.from_number, ringing.sender_key)
         named = next((order for order in mine if order.number == ringing.keys), None)
         if named is not None:
             return _arrive(named, ringing, now=now) if _is_due(named, now=now) else _menu(named, ringing)
@@ -92,7 +92,7 @@ def _proved(ringing: Ringing, number: str, *, now: datetime) -> Talk:
     """The end of the telephone number was keyed in as well."""
     if not ringing.keys:
         return Talk((), person=True)
-    codes = queries.codes_of_sender(ringing.sender_key)
+    codes = known_by.codes_of_sender(ringing.sender_key)
     try:
         order = links.by_keys(library_codes=codes, number=number, last_four=ringing.keys, now=now)
     except OrderNotFound:
@@ -143,7 +143,7 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
     here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
     if isinstance(here, datetime):
-        opens = (_day if texts.is_whole_day(here, zone) else _when)(here, zone, language)
+        opens = (_day if wordings.is_whole_day(here, zone) else _when)(here, zone, language)
         return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
     ahead, packed = here.ahead, here.packed
 
@@ -246,7 +246,7 @@ def _agreed(order: Order, promised: Appointment, ringing: Ringing) -> Talk:
 
 def _nothing(ringing: Ringing, *, now: datetime, last: Order | None = None) -> Talk:
     """Nothing to collect; when it was collected if that was today. Whoever wants a person gets one."""
-    last = last or queries.last_of_number(ringing.from_number, ringing.sender_key)
+    last = last or known_by.last_of_number(ringing.from_number, ringing.sender_key)
     at = replies.handed_over_today(last, now=now) if last is not None else None
 
     def told() -> str:
@@ -283,7 +283,7 @@ def _language(order: Order, ringing: Ringing) -> str:
 
 def _languages(ringing: Ringing) -> tuple[str, ...]:
     """What to speak to somebody whose order is not known: their language, else both."""
-    known = queries.language_of_number(ringing.from_number) if ringing.from_number else ""
+    known = known_by.language_of_number(ringing.from_number) if ringing.from_number else ""
     return (_spoken(known),) if known else BOTH
 
 
@@ -299,7 +299,7 @@ def _spelled(order: Order) -> str:
 def _day(at: datetime, zone: ZoneInfo, language: str) -> str:
     local = at.astimezone(zone)
     if language == "ko":
-        return f"{local.month}월 {local.day}일 {texts.WEEKDAYS['ko'][local.weekday()]}요일"
+        return f"{local.month}월 {local.day}일 {wordings.WEEKDAYS['ko'][local.weekday()]}요일"
     return f"{local:%A} {local.day} {local:%B}"
 
 

@@ -13,7 +13,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from pickup import texts
+from pickup import wordings
 from pickup.models import Slot
 
 register = template.Library()
@@ -26,8 +26,8 @@ _JOINED = "\N{WORD JOINER}–\N{WORD JOINER}"
 def full_day(day: date) -> str:
     """A day with its weekday: `11월 26일(목)`, `Thu 26 November`."""
     if (get_language() or "ko").startswith("ko"):
-        return f"{day.month}월 {day.day}일({texts.WEEKDAYS['ko'][day.weekday()]})"
-    return f"{texts.WEEKDAYS['en'][day.weekday()]} {day.day} {day:%B}"
+        return f"{day.month}월 {day.day}일({wordings.WEEKDAYS['ko'][day.weekday()]})"
+    return f"{wordings.WEEKDAYS['en'][day.weekday()]} {day.day} {day:%B}"
 
 
 @register.filter
@@ -42,7 +42,7 @@ def near_day(day: date, today: date) -> str:
 def opens(moment: datetime, zone: str, today: date) -> str:
     """When a place opens again, as people near it say it: `오늘 11:00에 엽니다.`, `Opens tomorrow.`"""
     day, hour = day_in(moment, zone), clock(moment, zone)
-    if texts.is_whole_day(moment, ZoneInfo(zone)):
+    if wordings.is_whole_day(moment, ZoneInfo(zone)):
         return _("Opens tomorrow.") if day == today + _DAY else _("Opens on %(day)s.") % {"day": full_day(day)}
     if day == today:
         return _("Opens today at %(hour)s.") % {"hour": hour}
@@ -55,7 +55,7 @@ def opens(moment: datetime, zone: str, today: date) -> str:
 def weekday(day: date) -> str:
     """The short name of the weekday: `목`, `Thu`."""
     language = "ko" if (get_language() or "ko").startswith("ko") else "en"
-    return texts.WEEKDAYS[language][day.weekday()]
+    return wordings.WEEKDAYS[language][day.weekday()]
 
 
 @register.filter

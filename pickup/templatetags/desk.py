@@ -16,7 +16,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import get_language, ngettext
 from django.utils.translation import gettext as _
 
-from pickup import texts
+from pickup import wordings
 from pickup.sessions import Session
 
 register = template.Library()
@@ -45,13 +45,13 @@ def at_desk(moment: datetime, seen: str) -> str:
     local = moment.astimezone(zone)
     if local.date() == datetime.fromisoformat(now).astimezone(zone).date():
         return f"{local:%H:%M}"
-    return texts.moment(moment, zone, get_language() or "ko")
+    return wordings.moment(moment, zone, get_language() or "ko")
 
 
 @register.filter
 def last_day(until: datetime, zone: str) -> str:
     """The last local day before a moment: `11/28(토)`, `Sat 28 Nov`."""
-    return texts.last_day(until, ZoneInfo(zone), get_language() or "ko")
+    return wordings.last_day(until, ZoneInfo(zone), get_language() or "ko")
 
 
 @register.filter

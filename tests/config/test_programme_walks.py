@@ -12,7 +12,7 @@ from lending import allocation, errors, transfers
 from lending.models import Copy, Loan, SpecialDay, Strike
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, arrivals, lane, offers, orders, returns, slots
+from pickup import appointments, arrivals, lane, lapses, offers, orders, packing, returns, slots
 from pickup.errors import SlotUnavailable
 from pickup.models import Slot, Visit
 from tests import rows
@@ -42,8 +42,8 @@ def uncollected(point, *, ordered: datetime, slot: Slot, ready: datetime):
     order = steps.ready(order, now=ready)
     midnight = at(slot.starts_at.astimezone(rows.SEOUL).date() + timedelta(days=1), 0)
     assert order.keep_until == midnight
-    assert appointments.misses_due(now=slot.ends_at + timedelta(minutes=29)) == 0
-    assert appointments.misses_due(now=slot.ends_at + timedelta(minutes=30)) == 1
+    assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=29)) == 0
+    assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=30)) == 1
     assert orders.expire_due(now=midnight - timedelta(minutes=1)) == 0
     assert orders.expire_due(now=midnight) == 1
     return steps.again(order), following, midnight
@@ -53,7 +53,7 @@ def is_over(order, following, midnight) -> None:
     """The order ended by itself, and its book is for whoever is next."""
     line = order.lines.get()
     assert (order.state, line.state, line.reservation.state) == ("expired", "to_unpack", "expired")
-    orders.unpack(barcode=line.copy.barcode, by=steps.DESK, now=midnight + timedelta(hours=9))
+    packing.unpack(barcode=line.copy.barcode, by=steps.DESK, now=midnight + timedelta(hours=9))
     allocation.allocate(title_ids=[line.copy.title_id], by=rows.RULE, now=midnight + timedelta(hours=9))
     following.refresh_from_db()
     assert (following.state, following.copy_id) == ("allocated", line.copy_id)
@@ -152,7 +152,7 @@ def test_gangseo_a_time_that_nobody_chose_is_told_when_silence_has_fixed_it():
     slots.make(now=ordered)
     order = ask(rows.patron(point.library), point, now=ordered).order
     assert (order.appointment.state, templates()) == ("offered", [])
-    assert appointments.answers_due(now=order.appointment.answer_by) == 1
+    assert lapses.answers_due(now=order.appointment.answer_by) == 1
     assert templates() == ["fixed"]
     assert Message.objects.get().kind == "notice"  # it may wait for the morning
 
@@ -232,9 +232,9 @@ def test_a_us_county_ten_minutes_late_the_slot_is_lost_and_another_may_be_booked
     assert slot.starts_at == at(days(0), 10, zone=NEW_YORK)
     assert order.appointment.miss_after == slot.ends_at + timedelta(minutes=10)
     appointments.confirm(appointment_id=order.appointment_id, by=rows.patron_actor(reader), now=now)
-    assert appointments.misses_due(now=slot.ends_at + timedelta(minutes=9)) == 0
+    assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=9)) == 0
     missed_at = slot.ends_at + timedelta(minutes=10)
-    assert appointments.misses_due(now=missed_at) == 1
+    assert lapses.misses_due(now=missed_at) == 1
     order = steps.again(order)
     assert (order.state, order.appointment.state) == ("ready", "missed")
     assert templates()[-1] == "missed"

@@ -14,7 +14,7 @@ from lending.models import Copy, Grant, Library, Loan, Programme, ProgrammeChang
 from lending.reservations import Item
 from lending.states import StrikeKind
 from pickup import errors as pickup_errors
-from pickup import lane, orders, slots, surge
+from pickup import lane, orders, packing, slots, surge
 from pickup.models import PointRules, Slot, Window
 from tests import rows
 from tests.pickup import steps
@@ -220,7 +220,7 @@ def test_geochang_lent_when_packed_given_back_that_evening_and_refused_for_seven
     assert orders.expire_due(now=at(days(2), 0)) == 1
     loan.refresh_from_db()
     assert (loan.state, loan.returned_at, loan.reservation.state) == ("returned", at(days(2), 0), "expired")
-    orders.unpack(barcode=loan.copy.barcode, by=steps.DESK, now=at(days(2), 9))
+    packing.unpack(barcode=loan.copy.barcode, by=steps.DESK, now=at(days(2), 9))
     assert Copy.objects.get(pk=loan.copy_id).state == "to_shelve"
     with pytest.raises(errors.NotAgainYet) as refused:
         ask(reader, point, title, now=at(days(7)))

@@ -26,6 +26,12 @@ def test_each_topic_has_its_own_version() -> None:
 
 
 @pytest.mark.django_db
+def test_nothing_to_tell_is_nothing(django_assert_num_queries) -> None:
+    with django_assert_num_queries(0):
+        live.publish([], now=NOW)
+
+
+@pytest.mark.django_db
 def test_a_row_with_a_lower_id_that_commits_later_changes_the_version_too() -> None:
     Happening.objects.create(id=1000, topic="point:1", at=NOW)
     before = live.versions(["point:1"])

@@ -51,7 +51,7 @@ def test_a_new_row_is_made_as_django_makes_it():
     assert vars(mine).keys() == vars(theirs).keys()
     assert all(getattr(mine, name) == getattr(theirs, name) for name in vars(mine) if name != "_state")
     assert (mine.home_id, mine._state.adding) == (home.pk, True)
-    assert not (mine.pk or mine._state.db)
+    assert {mine.pk, mine._state.db} == {None}
     assert mine._state.fields_cache == {"home": home}
     for name, value in vars(mine).items():  # what is made for each is not shared
         if isinstance(value, list | dict):

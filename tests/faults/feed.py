@@ -28,7 +28,7 @@ from lending.reservations import Item  # noqa: E402
 from notifications import outbox, wording  # noqa: E402
 from notifications.models import Message, Sender  # noqa: E402
 from notifications.outbox import Text  # noqa: E402
-from pickup import orders  # noqa: E402
+from pickup import orders, packing  # noqa: E402
 from pickup.models import OrderLine  # noqa: E402
 from tests import rows  # noqa: E402
 
@@ -121,8 +121,8 @@ def readers(*, count: int) -> dict[str, Any]:
         asked = orders.request(patron_id=patron.pk, point_id=point.pk, items=[Item(copy.title_id)], by=by, now=now)
         assert asked.order is not None
         for line in OrderLine.objects.filter(order=asked.order).select_related("copy"):
-            orders.pack(order_id=asked.order.pk, barcode=line.copy.barcode, by=RULE, now=now)
-        orders.mark_ready(order_id=asked.order.pk, by=RULE, now=clock.database_now())
+            packing.pack(order_id=asked.order.pk, barcode=line.copy.barcode, by=RULE, now=now)
+        packing.mark_ready(order_id=asked.order.pk, by=RULE, now=clock.database_now())
         found.append({"number": f"+82100000{9_000 + place:04d}", "order": asked.order.pk})
     return {"readers": found, "library": house.number}
 

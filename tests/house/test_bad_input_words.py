@@ -14,7 +14,8 @@ from django.utils import translation
 
 from lending.forms import SearchForm
 from lending.serializers import Moment, Paged, Strict
-from pickup.forms import AskForm, PhoneOrderForm
+from pickup.desk_forms import PhoneOrderForm
+from pickup.forms import AskForm
 from pickup.serializers import OrderInput
 from tests import api, rows
 from tests.house.test_catalogue import catalogue

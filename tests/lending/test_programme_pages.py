@@ -13,9 +13,9 @@ from django.urls import reverse
 from config import checks
 from core import clock
 from lending import loans, members, programmes, queries, strikes, wishes
-from lending.forms import RulesForm
 from lending.models import Library, Loan, Membership, Patron, Programme, ProgrammeChange
 from lending.reservations import Item
+from lending.staff_forms import RulesForm
 from pickup import orders
 from tests import rows
 from tests.pickup import steps

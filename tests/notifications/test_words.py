@@ -15,7 +15,7 @@ from lending import texts as lending_texts
 from notifications import encoding, inbound, outbox, wording, words
 from notifications.inbound import Reply, Text
 from notifications.models import Call, Message, OwnWords, Sender
-from pickup import texts as pickup_texts
+from pickup import wordings
 from tests import rows
 from tests.notifications.conftest import enqueue, queue
 from tests.rows import NOW, RULE
@@ -59,7 +59,7 @@ def test_the_words_that_came_with_the_service_are_allowed_themselves(key: str, l
 
 def test_the_rooms_registered_their_texts():
     assert {lending_texts.CODE, lending_texts.DUE, "offer", "answer_help"} <= set(REGISTERED)
-    assert wording.examples("offer", "en").keys() == pickup_texts.PLACES | {"link"}
+    assert wording.examples("offer", "en").keys() == wordings.PLACES | {"link"}
 
 
 # What own words may be

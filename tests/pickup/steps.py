@@ -10,7 +10,7 @@ from core.compiled import ask
 from lending import loans
 from lending.models import Patron, PickupPoint
 from lending.reservations import Item
-from pickup import handovers, orders, queries, slots
+from pickup import handovers, orders, packing, queries, slots
 from pickup.models import Order, Slot
 from tests import rows
 
@@ -50,14 +50,14 @@ def asked_more(who: Patron, at: PickupPoint, *, now: datetime = rows.NOW) -> Ord
 def packed(order: Order, *, now: datetime = rows.NOW) -> Order:
     """Every book of the order in its bag."""
     for line in order.lines.select_related("copy").filter(state="to_pick"):
-        orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=now)
+        packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=now)
     return again(order)
 
 
 def ready(order: Order, *, now: datetime = rows.NOW) -> Order:
     """The bag packed and marked ready."""
     packed(order, now=now)
-    orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+    packing.mark_ready(order_id=order.pk, by=DESK, now=now)
     return again(order)
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.db import transaction
 
 from notifications.models import Message
-from pickup import appointments, errors, offers, orders, slots
+from pickup import appointments, errors, lapses, offers, orders, slots
 from pickup import lane as lane_of_cars
 from pickup.models import Appointment, Order, Question, Slot
 from tests import rows
@@ -193,7 +193,7 @@ def test_parties_that_cannot_be_missed_yet_do_not_hold_up_the_others(now):
         steps.ready(bag)
     for bag in bags[1:3]:
         lane_of_cars.arrive(point_id=point.pk, order_id=bag.pk, by=DESK, now=now)
-    assert appointments.misses_due(now=now + timedelta(hours=12)) == 2
+    assert lapses.misses_due(now=now + timedelta(hours=12)) == 2
     assert [steps.again(bag).appointment.state for bag in bags[3:]] == ["missed", "missed"]
 
 
@@ -300,8 +300,8 @@ def test_silence_is_consent_where_no_answer_can_arrive(now):
     lane = rows.point(rules={"silence": "lapse"})
     rows.slot(lane)
     appointment = offered(steps.ready(steps.asked(rows.patron(lane.library), lane)))
-    assert appointments.answers_due(now=appointment.answer_by - timedelta(seconds=1)) == 0
-    assert appointments.answers_due(now=appointment.answer_by) == 1
+    assert lapses.answers_due(now=appointment.answer_by - timedelta(seconds=1)) == 0
+    assert lapses.answers_due(now=appointment.answer_by) == 1
     appointment.refresh_from_db()
     assert appointment.state == "confirmed"
 
@@ -314,11 +314,11 @@ def test_where_answers_arrive_an_unanswered_offer_lapses_and_is_made_once_more(n
     appointment = offered(order)
     assert said(f"appointment:{appointment.pk}") == [("offer.reply_link", "queued")]
     assert Question.objects.filter(order=order, closed_at=None).count() == 1
-    assert appointments.answers_due(now=now + timedelta(minutes=60)) == 1
+    assert lapses.answers_due(now=now + timedelta(minutes=60)) == 1
     assert booked(first) == 0
     again = offered(order, now=now + timedelta(minutes=61))
     assert (again.slot_id, again.offer) == (second.pk, 2)
-    assert appointments.answers_due(now=now + timedelta(minutes=121)) == 1
+    assert lapses.answers_due(now=now + timedelta(minutes=121)) == 1
     assert offers.offer_ready(now=now + timedelta(minutes=122)) == 0
     assert ("kept", "queued") in said(f"order:{order.pk}")
 
@@ -328,8 +328,8 @@ def test_who_does_not_come_is_missed_after_the_grace_period_and_the_bag_is_kept(
     order = steps.ready(steps.asked(reader, lane))
     appointment = offered(order)
     appointments.confirm(appointment_id=appointment.pk, by=DESK, now=now)
-    assert appointments.misses_due(now=slot.ends_at + timedelta(minutes=29)) == 0
-    assert appointments.misses_due(now=slot.ends_at + timedelta(minutes=30)) == 1
+    assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=29)) == 0
+    assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=30)) == 1
     appointment.refresh_from_db()
     assert (appointment.state, steps.again(order).state, booked(slot)) == ("missed", "ready", 1)
     assert ("missed", "queued") in said(f"order:{order.pk}")
@@ -342,14 +342,14 @@ def test_who_is_here_is_never_missed(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
     appointments.confirm(appointment_id=offered(order).pk, by=DESK, now=now)
     lanes.arrive(point_id=lane.pk, order_id=order.pk, by=DESK, now=slot.ends_at)
-    assert appointments.misses_due(now=slot.ends_at + timedelta(hours=1)) == 0
+    assert lapses.misses_due(now=slot.ends_at + timedelta(hours=1)) == 0
 
 
 def test_a_promise_whose_bag_is_not_packed_in_time_moves_and_the_reader_is_told(now):
     lane = rows.point(rules={"promise": "at_order"})
     slot, following = rows.slot(lane), rows.slot(lane, now + timedelta(hours=30))
     order = steps.asked(rows.patron(lane.library), lane, slot_id=slot.pk)
-    assert appointments.not_ready_in_time(now=slot.starts_at) == 1
+    assert lapses.not_ready_in_time(now=slot.starts_at) == 1
     moved = steps.again(order).appointment
     assert (moved.slot_id, moved.state, booked(slot), booked(following)) == (following.pk, "offered", 0, 1)
     assert said(f"appointment:{moved.pk}") == [("moved", "queued")]
@@ -359,7 +359,7 @@ def test_with_no_slot_left_a_late_bag_gives_its_place_back_and_is_offered_one_wh
     lane = rows.point(rules={"promise": "at_order"})
     slot = rows.slot(lane)
     order = steps.asked(rows.patron(lane.library), lane, slot_id=slot.pk)
-    assert appointments.not_ready_in_time(now=slot.starts_at) == 1
+    assert lapses.not_ready_in_time(now=slot.starts_at) == 1
     assert (steps.again(order).appointment, booked(slot)) == (None, 0)
     order = steps.ready(order, now=slot.starts_at)
     rows.slot(lane, slot.starts_at + timedelta(days=1))

@@ -15,7 +15,20 @@ from lending import transfers, wishes
 from lending.models import Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, bags, coming, elsewhere, gathering, orders, progress, queries, slots, today
+from pickup import (
+    appointments,
+    bags,
+    coming,
+    elsewhere,
+    gathering,
+    lapses,
+    orders,
+    packing,
+    progress,
+    queries,
+    slots,
+    today,
+)
 from pickup.errors import SlotUnavailable, WaitsForAll
 from pickup.models import Order, Slot
 from tests import rows
@@ -141,7 +154,7 @@ def waits_for(order, *, now) -> int:
     """For how many books more a bag waits that is to be called ready; 0 where it waits for none."""
     try:
         with transaction.atomic():
-            orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+            packing.mark_ready(order_id=order.pk, by=DESK, now=now)
             transaction.set_rollback(True)
     except WaitsForAll as refused:
         return int(refused.facts["count"])
@@ -230,7 +243,7 @@ def test_where_no_later_time_is_free_it_moves_when_its_own_begins_and_not_from_s
     gathering.choose(order_id=order.pk, whole=True, by=rows.patron_actor(reader), now=rows.NOW)
     assert steps.again(order).appointment.slot == early
     later.update(open=True)
-    assert appointments.not_ready_in_time(now=early.starts_at) == 1
+    assert lapses.not_ready_in_time(now=early.starts_at) == 1
     assert steps.again(order).appointment.slot == slot_at(place, rows.NOW + timedelta(hours=25))
 
 
@@ -315,7 +328,7 @@ def test_a_book_that_has_not_come_by_its_time_moves_it_to_another_day(place, the
     order = ask(reader, place, rows.copy(at=there).title).order
     assert order is not None
     begun = rows.NOW + timedelta(hours=25)
-    assert appointments.not_ready_in_time(now=begun) == 1
+    assert lapses.not_ready_in_time(now=begun) == 1
     moved = steps.again(order)
     assert moved.appointment.slot == slot_at(place, rows.NOW + timedelta(hours=49))  # not that of the same afternoon
     assert Message.objects.get().template.startswith("moved")

@@ -18,7 +18,7 @@ from lending.errors import NotBeside
 from lending.models import Contact, Copy, ListedCopy, Loan, Patron, Posting, Title
 from notifications.models import Message
 from pickup import day_lists as lists
-from pickup import lane, orders, posting_pages, returns
+from pickup import lane, packing, posting_pages, returns
 from pickup.models import Order, Slot
 from tests import rows
 from tests.pickup.steps import DESK
@@ -190,9 +190,9 @@ def test_a_book_that_is_not_on_the_shelf_is_no_error(place, now):
     take(place, line(1, 1), line(1, 2), now=now)
     order = Order.objects.get()
     first, second = order.lines.order_by("pk")
-    orders.not_on_shelf(line_id=first.pk, by=DESK, now=now)
-    orders.pack(order_id=order.pk, barcode=second.copy.barcode, by=DESK, now=now)
-    assert orders.mark_ready(order_id=order.pk, by=DESK, now=now).state == "ready"
+    packing.not_on_shelf(line_id=first.pk, by=DESK, now=now)
+    packing.pack(order_id=order.pk, barcode=second.copy.barcode, by=DESK, now=now)
+    assert packing.mark_ready(order_id=order.pk, by=DESK, now=now).state == "ready"
     assert take(place, line(1, 1), line(1, 2), now=now).same == 2
     assert (
         take(place, line(2, 1), now=now, day=rows.day("2026-11-26")).bad == []
@@ -286,11 +286,11 @@ def test_a_day_from_the_list_to_the_file_for_the_other_system(place, now, people
     for order in Order.objects.order_by("pk"):
         for one in order.lines.select_related("copy").order_by("pk"):
             if one.copy.barcode.endswith("11"):  # lent out there, in truth
-                orders.not_on_shelf(line_id=one.pk, by=DESK, now=now)
+                packing.not_on_shelf(line_id=one.pk, by=DESK, now=now)
                 missing += 1
             else:
-                orders.pack(order_id=order.pk, barcode=one.copy.barcode, by=DESK, now=now)
-        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+                packing.pack(order_id=order.pk, barcode=one.copy.barcode, by=DESK, now=now)
+        packing.mark_ready(order_id=order.pk, by=DESK, now=now)
     assert missing
     assert set(Order.objects.values_list("state", flat=True)) == {"ready"}
     assert Message.objects.filter(template="ready_until").count() == people

@@ -14,7 +14,7 @@ from lending import loans
 from lending.models import Loan, Posting, Reservation
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import arrivals, elsewhere, offers, orders
+from pickup import arrivals, elsewhere, offers, orders, packing
 from pickup.errors import HereAlready, NoOpenOrder
 from pickup.models import Appointment, Order
 from tests import rows
@@ -148,7 +148,7 @@ def test_what_was_lent_when_packed_is_not_lent_while_it_is_moved(lane, back):
     assert (line_states(steps.again(bag)), line_states(moved)) == (["to_unpack"], ["to_pick"])
     steps.packed(moved)
     assert sorted(Loan.objects.values_list("state", flat=True)) == (["out", "voided"] if back else ["voided"])
-    orders.mark_ready(order_id=moved.pk, by=DESK, now=NOW)
+    packing.mark_ready(order_id=moved.pk, by=DESK, now=NOW)
     steps.handed_over(moved)
     assert Loan.objects.get(state="out").copy.state == "loan"
 

@@ -11,7 +11,7 @@ from django.test import Client
 from core import clock
 from core.actor import Actor
 from core.refusal import Forbidden
-from pickup import fetching, orders
+from pickup import fetching, packing
 from pickup.models import OrderLine
 from tests import rows
 from tests.pickup import steps
@@ -52,7 +52,7 @@ def test_what_is_packed_or_left_or_lies_too_long_is_nobodys(place):
     one, two = librarian(place), librarian(place)
     take(place, one, 4)
     line = OrderLine.objects.order_by("copy__shelf_key", "copy__barcode")[0]
-    orders.pack(order_id=line.order_id, barcode=line.copy.barcode, by=DESK, now=clock.now())
+    packing.pack(order_id=line.order_id, barcode=line.copy.barcode, by=DESK, now=clock.now())
     assert fetching.let_go(library_id=place.library_id, by=one, now=clock.now()) == 3
     take(place, one, 1)
     assert take(place, two, 9) == 3

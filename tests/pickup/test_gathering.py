@@ -11,7 +11,7 @@ from django.test import Client
 from core import clock
 from lending import allocation, loans
 from lending.reservations import Item
-from pickup import gathering, links, orders
+from pickup import gathering, links, orders, packing
 from pickup.errors import NothingToWaitFor, WaitsForAll
 from tests import api, rows
 from tests.pickup import steps
@@ -51,7 +51,7 @@ def asked(place, patron, *, here=1, lent=1, whole=False):
 
 
 def ready(order, now=None):
-    return orders.mark_ready(order_id=order.pk, by=DESK, now=now or clock.now())
+    return packing.mark_ready(order_id=order.pk, by=DESK, now=now or clock.now())
 
 
 def test_who_takes_what_is_there_waits_for_nothing(place):

@@ -15,7 +15,7 @@ from core import clock
 from core.actor import Actor
 from core.refusal import BadInput
 from lending import programmes
-from lending.forms import RulesForm
+from lending.staff_forms import RulesForm
 from notifications.models import Call, Message
 from pickup import appointments, arrivals, hours, sessions, slots
 from pickup.errors import WindowNotFound, WindowsOverlap

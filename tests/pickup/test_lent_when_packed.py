@@ -13,7 +13,7 @@ from lending import loans, postings, queries, quota, reservations
 from lending.errors import AlreadyReserved, Blocked, InAnOrder, NotRenewable, TooManyAtOnce
 from lending.models import Copy, Library, Loan, Patron, Posting, Reservation, SpecialDay
 from notifications.models import Message
-from pickup import lane, orders, returns
+from pickup import lane, orders, packing, returns
 from pickup.errors import NotInOrder
 from pickup.models import PointRules
 from tests import api, rows
@@ -102,7 +102,7 @@ def test_what_nobody_collects_is_returned_and_then_unpacked(order):
     assert orders.expire_due(now=after) == 1
     assert states(order) == {("to_unpack", "expired", "bag", "returned")}
     line = order.lines.select_related("copy").first()
-    orders.unpack(barcode=line.copy.barcode, by=DESK, now=after)
+    packing.unpack(barcode=line.copy.barcode, by=DESK, now=after)
     assert Copy.objects.get(pk=line.copy_id).state == "to_shelve"
     loan = Loan.objects.get(copy=line.copy_id)
     assert loan.returned_at == after
@@ -127,8 +127,8 @@ def test_what_is_not_wanted_at_the_window_is_returned_and_what_is_missing_was_ne
 def test_a_book_still_on_its_shelf_is_not_lent(point):
     order = steps.asked(rows.patron(point.library), point, books=2)
     first, second = order.lines.select_related("copy").order_by("pk")
-    orders.pack(order_id=order.pk, barcode=first.copy.barcode, by=DESK, now=NOW)
-    orders.not_on_shelf(line_id=second.pk, by=DESK, now=NOW)
+    packing.pack(order_id=order.pk, barcode=first.copy.barcode, by=DESK, now=NOW)
+    packing.not_on_shelf(line_id=second.pk, by=DESK, now=NOW)
     assert [loan.copy for loan in Loan.objects.all()] == [first.copy]
 
 
@@ -136,7 +136,7 @@ def test_a_book_that_joins_a_ready_bag_is_lent_when_it_is_packed(order):
     copy = rows.copy(at=order.library)
     (made,) = rows.reserve(order.patron, copy.title, at=order.point)
     orders.assemble(now=NOW)
-    orders.pack(order_id=order.pk, barcode=copy.barcode, by=DESK, now=NOW + timedelta(hours=2))
+    packing.pack(order_id=order.pk, barcode=copy.barcode, by=DESK, now=NOW + timedelta(hours=2))
     loan = Loan.objects.get(copy=copy)
     assert (loan.state, loan.reservation) == ("out", made)
 
@@ -147,7 +147,7 @@ def test_a_blocked_card_is_refused_when_packing_and_not_at_the_window(point):
     Patron.objects.filter(pk=who.pk).update(blocked_until=rows.day("2026-12-31"))
     line = order.lines.select_related("copy").get()
     with pytest.raises(Blocked):
-        orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=NOW)
+        packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=DESK, now=NOW)
     assert not Loan.objects.exists()
     Patron.objects.filter(pk=who.pk).update(blocked_until=None)
     order = steps.ready(order)
@@ -218,9 +218,9 @@ def test_a_book_that_a_desk_took_out_of_a_dead_bag_is_not_taken_out_of_the_next_
     (made,) = rows.reserve(rows.patron(point.library), copy.title, at=point)
     loans.take_back(barcode=copy.barcode, library_id=point.library_id, by=DESK, now=NOW)
     (following,) = orders.assemble(now=NOW)
-    orders.pack(order_id=following.pk, barcode=copy.barcode, by=DESK, now=NOW)
+    packing.pack(order_id=following.pk, barcode=copy.barcode, by=DESK, now=NOW)
     with pytest.raises(NotInOrder) as refused:
-        orders.unpack(barcode=copy.barcode, by=DESK, now=NOW)
+        packing.unpack(barcode=copy.barcode, by=DESK, now=NOW)
     assert refused.value.facts["belongs_to"] == following.shown
     made.refresh_from_db()
     assert (made.state, Copy.objects.get(pk=copy.pk).state) == ("bagged", "bag")

@@ -31,9 +31,11 @@ from pickup import (
     gathering,
     handovers,
     lane,
+    lapses,
     offers,
     opening,
     orders,
+    packing,
     queries,
     returns,
     slots,
@@ -259,20 +261,20 @@ class PickupLife(Life):
     def packed(self, order_id: int) -> None:
         lines = OrderLine.objects.filter(order=order_id, state=UNPACKED).select_related("copy").order_by("pk")
         for line in lines:
-            orders.pack(order_id=order_id, barcode=line.copy.barcode, by=DESK, now=self.clock)
-        orders.mark_ready(order_id=order_id, by=DESK, now=self.clock)
+            packing.pack(order_id=order_id, barcode=line.copy.barcode, by=DESK, now=self.clock)
+        packing.mark_ready(order_id=order_id, by=DESK, now=self.clock)
 
     @rule(n=N, verb=st.sampled_from(["pack", "not_on_shelf", "damaged", "mark_ready"]))
     def fetch(self, n: int, verb: str) -> None:
         def fetch_one() -> None:
             if verb == "mark_ready":
-                orders.mark_ready(order_id=self.order(n, "picking").pk, by=DESK, now=self.clock)
+                packing.mark_ready(order_id=self.order(n, "picking").pk, by=DESK, now=self.clock)
                 return
             line: OrderLine = self.nth(
                 OrderLine.objects.filter(state=UNPACKED).select_related("copy").order_by("pk"), n
             )
             if verb == "pack":
-                orders.pack(order_id=line.order_id, barcode=line.copy.barcode, by=DESK, now=self.clock)
+                packing.pack(order_id=line.order_id, barcode=line.copy.barcode, by=DESK, now=self.clock)
             else:
                 getattr(orders, verb)(line_id=line.pk, by=DESK, now=self.clock)
 
@@ -350,7 +352,7 @@ class PickupLife(Life):
                 loans.check_out(copy_id=copy.pk, patron_id=self.people[n % 7].pk, library_id=copy.at_library_id, **act)
             elif verb == "unpack":
                 lines = OrderLine.objects.filter(state="to_unpack").select_related("copy").order_by("pk")
-                orders.unpack(barcode=self.nth(lines, n).copy.barcode, **act)
+                packing.unpack(barcode=self.nth(lines, n).copy.barcode, **act)
             elif verb == "find":
                 copy = self.nth(stock.filter(state__in=["missing", "damaged", "lost"]), n)
                 copies.found(barcode=copy.barcode, library_id=copy.library_id, **act)
@@ -393,9 +395,9 @@ class PickupLife(Life):
         allocation.allocate(by=DESK, now=now)
         orders.assemble(now=now)
         offers.offer_ready(now=now)
-        appointments.answers_due(now=now)
-        appointments.not_ready_in_time(now=now)
-        appointments.misses_due(now=now)
+        lapses.answers_due(now=now)
+        lapses.not_ready_in_time(now=now)
+        lapses.misses_due(now=now)
         orders.expire_due(now=now)
         orders.release_numbers(now=now)
         lane.forget_stale(now=now)
@@ -451,7 +453,7 @@ class PickupLife(Life):
             self.sweep()
         self.cancel_what_is_picked()
         for line in OrderLine.objects.filter(state="to_unpack").select_related("copy").order_by("pk"):
-            orders.unpack(barcode=line.copy.barcode, by=DESK, now=self.clock)
+            packing.unpack(barcode=line.copy.barcode, by=DESK, now=self.clock)
         for _ in range(3):
             self.clock += timedelta(hours=12)
             orders.release_numbers(now=self.clock)

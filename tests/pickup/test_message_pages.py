@@ -13,7 +13,7 @@ from core.models import Access
 from notifications import consent, inbound, receipts, trail
 from notifications.models import Message, Sender
 from notifications.states import MessageState
-from pickup import appointments, offers, queries
+from pickup import appointments, known_by, lapses, offers
 from pickup.templatetags.desk import unbroken
 from tests import rows
 from tests.pickup import steps
@@ -128,10 +128,10 @@ def test_an_earlier_time_that_was_missed_is_still_told(desk, order):
     late = first.miss_after + timedelta(minutes=1)
     Message.objects.update(state="delivered", provider_id="SM1", accepted_at=first.offered_at)
     appointments.confirm(appointment_id=first.pk, by=steps.DESK, now=clock.now())
-    appointments.misses_due(now=late)
+    lapses.misses_due(now=late)
     offers.offer_ready(now=late, order_ids=[order.pk])
     order = steps.again(order)
-    about = queries.things_of(order)
+    about = known_by.things_of(order)
     assert f"appointment:{first.pk}" in about
     assert len({entry.row.about for entry in trail.about(about, now=late)}) >= 2
 

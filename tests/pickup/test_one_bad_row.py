@@ -14,7 +14,7 @@ from lending import allocation, calendar
 from lending.models import Library
 from lending.states import CopyState
 from notifications.models import Sender
-from pickup import appointments, offers, orders, queries, slots, tasks, texts
+from pickup import lapses, offers, orders, packing, queries, slots, tasks, texts
 from pickup.errors import NoNumberFree
 from pickup.models import Appointment, Slot
 from tests import rows
@@ -63,14 +63,14 @@ def test_people_are_missed_beside_one_who_cannot_be(two_places, now, monkeypatch
         steps.ready(steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk)) for point in two_places
     ]
     breaking(monkeypatch, texts, "about_order", two_places[0])
-    assert appointments.misses_due(now=now + timedelta(hours=9)) == 1
+    assert lapses.misses_due(now=now + timedelta(hours=9)) == 1
     assert promises(bags) == ["confirmed", "missed"]
 
 
 def test_late_bags_are_told_beside_one_that_cannot_be(two_places, now, monkeypatch):
     bags = [steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk) for point in two_places]
     breaking(monkeypatch, texts, "about_order", two_places[0])
-    assert appointments.not_ready_in_time(now=now + timedelta(hours=6)) == 1
+    assert lapses.not_ready_in_time(now=now + timedelta(hours=6)) == 1
     assert [steps.again(bag).appointment_id is None for bag in bags] == [False, True]
 
 
@@ -82,7 +82,7 @@ def test_answers_are_closed_beside_one_that_cannot_be(now, monkeypatch):
         bags.append(steps.ready(steps.asked(rows.patron(point.library, number=rows.american()), point)))
     assert offers.offer_ready(now=now) == 2
     breaking(monkeypatch, texts, "about_order", points[0])
-    assert appointments.answers_due(now=now + timedelta(days=1)) == 1
+    assert lapses.answers_due(now=now + timedelta(days=1)) == 1
     assert promises(bags) == ["offered", "lapsed"]
 
 
@@ -159,7 +159,7 @@ def test_a_library_without_a_sender_still_hands_its_books_over_and_the_reason_is
     Sender.objects.filter(key=point.library.sender).delete()
     bag = steps.ready(steps.asked(rows.patron(point.library), point, slot_id=rows.slot(point).pk))
     assert (bag.state, bag.why) == ("ready", "no_sender")
-    assert appointments.misses_due(now=now + timedelta(hours=9)) == 1
+    assert lapses.misses_due(now=now + timedelta(hours=9)) == 1
     assert steps.handed_over(steps.again(bag)).state == "handed_over"
 
 
@@ -168,7 +168,7 @@ def test_a_library_that_is_never_open_refuses_in_a_sentence(two_places, now):
     Library.objects.filter(pk=point.library_id).update(weekly_closed=list(range(7)))
     bag = steps.packed(steps.asked(rows.patron(point.library), point))
     with pytest.raises(calendar.NeverOpen) as caught:
-        orders.mark_ready(order_id=bag.pk, by=RULE, now=now)
+        packing.mark_ready(order_id=bag.pk, by=RULE, now=now)
     assert caught.value.code == "library_never_open"
 
 

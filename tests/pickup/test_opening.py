@@ -16,7 +16,7 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending.models import Library, SpecialDay
 from notifications.models import Call, Message
-from pickup import appointments, arrivals, opening, slots
+from pickup import arrivals, lapses, opening, slots
 from pickup.models import Appointment, Order, Slot
 from tests import api, rows
 from tests.pickup import steps
@@ -264,5 +264,5 @@ def test_the_new_time_is_confirmed_by_silence(point):
     (order,) = booked(point, TOMORROW, 1)
     close(point)
     later = steps.again(order).appointment.answer_by
-    appointments.answers_due(now=later)
+    lapses.answers_due(now=later)
     assert steps.again(order).appointment.state == "confirmed"

@@ -11,7 +11,7 @@ from lending import copies
 from lending.errors import Blocked, QuotaExceeded, UnknownBarcode
 from lending.models import Copy, Patron, Reservation
 from lending.reservations import Item
-from pickup import errors, orders, returns
+from pickup import errors, orders, packing, returns
 from pickup.models import Order
 from tests import rows
 from tests.pickup import steps
@@ -75,51 +75,51 @@ def test_the_sixth_volume_of_a_household_refuses_the_whole_asking(lane, now):
 def test_the_scanned_book_goes_into_the_bag(lane, reader, now):
     order = steps.asked(reader, lane)
     barcode = order.lines.get().copy.barcode
-    line = orders.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
+    line = packing.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
     assert (line.state, Copy.objects.get(barcode=barcode).state) == ("packed", "bag")
     with pytest.raises(errors.AlreadyPacked):
-        orders.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
+        packing.pack(order_id=order.pk, barcode=barcode, by=DESK, now=now)
 
 
 def test_a_book_of_another_bag_is_refused_and_says_whose_it_is(lane, reader, now):
     mine = steps.asked(reader, lane)
     other = steps.asked(rows.patron(lane.library), lane)
     with pytest.raises(errors.NotInOrder) as refused:
-        orders.pack(order_id=mine.pk, barcode=other.lines.get().copy.barcode, by=DESK, now=now)
+        packing.pack(order_id=mine.pk, barcode=other.lines.get().copy.barcode, by=DESK, now=now)
     assert refused.value.facts["belongs_to"] == other.shown
 
 
 def test_an_unknown_barcode_and_one_that_nobody_ordered_are_told_apart(lane, reader, now):
     order = steps.asked(reader, lane)
     with pytest.raises(UnknownBarcode):
-        orders.pack(order_id=order.pk, barcode="NOWHERE", by=DESK, now=now)
+        packing.pack(order_id=order.pk, barcode="NOWHERE", by=DESK, now=now)
     with pytest.raises(errors.NotInOrder):
-        orders.pack(order_id=order.pk, barcode=rows.copy(at=lane.library).barcode, by=DESK, now=now)
+        packing.pack(order_id=order.pk, barcode=rows.copy(at=lane.library).barcode, by=DESK, now=now)
 
 
 def test_a_bag_with_a_book_still_to_fetch_is_not_ready_and_says_which(lane, reader, now):
     order = steps.asked(reader, lane, books=2)
     one, other = order.lines.select_related("copy")
-    orders.pack(order_id=order.pk, barcode=one.copy.barcode, by=DESK, now=now)
+    packing.pack(order_id=order.pk, barcode=one.copy.barcode, by=DESK, now=now)
     with pytest.raises(errors.StillToPack) as refused:
-        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+        packing.mark_ready(order_id=order.pk, by=DESK, now=now)
     assert other.copy.barcode in refused.value.facts["barcodes"]
 
 
 def test_a_book_that_is_not_on_its_shelf_waits_for_another_copy_and_the_rest_is_packed(lane, reader, now):
     order = steps.asked(reader, lane, books=2)
     missing, found = order.lines.select_related("copy", "reservation")
-    orders.not_on_shelf(line_id=missing.pk, by=DESK, now=now)
+    packing.not_on_shelf(line_id=missing.pk, by=DESK, now=now)
     missing.reservation.refresh_from_db()
     missing.copy.refresh_from_db()
     assert (missing.reservation.state, missing.copy.state) == ("waiting", "missing")
-    orders.pack(order_id=order.pk, barcode=found.copy.barcode, by=DESK, now=now)
-    assert orders.mark_ready(order_id=order.pk, by=DESK, now=now).state == "ready"
+    packing.pack(order_id=order.pk, barcode=found.copy.barcode, by=DESK, now=now)
+    assert packing.mark_ready(order_id=order.pk, by=DESK, now=now).state == "ready"
 
 
 def test_a_bag_of_which_nothing_is_found_is_closed_and_nobody_forgets_the_patron(lane, reader, now):
     order = steps.asked(reader, lane)
-    orders.not_on_shelf(line_id=order.lines.get().pk, by=DESK, now=now)
+    packing.not_on_shelf(line_id=order.lines.get().pk, by=DESK, now=now)
     order = steps.again(order)
     assert (order.state, order.why) == ("cancelled", "nothing_found")
     assert Reservation.objects.get(patron=reader).state == "waiting"
@@ -136,13 +136,13 @@ def test_a_ready_bag_is_kept_for_three_open_days(now):
 def test_ready_twice_is_refused(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
     with pytest.raises(MoveRefused):
-        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+        packing.mark_ready(order_id=order.pk, by=DESK, now=now)
 
 
 def test_a_bag_that_was_handed_over_is_not_marked_ready_again_and_says_when_it_was_given(lane, reader, now):
     order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
     with pytest.raises(errors.AlreadyHandedOver) as caught:
-        orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+        packing.mark_ready(order_id=order.pk, by=DESK, now=now)
     assert caught.value.facts == {"number": order.shown, "at": "10:00"}
 
 
@@ -168,14 +168,14 @@ def test_a_late_book_nobody_has_packed_goes_into_the_next_bag(lane, reader, now)
 def test_cancelling_frees_what_is_on_the_shelf_and_lists_the_rest_to_unpack(lane, reader, now):
     order = steps.asked(reader, lane, books=2)
     packed, fetched = order.lines.select_related("copy")
-    orders.pack(order_id=order.pk, barcode=packed.copy.barcode, by=DESK, now=now)
+    packing.pack(order_id=order.pk, barcode=packed.copy.barcode, by=DESK, now=now)
     orders.cancel(order_id=order.pk, by=rows.patron_actor(reader), now=now)
     assert states(order) == ["dropped", "to_unpack"]
-    orders.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
+    packing.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
     assert copies.by_barcode(packed.copy.barcode).state == "to_shelve"
     assert copies.by_barcode(fetched.copy.barcode).state == "shelf"
     with pytest.raises(errors.NotInOrder):
-        orders.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
+        packing.unpack(barcode=packed.copy.barcode, by=DESK, now=now)
 
 
 def test_nobody_cancels_a_bag_that_was_handed_over(lane, reader, now):
@@ -286,9 +286,9 @@ def test_a_card_that_was_blocked_meanwhile_is_refused_when_packing_never_at_the_
     with pytest.raises(Blocked):
         steps.packed(late)
     with pytest.raises(Blocked):
-        orders.mark_ready(order_id=early.pk, by=DESK, now=now)
+        packing.mark_ready(order_id=early.pk, by=DESK, now=now)
     Patron.objects.filter(pk=who.pk).update(blocked_until=rows.day("2026-11-23"))
-    ready = orders.mark_ready(order_id=early.pk, by=DESK, now=now)
+    ready = packing.mark_ready(order_id=early.pk, by=DESK, now=now)
     Patron.objects.filter(pk=who.pk).update(blocked_until=rows.day("2026-12-01"))
     assert steps.handed_over(ready).state == "handed_over"
 

@@ -14,7 +14,7 @@ from core.actor import RULE
 from core.models import Access
 from lending.models import Loan, Reservation
 from lending.reservations import Item
-from pickup import links, orders
+from pickup import links, orders, packing
 from pickup.models import Order, Visit
 from tests import rows
 
@@ -62,8 +62,8 @@ def ordered(patron, place, books=2) -> Order:
 def packed(order: Order) -> Order:
     """The same order, ready."""
     for line in order.lines.select_related("copy"):
-        orders.pack(order_id=order.pk, barcode=line.copy.barcode, by=RULE, now=clock.now())
-    orders.mark_ready(order_id=order.pk, by=RULE, now=clock.now())
+        packing.pack(order_id=order.pk, barcode=line.copy.barcode, by=RULE, now=clock.now())
+    packing.mark_ready(order_id=order.pk, by=RULE, now=clock.now())
     order.refresh_from_db()
     return order
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from core.moves import MoveRefused
-from pickup import orders, places
+from pickup import orders, packing, places
 from pickup.errors import NoSuchPlace, OrderNotFound, PlaceTaken
 from tests import rows
 from tests.pickup import steps
@@ -62,7 +62,7 @@ def test_taking_a_place_twice_keeps_it(shelf):
 def test_the_first_packed_book_names_the_place_and_the_ready_bag_stands_there(shelf, now):
     order = steps.asked(rows.patron(shelf.library), shelf, books=2)
     first = order.lines.select_related("copy").first()
-    orders.pack(order_id=order.pk, barcode=first.copy.barcode, by=DESK, now=now)
+    packing.pack(order_id=order.pk, barcode=first.copy.barcode, by=DESK, now=now)
     assert steps.again(order).place == "A1"
     other = bag(shelf)
     assert (other.place, steps.ready(order).place) == ("A2", "A1")

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from lending.models import Contact
-from pickup import appointments, arrivals, lane, orders, progress, waits
+from pickup import appointments, arrivals, lane, lapses, orders, progress, waits
 from pickup.states import AppointmentState
 from tests import rows
 from tests.pickup import steps
@@ -57,7 +57,7 @@ def test_ready_for_later_and_ready_for_now(drive):
 
 def test_a_time_that_was_missed_is_to_be_chosen_anew(drive):
     order = steps.ready(chosen(drive))
-    appointments.misses_due(now=SLOT + timedelta(hours=2))
+    lapses.misses_due(now=SLOT + timedelta(hours=2))
     found = seen(order, now=SLOT + timedelta(hours=2))
     assert order.appointment.__class__.objects.get().state == AppointmentState.MISSED
     assert (found.todo, found.missed) == ("choose", True)

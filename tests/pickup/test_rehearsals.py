@@ -17,7 +17,7 @@ from lending.models import Copy, Loan, Patron, Reservation
 from lending.states import CopyState, LoanState, ReservationState
 from notifications import phone
 from notifications.models import Call, Message
-from pickup import board, cast, figures, lane, orders, parties, queue, rehearsals, tasks
+from pickup import board, cast, figures, lane, orders, packing, parties, queue, rehearsals, tasks
 from pickup.models import Order, OrderLine, Rehearsal, RehearsalCar, Visit
 from pickup.states import HERE, OPEN_ORDER
 from tests import rows
@@ -78,8 +78,8 @@ def serve(at, desk, now):
     """What a librarian does for a car of this kind."""
     if at.kind == Kind.EARLY:
         for line in at.order.lines.select_related("copy"):
-            orders.pack(order_id=at.order_id, barcode=line.copy.barcode, by=desk, now=now)
-        orders.mark_ready(order_id=at.order_id, by=desk, now=now)
+            packing.pack(order_id=at.order_id, barcode=line.copy.barcode, by=desk, now=now)
+        packing.mark_ready(order_id=at.order_id, by=desk, now=now)
     if at.kind == Kind.RETURN:
         queue.attend(visit_id=at.visit_id, by=desk, now=now)
     elif at.kind == Kind.ELSEWHERE:

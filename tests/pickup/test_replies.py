@@ -10,7 +10,7 @@ from core.models import Journal
 from lending.models import SpecialDay
 from notifications import encoding, inbound, wording
 from notifications.models import InboundMessage, Message, Sender
-from pickup import appointments, offers, orders, texts
+from pickup import appointments, offers, orders, wordings
 from pickup.models import Appointment, Order, Question, Visit
 from tests import rows
 from tests.pickup import steps
@@ -420,7 +420,7 @@ def test_what_is_refused_goes_to_the_staff_with_its_reason(point, reader, phone,
 # The sentences
 
 
-ANSWERS = sorted(texts._ANSWERING)
+ANSWERS = sorted(wordings._ANSWERING)
 LONGEST = {
     "number": "47-21",
     "phone": "02-2204-6440",

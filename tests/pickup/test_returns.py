@@ -6,7 +6,7 @@ import pytest
 
 from lending.errors import NotOnLoan
 from lending.reservations import Item
-from pickup import orders, returns
+from pickup import orders, packing, returns
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -45,7 +45,7 @@ def test_a_book_that_was_missing_is_found_and_goes_to_who_waits(lane, now):
     reader = rows.patron(lane.library)
     by = rows.patron_actor(reader)
     asked = orders.request(patron_id=reader.pk, point_id=lane.pk, items=[Item(copy.title_id)], by=by, now=now)
-    orders.not_on_shelf(line_id=asked.order.lines.get().pk, by=DESK, now=now)
+    packing.not_on_shelf(line_id=asked.order.lines.get().pk, by=DESK, now=now)
     back = check_in(copy, lane, now)
     [waits] = asked.reservations
     waits.refresh_from_db()

@@ -11,7 +11,7 @@ from django.test import Client
 
 from core import clock
 from core.actor import Actor
-from pickup import appointments, arrivals, lane, statistics
+from pickup import arrivals, lane, lapses, statistics
 from pickup.models import Appointment, Slot, Visit
 from tests import rows
 from tests.pickup import steps
@@ -76,7 +76,7 @@ def test_early_on_time_late_and_not_at_all(point):
         comes(point, arrived, waits=1)
     patron = rows.patron(point.library)
     steps.ready(steps.asked(patron, point, now=at(9), slot_id=Slot.objects.get().pk), now=at(10))
-    appointments.misses_due(now=at(23))
+    lapses.misses_due(now=at(23))
     told = of(point)
     assert Appointment.objects.filter(state="missed").exists()
     assert (told.early, told.on_time, told.late, told.punctual) == (1, 1, 1, 33)
@@ -154,7 +154,7 @@ def test_the_last_twelve_months_stand_beside_each_other_and_say_what_each_month_
         comes(point, arrived, waits=4)
     Slot.objects.filter(point=point).update(starts_at=at(16), ends_at=at(16, 15))
     steps.ready(steps.asked(rows.patron(point.library), point, now=at(9), slot_id=Slot.objects.get().pk), now=at(10))
-    appointments.misses_due(now=at(23))
+    lapses.misses_due(now=at(23))
     moved = Visit.objects.first()
     Visit.objects.filter(pk=moved.pk).update(**{name: getattr(moved, name) - timedelta(days=31) for name in MOMENTS})
     other = rows.point(point.library)

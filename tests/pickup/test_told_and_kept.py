@@ -13,7 +13,7 @@ from lending import loans
 from lending.errors import NotOnLoan
 from lending.reservations import Item
 from notifications.models import Message
-from pickup import appointments, errors, lane, links, offers, orders, texts
+from pickup import appointments, errors, lane, lapses, links, offers, orders, packing, texts
 from pickup.models import Appointment, Order
 from tests import rows
 from tests.pickup import steps
@@ -66,7 +66,7 @@ def test_a_bag_that_is_ready_after_its_promise_was_missed_is_told(lane_by_time, 
     first, second = family(lane_by_time, slot=rows.slot(lane_by_time))
     steps.ready(first)
     later = now + timedelta(hours=8)
-    assert appointments.misses_due(now=later) == 1
+    assert lapses.misses_due(now=later) == 1
     steps.ready(second, now=later)
     assert waiting()[-1] == "ready_until"
 
@@ -151,7 +151,7 @@ def test_who_hears_of_a_kept_bag_and_then_of_a_time_that_lapses_unsaid_hears_of_
     slot = rows.slot(point, now + timedelta(hours=30))
     assert offers.offer_ready(now=now + NIGHT) == 1
     later = now + NIGHT + timedelta(hours=1)
-    assert appointments.answers_due(now=later) == 1
+    assert lapses.answers_due(now=later) == 1
     slot.open = False
     slot.save()
     assert offers.offer_ready(now=later) == 0
@@ -185,7 +185,7 @@ def test_the_address_in_a_text_for_two_leads_to_the_bag_that_is_still_open(now):
 def test_a_reader_whose_late_bag_loses_its_time_is_told_so(lane_by_time, now):
     slot = rows.slot(lane_by_time)
     steps.asked(rows.patron(lane_by_time.library), lane_by_time, slot_id=slot.pk)
-    assert appointments.not_ready_in_time(now=slot.starts_at) == 1
+    assert lapses.not_ready_in_time(now=slot.starts_at) == 1
     assert waiting() == ["late"]
 
 
@@ -205,7 +205,7 @@ def test_a_book_that_is_not_on_its_shelf_is_replaced_in_the_bag_by_another_copy(
     order = steps.asked(rows.patron(lane_by_time.library), lane_by_time, slot_id=rows.slot(lane_by_time).pk)
     line = order.lines.get()
     other = rows.copy(line.copy.title, lane_by_time.library)
-    orders.not_on_shelf(line_id=line.pk, by=DESK, now=now)
+    packing.not_on_shelf(line_id=line.pk, by=DESK, now=now)
     order = steps.again(order)
     assert (order.state, order.appointment.state) == ("picking", "confirmed")
     assert list(order.lines.filter(state="to_pick").values_list("copy", flat=True)) == [other.pk]

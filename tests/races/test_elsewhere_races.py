@@ -6,7 +6,7 @@ import pytest
 
 from core.refusal import Refusal
 from lending.models import Loan
-from pickup import arrivals, elsewhere, handovers, orders
+from pickup import arrivals, elsewhere, handovers, orders, packing
 from pickup import places as shelf
 from pickup.models import Order, OrderLine, Visit
 from tests import rows
@@ -82,7 +82,7 @@ def pack_or_move(places, now, monkeypatch):
     bag = steps.asked(rows.patron(here.library), here)
     barcode = bag.lines.get().copy.barcode
     outcome = both(
-        bag, there, lambda: orders.pack(order_id=bag.pk, barcode=barcode, by=DESK, now=now), now, monkeypatch
+        bag, there, lambda: packing.pack(order_id=bag.pk, barcode=barcode, by=DESK, now=now), now, monkeypatch
     )
     return outcome, OrderLine.objects.get(order=bag), OrderLine.objects.get(order__point=there)
 

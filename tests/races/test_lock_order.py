@@ -14,7 +14,7 @@ from core.actor import RULE
 from lending import allocation, loans, quota, reservations, wishes
 from lending.reservations import Item
 from lending.states import CopyState
-from pickup import appointments, elsewhere, handovers, orders, queries, returns, slots
+from pickup import bookings, elsewhere, handovers, orders, packing, queries, returns, slots
 from pickup.models import Order
 from pickup.states import IN_BAG, LineState
 from tests import rows
@@ -185,7 +185,7 @@ def ask_while_the_familys_bag_becomes_ready(monkeypatch, now):
     elder = steps.packed(steps.asked(first, point, slot_id=slot.pk))
     steps.asked(second, point, slot_id=slot.pk)
     book, asking = rows.copy(at=point.library).title_id, threading.Event()
-    pausing(monkeypatch, orders, "_bag", asking)
+    pausing(monkeypatch, orders, "bag", asking)
     slowly(monkeypatch, orders, "locked")
 
     def ask_or_mark(n):
@@ -194,7 +194,7 @@ def ask_while_the_familys_bag_becomes_ready(monkeypatch, now):
                 patron_id=second.pk, point_id=point.pk, items=[Item(book)], slot_id=later.pk, by=DESK, now=now
             ).order
         assert asking.wait(20)
-        return orders.mark_ready(order_id=elder.pk, by=DESK, now=now)
+        return packing.mark_ready(order_id=elder.pk, by=DESK, now=now)
 
     return together(2, ask_or_mark)
 
@@ -220,7 +220,7 @@ def change_places(monkeypatch, now):
         steps.asked(rows.patron(here.library), point, slot_id=slot.pk)
         for point, slot in ((here, first), (there, second))
     ]
-    slowly(monkeypatch, appointments, "_take", before=False)
+    slowly(monkeypatch, bookings, "take", before=False)
     slowly(monkeypatch, slots, "give_back", before=False)
     outcome = together(
         2,

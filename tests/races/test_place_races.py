@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pickup import orders, places
+from pickup import packing, places
 from pickup.models import Order, PointRules
 from tests import rows
 from tests.pickup import steps
@@ -20,7 +20,7 @@ def places_of_four_bags(now, monkeypatch):
     bags = [steps.packed(steps.asked(rows.patron(point.library), point)) for _ in range(4)]
     PointRules.objects.filter(point=point).update(bag_places=["A1", "A2", "A3", "A4"])  # named after all were packed
     slowly(monkeypatch, places, "_put")
-    outcome = together(4, lambda n: orders.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
+    outcome = together(4, lambda n: packing.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
     assert outcome.refused == []
     return sorted(Order.objects.filter(point=point).values_list("place", flat=True))
 

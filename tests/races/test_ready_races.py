@@ -11,7 +11,7 @@ from django.db import transaction
 
 from lending import reservations
 from notifications.models import Message
-from pickup import appointments, orders
+from pickup import appointments, bookings, orders, packing
 from pickup.models import Appointment, Order
 from tests import rows
 from tests.pickup import steps
@@ -38,7 +38,7 @@ def time_changes_while_it_becomes_ready(now):
             time.sleep(0.5)  # the other one waits for the order meanwhile
         else:
             assert changed.wait(20)
-            orders.mark_ready(order_id=order.pk, by=DESK, now=now)
+            packing.mark_ready(order_id=order.pk, by=DESK, now=now)
 
     outcome = together(2, change_slowly_or_mark_ready)
     said = [message.body for message in Message.objects.filter(template="ready")]
@@ -61,7 +61,7 @@ def locked_with_its_promise(order_id):
 
 def test_with_the_promise_read_before_the_lock_the_new_time_is_not_told(now, monkeypatch):
     """The control. `lock_together` goes too: it waits for the same lock, and what is read after it is new."""
-    monkeypatch.setattr(appointments, "lock_together", lambda order_id: None)
+    monkeypatch.setattr(bookings, "lock_together", lambda order_id: None)
     monkeypatch.setattr(orders, "locked", locked_with_its_promise)
     _outcome, _new, _order, said = time_changes_while_it_becomes_ready(now)
     assert ["19:00" in body for body in said] != [True]
@@ -83,7 +83,7 @@ def by_time():
 def both_become_ready(by_time, now, monkeypatch):
     _, *bags = a_family(by_time, rows.slot(by_time))
     slowly(monkeypatch, orders, "locked", before=False)
-    return together(2, lambda n: orders.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
+    return together(2, lambda n: packing.mark_ready(order_id=bags[n].pk, by=DESK, now=now).pk)
 
 
 def test_two_bags_of_one_car_marked_ready_at_once_do_not_lock_each_other_out(by_time, now, monkeypatch):
@@ -92,7 +92,7 @@ def test_two_bags_of_one_car_marked_ready_at_once_do_not_lock_each_other_out(by_
 
 def test_with_only_the_own_bag_locked_first_one_of_the_two_is_lost(by_time, now, monkeypatch):
     """The control: each has its own bag and waits for the other's, to confirm the promise of both."""
-    monkeypatch.setattr(appointments, "lock_together", lambda order_id: None)
+    monkeypatch.setattr(bookings, "lock_together", lambda order_id: None)
     assert both_become_ready(by_time, now, monkeypatch).codes() == ["OperationalError"]
 
 

@@ -1,0 +1,169 @@
+"""What becomes of a promise by itself: nobody answered, nobody came, the bag was late, the time falls away."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from core import live, sweeps
+from core.actor import RULE, Actor
+from lending import queries as lending_queries
+from lending import strikes
+from lending.states import StrikeKind
+from pickup import appointments, awaited, bookings, queries, slots, texts
+from pickup.models import Appointment, Order, PointRules
+from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
+
+
+def answers_due(*, now: datetime) -> int:
+    """Close offers whose time to answer is over: silence is consent, unless the point says it lapses.
+
+    Where an answer could not have arrived, or while the bag is not even ready, silence is always consent.
+    """
+    keys = to_settle(now=now).order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("answers that are due", keys, lambda pk: _answer_due(pk, now=now)))
+
+
+def to_settle(*, now: datetime) -> QuerySet[Appointment]:
+    """Offers that nobody has answered in time."""
+    return Appointment.objects.filter(state=AppointmentState.OFFERED, answer_by__lte=now)
+
+
+@transaction.atomic
+def _answer_due(appointment_id: int, *, now: datetime) -> int:
+    appointment, orders = bookings.with_orders(appointment_id)
+    if appointment.state != AppointmentState.OFFERED or appointment.answer_by > now:
+        return 0
+    ready = [order for order in orders if order.state == OrderState.READY]
+    silence = queries.rules_of(appointment.point_id).silence
+    if not ready or silence == PointRules.Silence.CONSENT or not texts.asks_for_answer(ready[0]):
+        appointment.move(AppointmentState.CONFIRMED, at=now, by=RULE)
+        appointments.tell_fixed(appointment, orders, by=RULE, now=now)
+    else:
+        appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
+        texts.hush(orders=ready, why="lapsed", now=now)
+        if appointment.offer >= queries.rules_of(appointment.point_id).offers:
+            for order in ready:
+                texts.about_order("kept", order, now=now, not_after=order.keep_until)
+        slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
+    live.publish([f"point:{appointment.point_id}"], now=now)
+    return 1
+
+
+def misses_due(*, now: datetime) -> int:
+    """Note who did not come within the grace period; a party that is here is never missed."""
+    keys = to_miss(now=now).order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
+
+
+def to_miss(*, now: datetime) -> QuerySet[Appointment]:
+    """Promises whose grace period is over and whose packed bags nobody has come for."""
+    packed = Order.objects.filter(appointment=OuterRef("pk"), state=OrderState.READY)
+    here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
+    return Appointment.objects.filter(
+        Exists(packed), ~Exists(here), state=AppointmentState.CONFIRMED, miss_after__lte=now
+    )
+
+
+@transaction.atomic
+def _miss(appointment_id: int, *, now: datetime) -> int:
+    appointment, orders = bookings.with_orders(appointment_id)
+    if appointment.state != AppointmentState.CONFIRMED or appointment.miss_after > now:
+        return 0
+    ready = [order for order in orders if order.state == OrderState.READY]
+    if not ready or any(order.visit is not None and order.visit.state in HERE for order in orders):
+        return 0
+    appointment.move(AppointmentState.MISSED, at=now, by=RULE)
+    texts.hush(orders=ready, why="missed", now=now)
+    for order in ready:
+        if texts.was_reached(order):
+            strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
+        texts.about_order("missed", order, now=now, not_after=order.keep_until)
+    live.publish([f"point:{appointment.point_id}"], now=now)
+    return 1
+
+
+def not_ready_in_time(*, now: datetime) -> int:
+    """Move promises whose slot begins while nothing is packed: to the next free slot, and say so. Not their fault."""
+    begun = Appointment.objects.filter(state__in=PROMISED, slot__starts_at__lte=now)
+    begun = begun.exclude(orders__state=OrderState.READY).exclude(orders__state=OrderState.HANDED_OVER)
+    keys = begun.order_by("id").values_list("pk", flat=True)
+    return sum(sweeps.each("bags that are late", keys, lambda pk: _move_on(pk, now=now)))
+
+
+@transaction.atomic
+def _move_on(appointment_id: int, *, now: datetime) -> int:
+    appointment, orders = bookings.with_orders(appointment_id)
+    packing = [order for order in orders if order.state == OrderState.PICKING]
+    if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
+        return 0
+    whole = [order for order in packing if order.whole_until is not None and order.whole_until > now]
+    late = awaited.coming(packing) or awaited.more_to_come(whole)
+    after = _another_day(packing[0], now=now) if late else None
+    if _next_free(appointment, packing, after=after, template="moved", by=RULE, now=now) is None:
+        for order in packing:
+            texts.about_order("late", order, now=now)
+    return 1
+
+
+def _another_day(order: Order, *, now: datetime) -> datetime:
+    """The first moment of the next open day: a book that has not come by its time does not come in the next hour."""
+    library = order.library
+    day = lending_queries.calendar_of(library).open_days_after(lending_queries.today(library, now), 1)
+    return datetime.combine(day, time(), tzinfo=lending_queries.zone_of(library))
+
+
+@transaction.atomic
+def move_away(
+    *, appointment_id: int, kept_until: datetime, by: Actor, now: datetime, template: str = "closing"
+) -> Appointment | None:
+    """Give a party the next free time, since theirs falls away, and tell it before the old one; no fault of theirs.
+
+    Never an earlier one: they may not be able to come by then. Where no time is free the promise ends, staff call, and
+    packed bags are kept at least until `kept_until`. None then, and when nothing is promised any more.
+    """
+    old, orders = bookings.with_orders(appointment_id)
+    if old.state not in PROMISED:
+        return None
+    after = max(old.slot.starts_at, now + timedelta(minutes=queries.rules_of(old.point_id).lead_minutes))
+    new = _next_free(old, orders, after=after, template=template, until=old.slot.starts_at, by=by, now=now)
+    if new is None:
+        bags = queries.orders(pk__in=[order.pk for order in orders])
+        bags.filter(state=OrderState.READY, keep_until__lt=kept_until).update(keep_until=kept_until)
+        for order in bags.order_by("pk"):
+            ended = f"{template}_kept" if order.keep_until is not None else f"{template}_packing"
+            texts.about_order(ended, order, now=now, by_phone=True)
+    return new
+
+
+def _next_free(
+    old: Appointment,
+    orders: Sequence[Order],
+    *,
+    after: datetime | None,
+    template: str,
+    by: Actor,
+    now: datetime,
+    until: datetime | None = None,
+) -> Appointment | None:
+    """Put the next free time, from `after` on, in the place of a locked promise and say so with `template`.
+
+    Where there is none the promise ends, which is the caller's to say; None then.
+    """
+    ready = any(order.state == OrderState.READY for order in orders)
+    after = max((moment for moment in (after, awaited.not_before(orders)) if moment is not None), default=None)
+    rooms = slots.free(point_id=old.point_id, now=now, accessible=old.accessible, after=after, ready=ready, limit=1)
+    texts.hush(orders=orders, why="time_changed", now=now, by=by)
+    new = None
+    if orders and rooms:
+        new = bookings.instead(old, orders, rooms[0], ready=ready, chosen=False, by=by, now=now)
+        texts.offer(new, orders, now=now, template=template, until=until)
+    else:
+        old.move(AppointmentState.CANCELLED, at=now, by=by)
+        Order.objects.filter(pk__in=[order.pk for order in orders]).update(appointment=None)
+        slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
+    live.publish([f"point:{old.point_id}"], now=now)
+    return new
