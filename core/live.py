@@ -30,7 +30,7 @@ _broken_until = 0.0
 
 
 def publish(topics: Iterable[str], *, now: datetime) -> None:
-    """Give each topic, if there is any, a new version within this transaction and ring its watchers after the commit."""
+    """Give each topic there is a new version within this transaction and ring its watchers after the commit."""
     if told := set(topics):
         ask(*published(told, now=now))
 
