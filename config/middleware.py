@@ -11,8 +11,6 @@ from csp.middleware import CSPMiddleware
 from django.contrib.auth.middleware import AuthenticationMiddleware
 from django.contrib.messages.middleware import MessageMiddleware
 from django.contrib.sessions.middleware import SessionMiddleware
-from django.middleware.clickjacking import XFrameOptionsMiddleware
-from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.utils import translation
 from django.utils.cache import patch_vary_headers
@@ -66,10 +64,6 @@ class Session(ForBrowsers, SessionMiddleware):
     pass
 
 
-class Csrf(ForBrowsers, CsrfViewMiddleware):
-    pass
-
-
 class SignedIn(ForBrowsers, AuthenticationMiddleware):
     pass
 
@@ -79,10 +73,6 @@ class Acting(ForBrowsers, ActorMiddleware):
 
 
 class Messages(ForBrowsers, MessageMiddleware):
-    pass
-
-
-class Framing(ForBrowsers, XFrameOptionsMiddleware):
     pass
 
 

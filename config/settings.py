@@ -52,11 +52,11 @@ MIDDLEWARE = [
     "config.middleware.Session",
     "config.middleware.Language",
     "django.middleware.common.CommonMiddleware",
-    "config.middleware.Csrf",
+    "django.middleware.csrf.CsrfViewMiddleware",
     "config.middleware.SignedIn",
     "config.middleware.Acting",
     "config.middleware.Messages",
-    "config.middleware.Framing",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.Htmx",
     "config.refusals.RefusalMiddleware",
 ]

@@ -32,7 +32,7 @@ class Hands:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "tests.hands"],
                 cwd=ROOT,
-                env={**self.environment, "STATEMENT_TIMEOUT_MS": "0"},
+                env={**self.environment, "STATEMENT_TIMEOUT_MS": "0", "DATABASE_POOL": "0"},  # nothing stays open
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 text=True,
