@@ -101,6 +101,7 @@ def take(
     One statement, so that nobody waits for the slot longer than the disk takes.
     """
     marks = scheduling.arrivals(slot.starts_at, slot.ends_at, capacity=slot.capacity)
+    listed = ", ".join(["%s"] * len(marks))
     try:
         return _begun(
             orders,
@@ -110,7 +111,7 @@ def take(
             out_of=slots.taking(slot_id=slot.pk, accessible=accessible),
             beside=beside,
             **terms(slot, rules, now=now),
-            arrive_at=Drawn(f"(ARRAY[{', '.join(['%s'] * len(marks))}])[LEAST(drawn.place, %s)]", [*marks, len(marks)]),
+            arrive_at=Drawn(f"(ARRAY[{listed}])[1 + mod(drawn.place - 1, %s)]", [*marks, len(marks)]),
             accessible=accessible,
             **columns,
         )

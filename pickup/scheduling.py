@@ -229,20 +229,21 @@ def expect(
     return found
 
 
-def arrival(starts_at: datetime, ends_at: datetime, *, place: int, capacity: int) -> datetime:
-    """When the party that takes the `place`-th of so many places of a slot (from 1) is asked to come.
+def arrivals(starts_at: datetime, ends_at: datetime, *, capacity: int) -> list[datetime]:
+    """When the parties that take the first places of a slot are asked to come; with the next ones it begins anew.
 
-    The places are spread over the slot in steps of five minutes, those of the early ones as well: the second of four
-    in a quarter of an hour comes at the second mark, the fourth at the first again.
+    So many places are spread over the slot in steps of five minutes, those of the early ones as well: the second of
+    four in a quarter of an hour comes at the second mark, the fourth at the first again.
     """
     steps = max(1, int((ends_at - starts_at) / MARK))
     marks = max(1, min(steps, capacity))
-    return starts_at + MARK * ((place - 1) % marks * steps // marks)
+    return [starts_at + MARK * (mark * steps // marks) for mark in range(marks)]
 
 
-def arrivals(starts_at: datetime, ends_at: datetime, *, capacity: int) -> list[datetime]:
-    """The `arrival` of each place of a slot, in turn."""
-    return [arrival(starts_at, ends_at, place=place, capacity=capacity) for place in range(1, capacity + 1)]
+def arrival(starts_at: datetime, ends_at: datetime, *, place: int, capacity: int) -> datetime:
+    """When the party that takes the `place`-th place (from 1) is asked to come; see `arrivals`."""
+    marks = arrivals(starts_at, ends_at, capacity=capacity)
+    return marks[(place - 1) % len(marks)]
 
 
 def _alone(party: Party, slots: Sequence[FreeSlot], unserved: float) -> dict[str, int]:
