@@ -63,14 +63,11 @@ class Compiled(Generic[Row]):
     def rows(self, **given: Any) -> list[Row]:
         """The rows for these values, in the queryset's order."""
         plan = self.plan()
-        return [plan.row(told) for told in plan.converted(self.told(**given))]
+        return [plan.row(told) for told in plan.converted(plan.told(given))]
 
     def told(self, **given: Any) -> list[tuple[Any, ...]]:
         """The bare columns for these values: for whoever locks rows and does not look at them."""
-        plan = self.plan()
-        if plan.locks and not connection.in_atomic_block:
-            raise TransactionManagementError("a lock outside a transaction holds nothing")
-        return ask(plan.sql, [given[param.name] if isinstance(param, Given) else param for param in plan.params])
+        return self.plan().told(given)
 
     def plan(self) -> Plan:
         """The query as SQL, made when it is first asked for."""
@@ -95,6 +92,11 @@ class Plan:
     joined: Sequence[Any]
     annotations: Sequence[tuple[str, int]]
     converters: Sequence[tuple[int, Any, Any]]
+
+    def told(self, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        if self.locks and not connection.in_atomic_block:
+            raise TransactionManagementError("a lock outside a transaction holds nothing")
+        return ask(self.sql, [given[param.name] if isinstance(param, Given) else param for param in self.params])
 
     def converted(self, found: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
         if not self.converters:
