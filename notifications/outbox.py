@@ -103,12 +103,15 @@ def draft(text: Text, known: Known, *, now: datetime) -> Draft:
     if house is None:
         raise UnknownSender(sender=text.sender)
     columns = _columns(text, house, known.own, now=now)
+    if _hidden(text):
+        return Draft(text, columns, True)
     too_late = columns["not_before"] >= columns["not_after"]
-    may_call = bool(columns["may_call"])
+    if too_late and columns["may_call"]:
+        return Draft(text, columns, False)
     texted = text.may_text and text.to in known.able and _goes_to(house, text.to)
-    if not _hidden(text) and not texted and _by_mail(text) and not (too_late and may_call):
+    if not texted and _by_mail(text):
         return Draft(text, {**columns, "mail": text.mail, "segments": 0}, True)
-    return Draft(text, columns, _hidden(text) or (texted and not (too_late and may_call)))
+    return Draft(text, columns, texted)
 
 
 @transaction.atomic

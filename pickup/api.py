@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
-from typing import Any, cast
+from typing import Any
 
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
@@ -12,7 +12,6 @@ from rest_framework.response import Response
 
 from core import clock
 from core.actor import Actor
-from core.compiled import Compiled, Given
 from core.once import once
 from core.refusal import Forbidden, NotFound
 from lending import auth, patrons, reservations
@@ -108,19 +107,9 @@ class Slots(PublicEdge):
         return pages.response(SlotRow(rows, many=True).data)
 
 
-_OWN = Compiled(
-    lambda: within(
-        Actor("patron", cast("int", Given("patron"))), Order.objects.filter(pk=Given("order")), library="library_id"
-    )
-)
-
-
 def order_within(actor: Actor, order_id: int) -> Order:
     """The order, if the actor may know of it; else `unknown_order`, whether it exists or not."""
-    if actor.kind == "patron":
-        order = _OWN.first(order=order_id, patron=actor.id)
-    else:
-        order = within(actor, Order.objects.filter(pk=order_id), library="library_id").first()
+    order = within(actor, Order.objects.filter(pk=order_id), library="library_id").first()
     if order is None:
         raise OrderNotFound
     return order

@@ -14,6 +14,7 @@ from pickup.models import Order, Question
 from pickup.states import OPEN_ORDER, OrderState
 
 TIED = {"order": "pk", "appointment": "appointment_id", "visit": "visit_id"}
+"""What a text or a call may be about (`order:42`), and the column of the orders that it speaks of."""
 
 
 def numbers_of(order: Order) -> set[str]:

@@ -26,14 +26,8 @@ if TYPE_CHECKING:
     from pickup.models import Slot
 
 BATCH = 500
-
-
 NUMBERS = range(1000, 10000)
-
-
 NUMBER_HELD = timedelta(days=1)
-
-
 """An order number rests for a day after the bag is gone, so that yesterday's text cannot open today's bag."""
 
 
@@ -429,5 +423,4 @@ def locked(order_id: int) -> Order:
     """
     if Order.objects.select_for_update(no_key=True).filter(pk=order_id).first() is None:
         raise OrderNotFound(order=order_id)
-    told = ("library", "point__library", "patron", "collector", "appointment__slot", "visit")
-    return Order.objects.select_related(*told).get(pk=order_id)
+    return Order.objects.select_related(*bookings.TOLD).get(pk=order_id)

@@ -21,7 +21,7 @@ from pickup.models import Order, OrderLine, PointRules
 from pickup.states import IN_BAG, LineState, OrderState
 
 if TYPE_CHECKING:
-    from lending.models import Reservation
+    from lending.models import Copy, Reservation
 
 
 @transaction.atomic
@@ -37,8 +37,7 @@ def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
     copy = copies.by_barcode(barcode)
     line = order.lines.filter(copy=copy).select_related("copy").order_by("-id").first()
     if line is None or line.state not in {LineState.TO_PICK, LineState.PACKED}:
-        meant = OrderLine.objects.filter(copy=copy, state__in=IN_BAG).select_related("order").first()
-        raise NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
+        raise _not_here(copy, barcode)
     if line.state == LineState.PACKED:
         raise AlreadyPacked(field="barcode", barcode=barcode)
     _refuse_blocked(order, now=now)
@@ -133,6 +132,12 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     return order
 
 
+def _not_here(copy: Copy, barcode: str) -> NotInOrder:
+    """The refusal for a copy that was scanned at the wrong bag, with the bag that it belongs into."""
+    meant = OrderLine.objects.filter(copy=copy, state__in=IN_BAG).select_related("order").first()
+    return NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
+
+
 def _refuse_blocked(order: Order, *, now: datetime) -> None:
     if order.patron is not None:
         quota.refuse_blocked(order.patron, today=lending_queries.today(order.library, now))
@@ -163,8 +168,7 @@ def unpack(*, barcode: str, by: Actor, now: datetime) -> OrderLine:
     to_do = Q(state__in=[LineState.TO_UNPACK, LineState.WITHHELD])
     line = OrderLine.objects.filter(to_do, copy=copy).select_related("copy", "order").order_by("-id").first()
     if line is None:
-        meant = OrderLine.objects.filter(copy=copy, state__in=IN_BAG).select_related("order").first()
-        raise NotInOrder(field="barcode", barcode=barcode, belongs_to=meant.order.shown if meant else None)
+        raise _not_here(copy, barcode)
     orders.locked(line.order_id)
     if line.state == LineState.WITHHELD:
         line.move(LineState.TO_UNPACK, at=now, by=by)

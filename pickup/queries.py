@@ -45,9 +45,6 @@ from pickup.states import (
 LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
 
 
-"""What a text or a call may be about (`order:42`), and the column of the orders that it speaks of."""
-
-
 def slot_facts(slot: Slot) -> dict[str, Any]:
     """A slot as programs and refusals show it: id, start, end (RFC 3339 in the library's zone), places free."""
     zone = ZoneInfo(slot.point.library.zone)
