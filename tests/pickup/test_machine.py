@@ -275,8 +275,10 @@ class PickupLife(Life):
             )
             if verb == "pack":
                 packing.pack(order_id=line.order_id, barcode=line.copy.barcode, by=DESK, now=self.clock)
+            elif verb == "damaged":
+                packing.damaged(line_id=line.pk, by=DESK, now=self.clock)
             else:
-                getattr(orders, verb)(line_id=line.pk, by=DESK, now=self.clock)
+                packing.not_on_shelf(line_id=line.pk, by=DESK, now=self.clock)
 
         self.do(fetch_one)
 
