@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import functools
 import os
+import threading
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import redis
 import structlog
@@ -24,9 +25,12 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+Line = Any  # a connection of redis-py, which types nothing of what one does
+
 PAUSE = 2.0  # seconds without a further try after Redis failed; readers look into PostgreSQL every two seconds anyway
 
 _broken_until = 0.0
+_at_the_bell = threading.Lock()
 
 
 def publish(topics: Iterable[str], *, now: datetime) -> None:
@@ -65,20 +69,38 @@ def forget(*, before: datetime) -> int:
 
 
 @functools.cache
-def _doorbell(_process: int) -> redis.Redis:
-    """One connection for all threads of a process: to borrow one takes longer than to ring."""
-    return redis.Redis.from_url(
-        settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, single_connection_client=True
+def _doorbell(_process: int) -> Line:
+    """One connection for all threads of a process, on which Redis answers nothing: to wait for how many heard the bell
+    takes longer than all else of it.
+    """
+    pool = redis.ConnectionPool.from_url(
+        settings.REDIS_URL, socket_timeout=1, socket_connect_timeout=1, redis_connect_func=_silenced
     )
+    return pool.make_connection()
+
+
+def _silenced(line: Line) -> None:
+    line.on_connect()
+    line.send_command("CLIENT", "REPLY", "OFF")
+
+
+def _has_ended(line: Line) -> bool:
+    try:
+        return bool(line.can_read())  # nothing else is ever said on it
+    except redis.ConnectionError:
+        return True
 
 
 def _ring(topics: list[str]) -> None:
     global _broken_until  # noqa: PLW0603
     if time.monotonic() < _broken_until:
         return
+    line = _doorbell(os.getpid())
     try:
-        for topic in topics:
-            _doorbell(os.getpid()).publish(channel(topic), "1")
+        with _at_the_bell:
+            if line.is_connected and _has_ended(line):
+                line.disconnect()
+            line.send_packed_command(line.pack_commands([("PUBLISH", channel(topic), "1") for topic in topics]))
     except redis.RedisError as error:
         _broken_until = time.monotonic() + PAUSE
         log.warning("live.doorbell_lost", topics=topics, error=type(error).__name__)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import redis
@@ -13,6 +18,27 @@ from django.db import transaction
 from core import live
 from core.models import Happening
 from tests.house.conftest import NOW
+
+
+@contextmanager
+def watching(*topics: str) -> Iterator[Callable[..., str]]:
+    """What tells which of these topics is rung for next, "" if none is in time."""
+    watcher = redis.Redis.from_url(settings.REDIS_URL).pubsub()
+    names = {live.channel(topic): topic for topic in topics}
+    watcher.subscribe(*names)
+
+    def heard(*, within: float = 5.0) -> str:
+        until = time.monotonic() + within
+        while (left := until - time.monotonic()) > 0:
+            said = watcher.get_message(timeout=left)
+            if said and said["type"] == "message":
+                return names[said["channel"].decode()]
+        return ""
+
+    for _ in topics:
+        assert watcher.get_message(timeout=5) is not None  # that it listens now
+    yield heard
+    watcher.close()
 
 
 @pytest.mark.django_db
@@ -50,20 +76,38 @@ def test_what_is_rolled_back_was_never_published() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_watchers_are_rung_after_the_commit_and_not_before() -> None:
-    watcher = redis.Redis.from_url(settings.REDIS_URL).pubsub(ignore_subscribe_messages=True)
-    watcher.subscribe(live.channel("point:7"))
-    while watcher.get_message(timeout=0.2):
-        pass
-    with transaction.atomic():
-        live.publish(["point:7"], now=NOW)
-        assert watcher.get_message(timeout=0.2) is None
-    until = time.monotonic() + 5
-    rung = None
-    while rung is None and time.monotonic() < until:
-        rung = watcher.get_message(timeout=0.5)
-    watcher.close()
-    assert rung is not None
-    assert rung["data"] == b"1"
+    with watching("point:7") as heard:
+        with transaction.atomic():
+            live.publish(["point:7"], now=NOW)
+            assert heard(within=0.2) == ""
+        assert heard() == "point:7"
+
+
+def test_the_bell_rings_once_for_each_topic() -> None:
+    with watching("point:7", "point:8") as heard:
+        live._ring(["point:7", "point:8"])
+        assert {heard(), heard()} == {"point:7", "point:8"}
+        assert heard(within=0.2) == ""
+
+
+def test_a_line_to_the_bell_that_has_ended_is_laid_anew_and_nothing_is_lost() -> None:
+    with watching("point:7") as heard, redis.Redis.from_url(settings.REDIS_URL) as other:
+        live._ring(["point:7"])
+        assert heard() == "point:7"
+        line: Any = live._doorbell(os.getpid())
+        here = ":".join(map(str, line._sock.getsockname()))
+        assert other.client_kill_filter(addr=here) == 1
+        live._ring(["point:7"])
+        assert heard() == "point:7"
+        assert ":".join(map(str, line._sock.getsockname())) != here
+
+
+def test_many_threads_ring_on_one_line() -> None:
+    with watching("point:7") as heard:
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(live._ring, [["point:7"]] * 400))
+        assert [heard() for _ in range(400)] == ["point:7"] * 400
+        assert not live._doorbell(os.getpid()).can_read()  # nothing is answered that nobody would read
 
 
 @pytest.mark.django_db(transaction=True)
