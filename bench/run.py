@@ -17,6 +17,7 @@ from rich.table import Table
 
 import bench
 from config.embedded.host import Stop
+from config.embedded.packages import built_fast
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -46,9 +47,8 @@ def machine() -> str:
 
 def versions() -> str:
     """What was measured."""
-    return ", ".join(
-        [f"Python {platform.python_version()}", *(f"{name} {metadata.version(name)}" for name in VERSIONS)]
-    )
+    python = f"Python {platform.python_version()}{'' if built_fast() else ', compiled without a profile'}"
+    return ", ".join([python, *(f"{name} {metadata.version(name)}" for name in VERSIONS)])
 
 
 def main(chosen: list[str]) -> int:

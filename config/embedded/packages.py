@@ -17,6 +17,7 @@ import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,12 @@ LOG = ROOT / "var" / "log" / "bootstrap.log"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # the locks resolve to wheels up to here
 LOCKS = ["base", "embedded", "dev"]  # each contains the one before it (tests/house/test_locks.py)
+BUILT_FAST = "--enable-optimizations"  # a word of CPython's ./configure: compile twice, the second time by a profile
+FIT = f"""\
+import ensurepip, sys, sysconfig
+own = sys.prefix == sys.base_prefix
+print(*sys.version_info[:2], int(own and {BUILT_FAST!r} in str(sysconfig.get_config_var("CONFIG_ARGS"))))
+"""
 ROOM = {"base": 300, "embedded": 400, "dev": 800}  # MiB that a new `.venv` and what is downloaded for it take
 
 
@@ -66,9 +73,13 @@ def write_stamp(held: dict[str, Any]) -> None:
 
 def version_of(python: Path) -> list[int] | None:
     """Major and minor version of a Python, None when it does not start."""
-    asked = "import sys; print(*sys.version_info[:2])"
+    return answer_of(python, "import sys; print(*sys.version_info[:2])")
+
+
+def answer_of(python: Path, question: str) -> list[int] | None:
+    """The numbers that a Python prints when it runs these lines, None when it cannot."""
     try:
-        done = subprocess.run([str(python), "-c", asked], check=False, capture_output=True, text=True)
+        done = subprocess.run([str(python), "-c", question], check=False, capture_output=True, text=True)
         return [int(part) for part in done.stdout.split()] if done.returncode == 0 else None
     except (OSError, ValueError):
         return None
@@ -101,15 +112,42 @@ def set_up(wanted: str, *, following: int = 0) -> int:
     if not sound:
         need_room(ROOM[wanted], ROOT)
         need_ensurepip()
+        base = base_python()
         with steps.step("Making .venv"):
-            make_venv()
+            if base != own_python():
+                steps.note(f"It is made of {base}, which was built to be fast; make PYTHON={own_python()} takes yours.")
+            make_venv(base)
         held = {"half": True}
     with steps.step("Installing the packages (once; hashes are checked)"):
         install(wanted, held, steps)
     return steps.done
 
 
-def make_venv() -> None:
+def own_python() -> str:
+    """This Python itself, also when it runs out of `.venv`: that may be the one which has just been removed."""
+    return getattr(sys, "_base_executable", sys.executable)
+
+
+def built_fast() -> bool:
+    """Whether this Python was compiled by a profile of what it does all day."""
+    return BUILT_FAST in str(sysconfig.get_config_var("CONFIG_ARGS"))
+
+
+def base_python() -> str:
+    """The Python that `.venv` is made of: the one that somebody named, else this one, or one of its version built to be
+    fast (docs/adr/0030).
+    """
+    if "PYTHON" in os.environ or built_fast():
+        return own_python()
+    version = list(sys.version_info[:2])
+    for folder in dict.fromkeys(os.get_exec_path()):
+        found = Path(folder) / f"python{version[0]}.{version[1]}"
+        if answer_of(found, FIT) == [*version, 1]:
+            return str(found)
+    return own_python()
+
+
+def make_venv(base: str) -> None:
     """Begin anew: whatever is there is half of something, or of a Python that is gone."""
     if VENV.is_symlink():
         VENV.unlink()
@@ -117,7 +155,6 @@ def make_venv() -> None:
         shutil.rmtree(VENV)
     VENV.mkdir()
     write_stamp({"half": True})
-    base = getattr(sys, "_base_executable", sys.executable)  # our own Python may be the one that has just been removed
     if not run(base, "-m", "venv", VENV):
         raise Stop(f"{base} could not make {VENV}. {end_of_log()}")
 
@@ -243,7 +280,7 @@ def need_ensurepip() -> None:
     if importlib.util.find_spec("ensurepip") is not None:
         return
     package = f"python3.{sys.version_info[1]}-venv"
-    base = getattr(sys, "_base_executable", sys.executable)
+    base = own_python()
     if os.geteuid() == 0 and shutil.which("apt-get") and base.startswith("/usr/bin/"):
         say(f"Installing Debian's {package} ...")
         quietly = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}

@@ -14,6 +14,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import sysconfig
 import zipfile
 from base64 import urlsafe_b64encode
 from dataclasses import dataclass
@@ -293,6 +294,55 @@ def test_a_python_without_ensurepip_is_told_what_to_install(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
     with pytest.raises(Stop, match=r"apt install python3\.\d+-venv"):
         packages.need_ensurepip()
+
+
+OURS = f"python3.{sys.version_info[1]}"
+
+
+@pytest.fixture
+def slow(tmp_path, monkeypatch):
+    """Our Python, as if it had been compiled in a hurry; nobody has named one, and PATH leads to this folder alone."""
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: "'--prefix=/opt/python'")
+    monkeypatch.delenv("PYTHON", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    return tmp_path
+
+
+def a_python(folder: Path, says: str) -> str:
+    """A program of our Python's name that answers with these numbers, whatever it is asked."""
+    program = folder / OURS
+    program.write_text(f"#!/bin/sh\necho '{says}'\n")
+    program.chmod(0o755)
+    return str(program)
+
+
+def test_venv_is_made_of_a_python_that_was_built_to_be_fast(slow):
+    fast = a_python(slow, f"3 {sys.version_info[1]} 1")
+    assert packages.base_python() == fast
+
+
+@pytest.mark.parametrize("says", [f"3 {sys.version_info[1]} 0", "3 9 1", "", "none of yours"])
+def test_of_another_that_is_as_slow_or_does_not_start_nothing_is_made(slow, says):
+    a_python(slow, says)
+    assert packages.base_python() == packages.own_python()
+
+
+def test_whoever_names_a_python_gets_it(slow, monkeypatch):
+    a_python(slow, f"3 {sys.version_info[1]} 1")
+    monkeypatch.setenv("PYTHON", "/opt/python/bin/python3")
+    assert packages.base_python() == packages.own_python()
+
+
+def test_a_python_that_was_built_to_be_fast_looks_for_no_other(slow, monkeypatch):
+    a_python(slow, f"3 {sys.version_info[1]} 1")
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: "'--enable-optimizations' '--with-lto'")
+    assert packages.base_python() == packages.own_python()
+
+
+def test_a_python_says_how_it_was_built_and_one_of_a_venv_is_not_built_upon():
+    version = list(sys.version_info[:2])
+    assert packages.answer_of(Path(packages.own_python()), packages.FIT) == [*version, int(packages.built_fast())]
+    assert packages.answer_of(ROOT / ".venv" / "bin" / "python", packages.FIT) == [*version, 0]
 
 
 def test_a_python_that_is_too_old_is_told_which_to_take(monkeypatch):
