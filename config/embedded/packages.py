@@ -30,11 +30,10 @@ LOG = ROOT / "var" / "log" / "bootstrap.log"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # the locks resolve to wheels up to here
 LOCKS = ["base", "embedded", "dev"]  # each contains the one before it (tests/house/test_locks.py)
-BUILT_FAST = "--enable-optimizations"  # a word of CPython's ./configure: compile twice, the second time by a profile
-FIT = f"""\
-import ensurepip, sys, sysconfig
-own = sys.prefix == sys.base_prefix
-print(*sys.version_info[:2], int(own and {BUILT_FAST!r} in str(sysconfig.get_config_var("CONFIG_ARGS"))))
+FIT = """\
+import ensurepip, sys
+from config.embedded import packages
+print(*sys.version_info[:2], int(sys.prefix == sys.base_prefix and packages.built_fast()))
 """
 ROOM = {"base": 300, "embedded": 400, "dev": 800}  # MiB that a new `.venv` and what is downloaded for it take
 
@@ -79,7 +78,7 @@ def version_of(python: Path) -> list[int] | None:
 def answer_of(python: Path, question: str) -> list[int] | None:
     """The numbers that a Python prints when it runs these lines, None when it cannot."""
     try:
-        done = subprocess.run([str(python), "-c", question], check=False, capture_output=True, text=True)
+        done = subprocess.run([str(python), "-c", question], check=False, capture_output=True, text=True, cwd=ROOT)
         return [int(part) for part in done.stdout.split()] if done.returncode == 0 else None
     except (OSError, ValueError):
         return None
@@ -129,8 +128,8 @@ def own_python() -> str:
 
 
 def built_fast() -> bool:
-    """Whether this Python was compiled by a profile of what it does all day."""
-    return BUILT_FAST in str(sysconfig.get_config_var("CONFIG_ARGS"))
+    """Whether this Python was compiled by a profile of what it does all day. All of distributions are, Debian's unsaid."""
+    return sys.base_prefix == "/usr" or "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
 
 
 def base_python() -> str:

@@ -84,7 +84,7 @@ class Small:
         """`python3 -m config.embedded.bootstrap bootstrap` in it."""
         base = getattr(sys, "_base_executable", python) if python == sys.executable else python
         offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "UV_FIND_LINKS": str(self.wheels)}
-        cache = {"UV_NO_INDEX": "1", "UV_CACHE_DIR": str(self.wheels / "cache"), "LC_ALL": "C"}
+        cache = {"UV_NO_INDEX": "1", "UV_CACHE_DIR": str(self.wheels / "cache"), "LC_ALL": "C", "PYTHON": base}
         return subprocess.Popen(
             [base, "-m", "config.embedded.bootstrap", "bootstrap"],
             cwd=self.folder,
@@ -303,6 +303,7 @@ OURS = f"python3.{sys.version_info[1]}"
 def slow(tmp_path, monkeypatch):
     """Our Python, as if it had been compiled in a hurry; nobody has named one, and PATH leads to this folder alone."""
     monkeypatch.setattr(sysconfig, "get_config_var", lambda name: "'--prefix=/opt/python'")
+    monkeypatch.setattr(sys, "base_prefix", "/opt/python")
     monkeypatch.delenv("PYTHON", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     return tmp_path
@@ -333,9 +334,13 @@ def test_whoever_names_a_python_gets_it(slow, monkeypatch):
     assert packages.base_python() == packages.own_python()
 
 
-def test_a_python_that_was_built_to_be_fast_looks_for_no_other(slow, monkeypatch):
+@pytest.mark.parametrize(
+    ("prefix", "configured"), [("/opt/python", "'--enable-optimizations' '--with-lto'"), ("/usr", "")]
+)
+def test_a_python_that_was_built_to_be_fast_looks_for_no_other(slow, monkeypatch, prefix, configured):
     a_python(slow, f"3 {sys.version_info[1]} 1")
-    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: "'--enable-optimizations' '--with-lto'")
+    monkeypatch.setattr(sys, "base_prefix", prefix)
+    monkeypatch.setattr(sysconfig, "get_config_var", lambda name: configured)
     assert packages.base_python() == packages.own_python()
 
 
