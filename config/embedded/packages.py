@@ -128,7 +128,7 @@ def own_python() -> str:
 
 
 def built_fast() -> bool:
-    """Whether this Python was compiled by a profile of what it does all day. All of distributions are, Debian's unsaid."""
+    """Whether this Python was compiled by a profile of what it does all day; those of distributions are."""
     return sys.base_prefix == "/usr" or "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS"))
 
 
