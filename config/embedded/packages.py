@@ -30,6 +30,7 @@ LOG = ROOT / "var" / "log" / "bootstrap.log"
 OLDEST = (3, 11)
 NEWEST = (3, 14)  # the locks resolve to wheels up to here
 LOCKS = ["base", "embedded", "dev"]  # each contains the one before it (tests/house/test_locks.py)
+# What another Python is asked: its version, and 1 if it was built fast and is of no virtual environment.
 FIT = """\
 import ensurepip, sys
 from config.embedded import packages
