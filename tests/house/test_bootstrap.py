@@ -82,7 +82,7 @@ class Small:
 
     def begin(self, *, python: str = sys.executable, **changes: str) -> subprocess.Popen[str]:
         """`python3 -m config.embedded.bootstrap bootstrap` in it."""
-        base = getattr(sys, "_base_executable", python) if python == sys.executable else python
+        base = packages.own_python() if python == sys.executable else python
         offline = {"PIP_NO_INDEX": "1", "PIP_FIND_LINKS": str(self.wheels), "UV_FIND_LINKS": str(self.wheels)}
         cache = {"UV_NO_INDEX": "1", "UV_CACHE_DIR": str(self.wheels / "cache"), "LC_ALL": "C", "PYTHON": base}
         return subprocess.Popen(
@@ -237,7 +237,7 @@ class TestSettingUp:
         shutil.rmtree(small.folder / "var")
         small.folder.chmod(0o555)
         checkout.open_way(small.folder)
-        base = getattr(sys, "_base_executable", sys.executable)
+        base = packages.own_python()
         if os.geteuid() == 0:  # to root nothing is forbidden
             nobody = host.server_identity()
             if not nobody.can(base, "-c", ""):
