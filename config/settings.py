@@ -95,12 +95,11 @@ POOL_SIZE = environment.number("DATABASE_POOL", default=4, least=0, most=50)
 DATABASES = {
     "default": {
         **DATABASE,
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.driver",
         "CONN_MAX_AGE": 0 if POOL_SIZE else None,
         "OPTIONS": {
             **DATABASE.get("OPTIONS", {}),
             **({"pool": {"min_size": 0, "max_size": POOL_SIZE, "timeout": 10}} if POOL_SIZE else {}),
-            "prepare_threshold": 0,
             "options": " ".join(f"-c {name}={value}" for name, value in TIMEOUTS.items()),
         },
     }

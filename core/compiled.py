@@ -17,24 +17,51 @@ if TYPE_CHECKING:
 Row = TypeVar("Row", bound=Model)
 
 
-def ask(sql: str, values: Sequence[Any] | Mapping[str, Any]) -> list[tuple[Any, ...]]:
+def ask(sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """The rows that a statement gives, none where it gives none; of one that is the same each time but for its values.
 
-    PostgreSQL plans it once for each connection, which keeps one cursor for all of them: to make one takes as long as
-    to ask. Errors are Django's.
+    PostgreSQL plans it once for each connection (`core/driver/wire.py`). Errors are Django's.
     """
+    database = _database()
+    with database.wrap_database_errors:
+        if _watched(database):
+            return _told(database, sql, values)
+        rows: list[tuple[Any, ...]] = database.connection.ask(sql, values)
+        return rows
+
+
+def soon(sql: str, values: Sequence[Any], then: Callable[[list[tuple[Any, ...]]], object] | None = None) -> None:
+    """Like `ask` for whoever can wait for the answer: it is done before whatever comes next, which raises its errors.
+
+    For a lock before what is read under it, or the last row before the commit. What comes next also calls `then` with
+    the rows, and raises what it raises.
+    """
+    database = _database()
+    with database.wrap_database_errors:
+        if not _watched(database):
+            database.connection.soon(sql, values, then)
+            return
+        rows = _told(database, sql, values)
+    if then:
+        then(rows)
+
+
+def _database() -> Any:
     database = connections[DEFAULT_DB_ALIAS]
     if database.connection is None:
         database.ensure_connection()
-    cursor = getattr(database.connection, "asking", None)
-    if cursor is None:
-        cursor = database.connection.asking = psycopg.Cursor(database.connection)
-    if database.queries_logged or database.execute_wrappers:  # somebody watches; Django's own way tells them
-        cursor = database._prepare_cursor(cursor)  # type: ignore[attr-defined]  # not in the stubs
-    with database.wrap_database_errors:
-        cursor.execute(sql, values)
-        told = cursor.pgresult  # to ask for `description` would describe each column
-        return cursor.fetchall() if told is not None and told.nfields else []
+    return database
+
+
+def _watched(database: Any) -> bool:
+    """Whether somebody wants to hear of each statement, as Django's own cursors tell them."""
+    return bool(database.queries_logged or database.execute_wrappers)
+
+
+def _told(database: Any, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
+    cursor = database._prepare_cursor(psycopg.Cursor(database.connection))
+    cursor.execute(sql, values)
+    return cursor.fetchall() if cursor.description else []
 
 
 class Given(Expression):
@@ -63,11 +90,11 @@ class Compiled(Generic[Row]):
     def rows(self, **given: Any) -> list[Row]:
         """The rows for these values, in the queryset's order."""
         plan = self.plan()
-        return [plan.row(told) for told in plan.converted(plan.told(given))]
+        return [plan.row(told) for told in plan.converted(ask(*plan.said(given)))]
 
-    def told(self, **given: Any) -> list[tuple[Any, ...]]:
-        """The bare columns for these values: for whoever locks rows and does not look at them."""
-        return self.plan().told(given)
+    def soon(self, **given: Any) -> None:
+        """Have the rows for these values locked before whatever comes next, for whoever does not look at them."""
+        soon(*self.plan().said(given))
 
     def plan(self) -> Plan:
         """The query as SQL, made when it is first asked for."""
@@ -93,10 +120,10 @@ class Plan:
     annotations: Sequence[tuple[str, int]]
     converters: Sequence[tuple[int, Any, Any]]
 
-    def told(self, given: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+    def said(self, given: Mapping[str, Any]) -> tuple[str, list[Any]]:
         if self.locks and not connection.in_atomic_block:
             raise TransactionManagementError("a lock outside a transaction holds nothing")
-        return ask(self.sql, [given[param.name] if isinstance(param, Given) else param for param in self.params])
+        return self.sql, [given[param.name] if isinstance(param, Given) else param for param in self.params]
 
     def converted(self, found: Iterable[Sequence[Any]]) -> Iterable[Sequence[Any]]:
         if not self.converters:

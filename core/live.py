@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Count, Max
 
-from core.compiled import ask
+from core.compiled import soon
 from core.models import Happening
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ _at_the_bell = threading.Lock()
 def publish(topics: Iterable[str], *, now: datetime) -> None:
     """Give each topic there is a new version within this transaction and ring its watchers after the commit."""
     if told := set(topics):
-        ask(*published(told, now=now))
+        soon(*published(told, now=now))
 
 
 def published(topics: Iterable[str], *, now: datetime) -> Said:

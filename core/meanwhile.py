@@ -2,29 +2,29 @@
 
 from __future__ import annotations
 
-import select
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from core.compiled import ask
+from core.compiled import soon
 
 
 @contextmanager
 def meanwhile(act: Callable[[], object]) -> Iterator[None]:
-    """Let PostgreSQL do what an act asks of it, by `ask` and for no answer, while the body goes on and asks nothing.
+    """Let PostgreSQL do what an act wants done `soon`, while the body goes on and asks nothing.
 
     The laws that are kept for the commit are looked at as well, for all that was written so far. What they and the act
     run into is raised when the body is done.
     """
+    act()
+    soon("SET CONSTRAINTS ALL IMMEDIATE", ())
+    soon("SET CONSTRAINTS ALL DEFERRED", ())
     database = connections[DEFAULT_DB_ALIAS]
-    database.ensure_connection()
-    bare = database.connection
-    with database.wrap_database_errors, bare.pipeline():
-        act()
-        ask("SET CONSTRAINTS ALL IMMEDIATE", ())
-        ask("SET CONSTRAINTS ALL DEFERRED", ())
-        while bare.pgconn.flush():  # the driver sends what fits, and the rest when it is asked the next time
-            select.select([], [bare.pgconn.socket], [])
+    with database.wrap_database_errors:
+        database.connection.dispatch()
+    try:
         yield
+    finally:
+        with database.wrap_database_errors:
+            database.connection.catch_up()

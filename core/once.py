@@ -15,7 +15,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.compiled import ask
+from core.compiled import ask, soon
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from django.http import HttpRequest
 
     from core.actor import Actor
+    from core.moves import Said
 
 LONGEST_KEY = 255
 SEE_OTHER = 303
@@ -57,6 +58,14 @@ class Replay(Exception):
     def response(self) -> HttpResponse:
         """The answer as it was given the first time."""
         return _redirect(self.body["location"]) if self.status == SEE_OTHER else _json(self.status, _spelled(self.body))
+
+
+class Told(Exception):
+    """What becomes of a request by its key; raised within its use case, which takes it for no refusal of its own."""
+
+    def __init__(self, outcome: Refusal | Replay) -> None:
+        super().__init__(outcome)
+        self.outcome = outcome
 
 
 class Once:
@@ -115,18 +124,27 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
     """
     key = require_key(request) if key is None else _usable(key)
     fingerprint = _fingerprint(request)
+    question = _question(by.key, key)
+
+    def judge(rows: list[tuple[Any, ...]]) -> None:
+        if (outcome := _outcome(rows, fingerprint)) is not None:
+            raise Told(outcome)
+
     try:
         with transaction.atomic(durable=True):
-            if not _taken(by.key, key, fingerprint):
-                raise InFlight(retry_after=1)
+            soon(*question, judge)
             answer = Once()
             yield answer
             _keep(by.key, key, fingerprint, answer)
-    except InFlight:
-        raise
-    except (IntegrityError, Refusal):  # an answer given just before the key was ours, too late to be seen, is one too
-        _taken(by.key, key, fingerprint)
-        raise
+    except Told as told:
+        error: Exception = told.outcome
+    except (IntegrityError, Refusal) as refused:
+        error = refused
+    else:
+        return
+    # An answer that was given just before the key was ours, or while we waited for the rows of another, is one too.
+    outcome = None if isinstance(error, Replay) else _outcome(ask(*question), fingerprint)
+    raise error if outcome is None or isinstance(outcome, InFlight) else outcome
 
 
 def _fingerprint(request: HttpRequest) -> str:
@@ -149,23 +167,28 @@ def _body(request: HttpRequest) -> Iterator[bytes]:
 
 
 def _keep(principal: str, key: str, fingerprint: str, answer: Once) -> None:
-    ask(
+    soon(
         "INSERT INTO core_answer (principal, key, fingerprint, status, body, at) VALUES (%s, %s, %s, %s, %s, %s)",
         [principal, key, fingerprint, answer.status, answer.body, clock.now()],
     )
 
 
-def _taken(principal: str, key: str, fingerprint: str) -> bool:
-    """Whether the key is ours for the rest of the transaction; raises what a request answered before comes to."""
+def _question(principal: str, key: str) -> Said:
+    """Take the key for the rest of the transaction, and look for its answer."""
     number = int.from_bytes(hashlib.sha256(f"{principal}\0{key}".encode()).digest()[:8], signed=True)
-    [(ours, said, status, body)] = ask(
-        "SELECT pg_try_advisory_xact_lock(%s), stored.fingerprint, stored.status, stored.body"
-        " FROM (VALUES (%s, %s)) AS asked (principal, key)"
-        " LEFT JOIN core_answer stored ON stored.principal = asked.principal AND stored.key = asked.key",
-        [number, principal, key],
-    )
+    words = """
+        SELECT pg_try_advisory_xact_lock(%s), stored.fingerprint, stored.status, stored.body
+        FROM (VALUES (%s, %s)) AS asked (principal, key)
+        LEFT JOIN core_answer stored ON stored.principal = asked.principal AND stored.key = asked.key
+    """
+    return words, [number, principal, key]
+
+
+def _outcome(rows: list[tuple[Any, ...]], fingerprint: str) -> Refusal | Replay | None:
+    """What becomes of a request by its key; None where the key is new and ours."""
+    [(ours, said, status, body)] = rows
     if said is None:
-        return bool(ours)
+        return None if ours else InFlight(retry_after=1)
     if said != fingerprint:
-        raise KeyReused(field="Idempotency-Key")
-    raise Replay(status, json.loads(body))
+        return KeyReused(field="Idempotency-Key")
+    return Replay(status, json.loads(body))

@@ -13,7 +13,7 @@ from django.db.models import FilteredRelation, Q
 
 from core import live
 from core.actor import RULE, Actor
-from core.compiled import Compiled, Given, ask
+from core.compiled import Compiled, Given, soon
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
@@ -65,7 +65,7 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
             beside=[published],
         )
     else:
-        ask(*published)
+        soon(*published)
         bookings.attach([(appointment, [order])])
         if chosen and appointment.state == AppointmentState.OFFERED:
             appointment.move(AppointmentState.CONFIRMED, at=now, by=by)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import QuerySet, Subquery
 
 from core.actor import Actor
-from core.compiled import Compiled, Given, ask
+from core.compiled import Compiled, Given, soon
 from core.moves import Drawn, NothingToBeginWith
 from pickup import awaited, queries, scheduling, slots
 from pickup.errors import NoAppointment
@@ -29,7 +29,7 @@ TOLD = ("library", "point__library", "patron", "collector", "appointment__slot",
 
 def lock_together(order_id: int) -> None:
     """Lock an order with the open ones of its promise, by id, as whoever speaks for the promise does."""
-    _TOGETHER.told(order=order_id)
+    _TOGETHER.soon(order=order_id)
 
 
 def _together() -> QuerySet[Order]:
@@ -200,7 +200,7 @@ _GIVE = """
 def attach(promises: Iterable[tuple[Appointment, Sequence[Order]]]) -> None:
     """Give orders their promises, in one statement; a ready bag is kept at least until its time is over."""
     pairs = [(order, appointment) for appointment, orders in promises for order in orders]
-    ask(
+    soon(
         f"{_GIVE} unnest(%s::bigint[], %s::bigint[], %s::timestamptz[]) AS given (bag, appointment, until)"
         " WHERE bag.id = given.bag",
         [

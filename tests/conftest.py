@@ -62,7 +62,6 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
     connection.settings_dict["OPTIONS"] |= {
         "pool": {"min_size": 0, "max_size": CONNECTIONS, "timeout": 10},
-        "prepare_threshold": None,  # a test ends with a rollback, after which the driver forgets what it prepared
     }
     if migrated := os.environ.get("TESTS_COPY"):
         creation: Any = connection.creation

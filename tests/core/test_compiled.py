@@ -79,9 +79,8 @@ def planned(words: str) -> int:
         return int(cursor.fetchone()[0])
 
 
-def test_it_is_planned_once_for_a_connection_and_stays_right_when_the_table_grows(monkeypatch) -> None:
+def test_it_is_planned_once_for_a_connection_and_stays_right_when_the_table_grows() -> None:
     compiled, library = of_library(), rows.library()
-    monkeypatch.setattr(connection.connection, "prepare_threshold", 0)  # as in production; see tests/conftest.py
     ordered_by_name = 'ORDER BY "lending_patron"."name" DESC'
     for _ in range(3):
         assert compiled.rows(home=library.pk) == []

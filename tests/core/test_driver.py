@@ -10,7 +10,7 @@ from psycopg.types.array import ListDumper
 from psycopg.types.datetime import TimestamptzLoader
 
 from core.compiled import ask
-from core.driver import Many, Moment
+from core.driver.values import Many, Moment
 
 pytestmark = pytest.mark.django_db
 

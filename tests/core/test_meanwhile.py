@@ -8,7 +8,7 @@ from contextlib import closing
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
 
-from core.compiled import ask
+from core.compiled import ask, soon
 from core.meanwhile import meanwhile
 from lending.models import Patron
 from tests import rows
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db
 
 
 def rename(who, name):
-    return lambda: ask("UPDATE lending_patron SET name = %s WHERE id = %s", (name, who.pk))
+    return lambda: soon("UPDATE lending_patron SET name = %s WHERE id = %s", (name, who.pk))
 
 
 @pytest.mark.parametrize("much", [1, 60_000_000])  # the second is more than the driver sends at once
@@ -26,7 +26,7 @@ def test_postgresql_is_at_work_while_the_body_goes_on(much):
     lock = "SELECT pg_advisory_xact_lock(4711) WHERE length(%s) > 0"
     with closing(other), other.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_lock(4711)")
-        with meanwhile(lambda: ask(lock, ("x" * much,))):
+        with meanwhile(lambda: soon(lock, ("x" * much,))):
             until = time.monotonic() + 10
             while not waits and time.monotonic() < until:
                 cursor.execute("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted")
@@ -55,7 +55,7 @@ def test_laws_kept_for_the_commit_are_looked_at_and_then_kept_for_it_again():
     with (
         pytest.raises(IntegrityError, match="foreign key"),
         transaction.atomic(),
-        meanwhile(lambda: ask(to_nowhere, (who.home_id + 1000, who.pk))),
+        meanwhile(lambda: soon(to_nowhere, (who.home_id + 1000, who.pk))),
     ):
         pass
     with meanwhile(rename(who, "한강")):
@@ -74,5 +74,5 @@ def test_an_error_of_the_body_comes_out_as_it_is():
 def test_a_time_limit_is_the_databases_trouble():
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL statement_timeout = 50")
-    with pytest.raises(OperationalError), transaction.atomic(), meanwhile(lambda: ask("SELECT pg_sleep(5)", ())):
+    with pytest.raises(OperationalError), transaction.atomic(), meanwhile(lambda: soon("SELECT pg_sleep(5)", ())):
         pass

@@ -102,12 +102,13 @@ def test_a_form_may_bring_its_key_in_a_field() -> None:
 def test_what_was_answered_just_before_the_key_was_taken_is_given_again(monkeypatch, refused: bool) -> None:
     """The look and the taking are one statement, which sees what was there when it began."""
     act(asked())
-    look = core_once._taken
-    monkeypatch.setattr(core_once, "_taken", lambda *_about: True)  # sees nothing yet
+    look = core_once._outcome
+    monkeypatch.setattr(core_once, "_outcome", lambda *_about: None)  # sees nothing yet
 
     def again() -> None:
         with once(PATRON, asked()) as answer:
-            monkeypatch.setattr(core_once, "_taken", look)
+            Counter.objects.count()  # the key is taken with the first statement
+            monkeypatch.setattr(core_once, "_outcome", look)
             if refused:
                 raise Refusal
             answer({"made": "twice"})
@@ -123,6 +124,7 @@ def test_while_the_first_is_at_work_the_second_is_told_to_ask_again() -> None:
     def first() -> None:
         try:
             with once(PATRON, asked()) as answer:
+                Counter.objects.count()  # the key is taken with the first statement
                 at_work.set()
                 may_go_on.wait(10)
                 answer({"ok": True})

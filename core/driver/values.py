@@ -28,9 +28,3 @@ class Many(ListDumper):
             if joined.count('"') == 2 * (len(obj) - 1) and "\\" not in joined:
                 return f'{{"{joined}"}}'.encode()
         return super().dump(obj)
-
-
-def adapt(connection: Any, **_: Any) -> None:
-    """Let a connection that was just made read and write so."""
-    connection.connection.adapters.register_loader("timestamptz", Moment)
-    connection.connection.adapters.register_dumper(list, Many)

@@ -1,0 +1,29 @@
+"""Django's PostgreSQL backend on our connections (`ENGINE`)."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import psycopg
+from django.db.backends.postgresql import base
+
+from core.driver.values import Many, Moment
+from core.driver.wire import Wire
+
+
+class DatabaseWrapper(base.DatabaseWrapper):
+    Database = SimpleNamespace(**{**vars(psycopg), "connect": Wire.connect})  # type: ignore[assignment]  # a module to the stubs
+
+    @property
+    def pool(self) -> Any:
+        """Django's pool, of our connections."""
+        if options := self.settings_dict["OPTIONS"].get("pool"):
+            options.setdefault("connection_class", Wire)
+        return super().pool
+
+    def get_new_connection(self, conn_params: Any) -> Any:
+        connection = super().get_new_connection(conn_params)
+        connection.adapters.register_loader("timestamptz", Moment)
+        connection.adapters.register_dumper(list, Many)
+        return connection
