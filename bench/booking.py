@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import random
 import re
+import selectors
 import socket
 import subprocess
-import threading
 import time
 import uuid
 from collections import Counter
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 
@@ -26,8 +26,9 @@ from tests.product import Running, running
 
 SECONDS = 5  # of PostgreSQL's own bench, each time
 # As deploy/systemd/lending-web.service has it.
-WEB = ["--interface", "wsgi", "--workers", "2", "--blocking-threads", "2"]
+WEB = ["--interface", "wsgi", "--workers", "4", "--blocking-threads", "1"]
 WEB_ENVIRONMENT = {"DATABASE_POOL": "0"}
+LENGTH = re.compile(rb"content-length: (\d+)", re.IGNORECASE)
 
 
 @dataclass
@@ -41,29 +42,24 @@ class Town:
     def book(self, clients: int, *, slot: int = 0) -> float:
         """Everybody takes a place, of the slot they want or of this one; bookings a second. All must get theirs."""
         clean(self.running)
-        queue = random.sample(self.people, len(self.people))
+        asked = [_asked(one, slot or one["slot"]) for one in random.sample(self.people, len(self.people))]
         answers: Counter[int] = Counter()
-        lock = threading.Lock()
-
-        def client() -> None:
-            connection = socket.create_connection(("127.0.0.1", self.port), timeout=60)
-            told: Counter[int] = Counter()
-            while True:
-                with lock:
-                    if not queue:
-                        break
-                    one = queue.pop()
-                told[_book(connection, one, slot or one["slot"])] += 1
-            with lock:
-                answers.update(told)
-
-        threads = [threading.Thread(target=client) for _ in range(clients)]
-        began = time.monotonic()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took = time.monotonic() - began
+        with selectors.DefaultSelector() as lines:
+            began = time.monotonic()
+            for _ in range(clients):
+                line = socket.create_connection(("127.0.0.1", self.port), timeout=60)
+                lines.register(line, selectors.EVENT_READ)
+                line.sendall(asked.pop())
+            while lines.get_map():
+                for key, _events in lines.select(60):
+                    line = cast("socket.socket", key.fileobj)
+                    answers[_status(line)] += 1
+                    if asked:
+                        line.sendall(asked.pop())
+                    else:
+                        lines.unregister(line)
+                        line.close()
+            took = time.monotonic() - began
         if set(answers) != {200}:
             raise AssertionError(f"answers were {dict(answers)}")
         return len(self.people) / took
@@ -118,25 +114,29 @@ def town(slots: int, places: int, for_each: int) -> Iterator[Town]:
         yield Town(made, port, people)
 
 
-def _book(connection: socket.socket, one: dict[str, Any], slot: int) -> int:
-    """Take a place over a connection that stays open; the status. By hand: the client takes of what it measures."""
+def _asked(one: dict[str, Any], slot: int) -> bytes:
+    """The request that takes a place. By hand, and before the time runs: the client takes of what it measures."""
     body = json.dumps({"slot": slot})
-    connection.sendall(
+    return (
         f"POST /api/v1/orders/{one['order']}/appointment HTTP/1.1\r\nHost: 127.0.0.1\r\n"
         f"Authorization: Token {one['token']}\r\nIdempotency-Key: {uuid.uuid4()}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    )
+        f"Content-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n{body}"
+    ).encode()
+
+
+def _status(line: socket.socket) -> int:
+    """The status of the answer that has begun to come, read to its end."""
     answer = b""
     while not (head := answer.partition(b"\r\n\r\n"))[1]:
-        answer += _more(connection)
-    length = int(re.search(rb"(?i)content-length: (\d+)", head[0])[1])  # type: ignore[index]  # our server sends it
+        answer += _more(line)
+    length = int(LENGTH.search(head[0])[1])  # type: ignore[index]  # our server sends it
     while len(answer) < len(head[0]) + 4 + length:
-        answer += _more(connection)
+        answer += _more(line)
     return int(answer.split(b" ", 2)[1])
 
 
-def _more(connection: socket.socket) -> bytes:
-    got = connection.recv(65536)
+def _more(line: socket.socket) -> bytes:
+    got = line.recv(65536)
     if not got:
         raise ConnectionError("the service closed the connection")
     return got
