@@ -111,7 +111,9 @@ def town(slots: int, places: int, for_each: int) -> Iterator[Town]:
         web.start()
         product.wait_for_page("/healthz")
         made.product.programs["web"] = web  # ends with the others
-        yield Town(made, port, people)
+        ready = Town(made, port, people)
+        ready.book(clients=16)  # not counted: each process loads and plans what it needs with its first bookings
+        yield ready
 
 
 def _asked(one: dict[str, Any], slot: int) -> bytes:
