@@ -24,6 +24,7 @@ from django.utils.deprecation import MiddlewareMixin
 from django.utils.translation import gettext_lazy as _
 from rest_framework import exceptions as api_errors
 
+from core.driver.wire import OUTDATED
 from core.once import Replay
 from core.refusal import BadInput, Forbidden, NotFound, Refusal, TooMany
 
@@ -32,7 +33,7 @@ log = structlog.get_logger()
 API = "/api/"
 TRIES = 3  # of the whole request, when PostgreSQL asks for it: a deadlock or a serialization failure undid all of it
 PATIENCE = 2.0  # seconds for all tries together
-TRY_AGAIN = frozenset({"40001", "40P01"})
+TRY_AGAIN = frozenset({"40001", "40P01", *OUTDATED})
 LEFT_IDLE = "25P03"  # PostgreSQL closed a transaction that stood still
 
 

@@ -46,10 +46,19 @@ def soon(sql: str, values: Sequence[Any], then: Callable[[list[tuple[Any, ...]]]
         then(rows)
 
 
+def catch_up() -> None:
+    """Have all done that is to be done `soon`, or was dispatched."""
+    database: Any = connections[DEFAULT_DB_ALIAS]
+    with database.wrap_database_errors:
+        database.connection.catch_up()
+
+
 def _database() -> Any:
     database = connections[DEFAULT_DB_ALIAS]
     if database.connection is None:
         database.ensure_connection()
+    if database.needs_rollback:
+        database.validate_no_broken_transaction()
     return database
 
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from core.compiled import soon
+from core.compiled import catch_up, soon
 
 
 @contextmanager
@@ -26,5 +26,4 @@ def meanwhile(act: Callable[[], object]) -> Iterator[None]:
     try:
         yield
     finally:
-        with database.wrap_database_errors:
-            database.connection.catch_up()
+        catch_up()

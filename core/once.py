@@ -15,7 +15,7 @@ from django.utils.crypto import salted_hmac
 from django.utils.translation import gettext_lazy as _
 
 from core import clock
-from core.compiled import ask, soon
+from core.compiled import ask, catch_up, soon
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -125,16 +125,24 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
     key = require_key(request) if key is None else _usable(key)
     fingerprint = _fingerprint(request)
     question = _question(by.key, key)
+    outcomes: list[Refusal | Replay | None] = []
 
     def judge(rows: list[tuple[Any, ...]]) -> None:
-        if (outcome := _outcome(rows, fingerprint)) is not None:
-            raise Told(outcome)
+        outcomes.append(_outcome(rows, fingerprint))
+        obey()
+
+    def obey() -> None:
+        if outcomes[0] is not None:
+            raise Told(outcomes[0])
 
     try:
         with transaction.atomic(durable=True):
             soon(*question, judge)
             answer = Once()
             yield answer
+            if not outcomes:
+                catch_up()  # nothing was asked
+            obey()  # somebody may have swallowed it
             _keep(by.key, key, fingerprint, answer)
     except Told as told:
         error: Exception = told.outcome

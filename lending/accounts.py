@@ -20,7 +20,7 @@ from core.actor import ANYONE, Actor
 from core.compiled import Compiled, Given
 from core.refusal import BadInput
 from lending import devices, guesses, pins
-from lending.errors import CardTaken, UnknownCard, WrongCredentials, WrongPin
+from lending.errors import CardTaken, UnknownCard, WrongCredentials, WrongPassword, WrongPin
 from lending.models import Account, Contact, Membership, Patron, Token
 
 if TYPE_CHECKING:
@@ -135,7 +135,10 @@ def sign_in_staff(*, username: str, password: str, address: str, now: datetime) 
     name = unicodedata.normalize("NFKC", username[:150]).strip().replace("\x00", "")
     count_address(address, now=now)
     works = _works(OuterRef("pk")) | Q(is_superuser=True)
-    return _let_in(Q(username=name) & Q(works), password, digest(f"name {name}"), address, now=now)
+    try:
+        return _let_in(Q(username=name) & Q(works), password, digest(f"name {name}"), address, now=now)
+    except WrongCredentials as refusal:
+        raise WrongPassword from refusal
 
 
 def set_pin(*, patron_id: int, pin: str, by: Actor, now: datetime) -> Account:

@@ -20,6 +20,18 @@ class WrongCredentials(Refusal):
     sentence = _("The number and the PIN do not fit together. Please check both, or ask at the desk.")
 
 
+class WrongPassword(WrongCredentials):
+    """At the door of the staff."""
+
+    sentence = _("The user name and the password do not fit together. Please check both, or ask your manager.")
+
+
+class WrongStaffPin(WrongCredentials):
+    """Of a colleague who takes over a shared tablet."""
+
+    sentence = _("This is not the PIN of that name. Please try again, or sign in with user name and password.")
+
+
 class WrongPin(WrongCredentials):
     """The PIN that somebody who is signed in is asked for once more."""
 

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from core.actor import Actor
 from core.refusal import NotFound
 from lending import accounts, guesses, pins
-from lending.errors import WrongCredentials
+from lending.errors import WrongStaffPin
 from lending.models import Account, Membership, Tablet
 
 LASTS = timedelta(days=90)
@@ -66,7 +66,7 @@ def take_over(*, tablet: Tablet, account_id: int, pin: str, now: datetime) -> Ac
     account = colleagues(tablet).filter(pk=account_id).first()
     known = account.staff_pin if account else UNUSABLE_PASSWORD_PREFIX
     if not check_password(pins.read(pin), known) or account is None:
-        raise WrongCredentials(field="pin")
+        raise WrongStaffPin(field="pin")
     guesses.wipe([key])
     return account
 

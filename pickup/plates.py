@@ -10,9 +10,11 @@ LONGEST = 20
 
 
 def written(text: str, *, field: str, longest: int) -> str:
-    """What was typed on a plate or bay field: one form of each letter, no control characters, upper case."""
+    """What was typed on a plate or bay field: one form of each letter, upper case; letters, digits and what stands
+    between them (`invalid`).
+    """
     folded = " ".join(unicodedata.normalize("NFKC", text).upper().split())
-    if len(folded) > longest or any(unicodedata.category(ch).startswith("C") for ch in folded):
+    if len(folded) > longest or not all(unicodedata.category(ch)[0] in "LMN" or ch in " -.·/#" for ch in folded):
         raise BadInput(field=field)
     return folded
 

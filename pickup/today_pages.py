@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.views.decorators.http import require_safe
 
 from core import clock
@@ -15,7 +16,7 @@ from lending import queries as lending_queries
 from lending.pages import show, signed_in
 from lending.states import TransferState
 from pickup import queries, today
-from pickup.staff_pages import Desk, number_in
+from pickup.staff_pages import Desk, number_in, show_desk
 
 
 @signed_in
@@ -26,6 +27,8 @@ def home(request: HttpRequest) -> HttpResponse:
     A library that only rehearses is shown to whoever works there at this moment, and by itself.
     """
     by = Actor.of(request)
+    if request.user.is_staff and not auth.staff_libraries(by):  # who only looks after the service works in no library
+        return redirect("admin:index")
     every = list(queries.points(library_id__in=auth.require_any_staff(by)))
     chosen = number_in(request, "point") or (every[0].pk if len(every) == 1 else 0)
     mine = next((point for point in every if point.pk == chosen), None)
@@ -47,5 +50,5 @@ def home(request: HttpRequest) -> HttpResponse:
         ).count(),
     }
     if mine is not None:
-        context |= {**Desk(mine, by, now).context, "counts": today.counts(mine)}
+        return show_desk(request, Desk(mine, by, now), "pickup/staff/today.html", context)
     return show(request, "pickup/staff/today.html", context)

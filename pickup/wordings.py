@@ -18,9 +18,9 @@ TAILS = {
 # Where an answer arrives a question does too; without the number to call the Korean text stays a short one.
 _SHORTER = {
     "offer": "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}.",
-    "moved": "[{library}] 준비가 늦어 {when}로 변경, 번호 {number}.",
-    "closing": "[{library}] 휴관으로 {when}로 변경, 번호 {number}.",
-    "hours": "[{library}] 운영 변경, {when}로 변경, 번호 {number}.",
+    "moved": "[{library}] 준비 늦어 새 시간 {when}, 번호 {number}.",
+    "closing": "[{library}] 휴관, 새 시간 {when}, 번호 {number}.",
+    "hours": "[{library}] 운영 변경, 새 시간 {when}, 번호 {number}.",
 }
 
 _ASKING = {
@@ -29,15 +29,15 @@ _ASKING = {
         "[{library}] {count} ready. Pick up {when}, order {number}. Tel {phone}",
     ),
     "moved": (
-        "[{library}] 준비가 늦어 {when}로 옮겼습니다. 번호 {number}. 문의 {phone}",
+        "[{library}] 준비가 늦어 새 시간 {when}. 번호 {number}. 문의 {phone}",
         "[{library}] Sorry, we need longer. New time {when}, order {number}. Tel {phone}",
     ),
     "closing": (
-        "[{library}] 휴관으로 {when}로 옮겼습니다. 번호 {number}. 문의 {phone}",
+        "[{library}] 휴관으로 새 시간 {when}. 번호 {number}. 문의 {phone}",
         "[{library}] We are closed that day. New time {when}, order {number}. Tel {phone}",
     ),
     "hours": (
-        "[{library}] 운영 변경, {when}로 옮깁니다. 번호 {number}. 문의 {phone}",
+        "[{library}] 운영 변경으로 새 시간 {when}. 번호 {number}. 문의 {phone}",
         "[{library}] Our pickup hours change. New time {when}, order {number}. Tel {phone}",
     ),
 }
@@ -75,7 +75,7 @@ _SAYING = {
         "[{library}] {count} ready, you are next. Order {number}",
     ),
     "missed": (
-        "[{library}] 오늘 못 오셨습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
+        "[{library}] 시간에 못 오셨습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
         "[{library}] We missed you. Kept until {until}, order {number}. Tel {phone}",
     ),
     "kept": (

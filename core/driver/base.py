@@ -27,3 +27,21 @@ class DatabaseWrapper(base.DatabaseWrapper):
         connection.adapters.register_loader("timestamptz", Moment)
         connection.adapters.register_dumper(list, Many)
         return connection
+
+    def _commit(self) -> None:
+        try:
+            super()._commit()  # type: ignore[misc]  # not in the stubs
+        except BaseException:
+            self.run_on_commit = []  # Django forgets them for the database's errors alone
+            if self.connection is not None and self.connection.closed:
+                self.close()  # or the error would be hidden by that of the next thing that is asked of it
+            raise
+
+    def _savepoint_rollback(self, sid: str) -> None:
+        self.connection.forget()  # all of it was said after the savepoint
+        super()._savepoint_rollback(sid)  # type: ignore[misc]  # not in the stubs
+
+    def _close(self) -> None:
+        if self.connection is not None:
+            self.connection.forget()
+        super()._close()  # type: ignore[misc]  # not in the stubs

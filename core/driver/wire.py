@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import re
-from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import psycopg
@@ -24,6 +23,7 @@ Value = TypeVar("Value")
 Rows: TypeAlias = "list[tuple[Any, ...]]"
 Plan: TypeAlias = "tuple[str, tuple[int, ...]]"  # a statement, and the types of its values
 
+CANCEL_SECONDS = 1.0
 MOST = 500  # plans that a connection keeps; there are fewer, unless somebody makes a statement's words of what is typed
 
 
@@ -37,7 +37,8 @@ class Packed(NamedTuple):
     then: Callable[[PGresult], object] | None
 
 
-BEGIN, COMMIT = (Packed(words, (), (), None, None) for words in ("BEGIN", "COMMIT"))
+COMMIT = Packed("COMMIT", (), (), None, None)
+OUTDATED = {"0A000", "26000"}  # a column has another type than when it was planned, or somebody threw the plans away
 
 
 class Wire(psycopg.Connection[Any]):
@@ -51,8 +52,9 @@ class Wire(psycopg.Connection[Any]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._unsent: list[Packed] = []
-        self._unheard: list[Callable[[PGresult], object] | None] = []
+        self._unheard: list[Callable[[PGresult], object] | tuple[Plan, bytes] | None] = []
         self._planned: dict[Plan, bytes] = {}
+        self._outdated = False
         self._numbers = itertools.count(1)
         self._spoken: Any = None
 
@@ -64,7 +66,7 @@ class Wire(psycopg.Connection[Any]):
     def soon(self, sql: str, values: Sequence[Any], then: Callable[[Rows], object] | None = None) -> None:
         """Have a statement done before whatever comes next, which calls `then` with its rows and raises what it does.
 
-        Of what came next in the same packet PostgreSQL has done all by then, the commit too.
+        Of what came next in the same packet PostgreSQL has done all by then, the commit too. `then` asks nothing.
         """
         self._unsent.append(self._packed(sql, values, then and (lambda told: then(self._rows(told)))))
         if self.autocommit:
@@ -99,8 +101,14 @@ class Wire(psycopg.Connection[Any]):
             raise
 
     def rollback(self) -> None:
-        self._unsent.clear()
+        self.forget()
         super().rollback()
+
+    def forget(self) -> None:
+        """Leave undone what was only to be done soon; of what was dispatched nobody waits for the answer any more."""
+        self._unsent.clear()
+        if self._unheard:
+            self._hang_up()
 
     def _packed(self, sql: str, values: Sequence[Any], then: Callable[[PGresult], object] | None = None) -> Packed:
         if self._spoken is None:
@@ -119,28 +127,33 @@ class Wire(psycopg.Connection[Any]):
         if self._unheard:
             self._heard()
         statements, self._unsent = [*self._unsent, *more], []
-        line, sent = self.pgconn, self._unheard
+        line = self.pgconn
         if not self.autocommit and line.transaction_status == TransactionStatus.IDLE:
-            statements.insert(0, BEGIN)
-        line.enter_pipeline_mode()
-        if len(self._planned) >= MOST:
+            statements.insert(0, Packed(str(self._get_tx_start_command(), "ascii"), (), (), None, None))
+        forget = self._outdated or len(self._planned) >= MOST
+        if forget:
             self._planned.clear()
-            line.send_query_params(b"DEALLOCATE ALL", None)
-            sent.append(None)
-        new: dict[Plan, bytes] = {}
-        for sql, types, values, formats, then in statements:
-            plan = sql, types
-            name = self._planned.get(plan) or new.get(plan)
-            if name is None:
-                name = new[plan] = b"wire_%d" % next(self._numbers)
-                line.send_prepare(name, _worded(sql), types)
-                sent.append(partial(self._plans, plan, name))
-            line.send_query_prepared(name, values, formats)
-            sent.append(then)
-        line.pipeline_sync()
-
-    def _plans(self, plan: Plan, name: bytes, _told: PGresult) -> None:
-        self._planned[plan] = name
+        new: dict[Plan, tuple[bytes, bytes]] = {}
+        for one in statements:
+            if one[:2] not in self._planned and one[:2] not in new:
+                new[one[:2]] = b"wire_%d" % next(self._numbers), _worded(one.sql, len(one.values))
+        sent: list[Callable[[PGresult], object] | tuple[Plan, bytes] | None] = []
+        try:
+            line.enter_pipeline_mode()
+            if forget:
+                line.send_query_params(b"DEALLOCATE ALL", None)
+                sent.append(None)
+            for plan, (name, words) in new.items():
+                line.send_prepare(name, words, plan[1])
+                sent.append((plan, name))
+            for sql, types, values, formats, then in statements:
+                line.send_query_prepared(self._planned.get((sql, types)) or new[sql, types][0], values, formats)
+                sent.append(then)
+            line.pipeline_sync()
+        except BaseException:
+            self._hang_up()
+            raise
+        self._unheard, self._outdated = sent, False
 
     def _heard(self) -> PGresult:
         """The answer to the last of what was sent; raises what any of it ran into."""
@@ -148,14 +161,31 @@ class Wire(psycopg.Connection[Any]):
         try:
             answers = super().wait(_answers(self.pgconn, len(sent)))
         except BaseException:
-            self.pgconn.finish()  # the rest of the answers would be taken for those to other questions
+            self._hang_up()
             raise
-        for then, answer in zip(sent, answers, strict=False):  # fewer if PostgreSQL has hung up
+        both = list(zip(sent, answers, strict=False))  # fewer if PostgreSQL has hung up
+        for what, answer in both:
+            if answer.status == ExecStatus.COMMAND_OK and isinstance(what, tuple):
+                plan, name = what
+                self._planned[plan] = name
+        for what, answer in both:
             if answer.status == ExecStatus.FATAL_ERROR:
-                raise error_from_result(answer)
-            if then:
-                then(answer)
+                error = error_from_result(answer)
+                self._outdated = self._outdated or error.sqlstate in OUTDATED
+                raise error
+            if callable(what):
+                what(answer)
         return answers[-1]
+
+    def _hang_up(self) -> None:
+        """End the connection, and what PostgreSQL does for it: the answers would be taken for those to other questions.
+
+        Only where a commit is done by then is it kept.
+        """
+        self._unheard = []
+        if self.pgconn.status == ConnStatus.OK and self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            self._try_cancel(timeout=CANCEL_SECONDS)
+        self.pgconn.finish()
 
 
 def _sent(line: PGconn) -> PQGen[None]:
@@ -177,7 +207,10 @@ def _answers(line: PGconn, count: int) -> Generator[Any, Any, list[PGresult]]:
     return answers
 
 
-def _worded(sql: str) -> bytes:
-    """A statement with its values numbered, as PostgreSQL wants them."""
+def _worded(sql: str, values: int) -> bytes:
+    """A statement with its values numbered, as PostgreSQL wants them; ProgrammingError for another number of them."""
     numbers = itertools.count(1)
-    return re.sub("%%|%s", lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", sql).encode()
+    words = re.sub("%%|%s", lambda found: "%" if found[0] == "%%" else f"${next(numbers)}", sql)
+    if next(numbers) != values + 1:
+        raise psycopg.ProgrammingError(f"{values} values for another number of places: {sql}")
+    return words.encode()

@@ -310,6 +310,22 @@ def test_an_order_on_the_telephone_ends_with_a_sentence(base_url, desk, language
     nothing_for_axe(page)
 
 
+def test_the_menu_closes_by_escape_and_by_a_tap_elsewhere(base_url, desk):
+    page, point = desk("en"), point_of(base_url)
+    page.goto(f"/staff/?point={point}")
+    menu = page.locator("details.more")
+    page.locator("details.more > summary").press("Enter")
+    page.keyboard.press("Tab")
+    expect(menu).to_have_attribute("open", "")
+    page.keyboard.press("Escape")
+    expect(menu).not_to_have_attribute("open", "")
+    expect(page.locator("details.more > summary")).to_be_focused()
+    page.locator("details.more > summary").click()
+    expect(menu).to_have_attribute("open", "")
+    page.locator("h1").click()
+    expect(menu).not_to_have_attribute("open", "")
+
+
 @pytest.mark.parametrize("width", [320, 390, 1024])
 def test_nothing_of_the_desk_is_beside_the_screen(base_url, desk, width):
     """320 px is a wide screen at 400 %."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
+from contextlib import suppress
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -116,6 +117,29 @@ def test_what_was_answered_just_before_the_key_was_taken_is_given_again(monkeypa
     with pytest.raises(Replay) as replay:
         again()
     assert replay.value.body == {"made": "effect"}
+
+
+@pytest.mark.parametrize("asks", [True, False])
+def test_a_key_that_somebody_holds_stops_also_who_asks_nothing_or_does_not_listen(asks: bool) -> None:
+    other = connection.copy()
+    with other.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", core_once._question(PATRON.key, "k1")[1][:1])
+
+    def again() -> None:
+        with once(PATRON, asked()) as answer:
+            if asks:
+                with suppress(Exception):
+                    Counter.objects.count()
+            answer({"made": "twice"})
+
+    try:
+        with pytest.raises(InFlight):
+            again()
+    finally:
+        with other.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_unlock_all()")
+        other.close()
+    assert not Answer.objects.exists()
 
 
 def test_while_the_first_is_at_work_the_second_is_told_to_ask_again() -> None:

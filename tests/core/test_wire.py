@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 
 import pytest
-from django.db import DataError, IntegrityError, InternalError, OperationalError, connection, transaction
+from django.db import (
+    DatabaseError,
+    DataError,
+    IntegrityError,
+    InternalError,
+    NotSupportedError,
+    OperationalError,
+    ProgrammingError,
+    connection,
+    transaction,
+)
+from django.db.transaction import TransactionManagementError
 from django.test.utils import CaptureQueriesContext
 
 from core.compiled import ask, soon
@@ -50,6 +62,10 @@ def in_one(*steps: Callable[[], object]) -> None:
     with transaction.atomic():
         for step in steps:
             step()
+
+
+def stop(_rows: object) -> None:
+    raise LookupError
 
 
 def test_begin_travels_with_the_first_question_and_the_last_word_with_the_commit(packets: list[int]) -> None:
@@ -150,9 +166,6 @@ def test_an_answer_is_heard_with_the_next_one_and_may_stop_it_all() -> None:
         ask("SELECT 1", ())
         assert heard == [[(who.name,)]]
 
-    def stop(_rows: object) -> None:
-        raise LookupError
-
     with pytest.raises(LookupError):
         in_one(lambda: soon(NAME, (who.pk,), stop), lambda: ask(RENAME, ("never", who.pk)))
     assert Patron.objects.get(pk=who.pk).name == who.name
@@ -184,6 +197,112 @@ def test_a_plan_that_was_never_made_is_made_the_next_time() -> None:
         with pytest.raises(IntegrityError):
             in_one(lambda: soon(RENAME, (None, who.pk)), lambda: ask("SELECT 'after what failed'", ()))
     assert ask("SELECT 'after what failed'", ()) == [("after what failed",)]
+
+
+class TimeIsUp(Exception):
+    """A limit that comes by a signal, as a worker's."""
+
+
+@contextmanager
+def limited(seconds: float) -> Iterator[None]:
+    def ring(*_about: object) -> None:
+        raise TimeIsUp
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_a_commit_that_nobody_waited_for_is_none_where_it_was_not_done_yet() -> None:
+    who = rows.patron()
+    told: list[str] = []
+    with pytest.raises(TimeIsUp), limited(0.3):
+        in_one(
+            lambda: transaction.on_commit(lambda: told.append("committed")),
+            lambda: ask(RENAME, ("never", who.pk)),
+            lambda: soon("SELECT pg_sleep(1.5)", ()),
+        )
+    with transaction.atomic():
+        [(name,)] = ask(f"{NAME} FOR UPDATE", (who.pk,))  # after whoever still holds the row
+    assert (name, told) == (who.name, [])
+
+
+def test_what_cannot_be_sent_ends_the_connection_and_not_the_thread() -> None:
+    who, many = rows.patron(), 70_000  # values; PostgreSQL takes 65,535
+    with pytest.raises(OperationalError):
+        in_one(
+            lambda: ask(RENAME, ("never", who.pk)),
+            lambda: ask(f"SELECT {', '.join(['%s'] * many)}", [1] * many),
+        )
+    assert Patron.objects.get(pk=who.pk).name == who.name
+
+
+def test_another_number_of_values_is_refused() -> None:
+    for values in ((), (1, 2)):
+        with pytest.raises(ProgrammingError):
+            ask("SELECT %s::int", values)
+
+
+def test_what_hangs_on_a_commit_that_failed_does_not_happen_with_the_next() -> None:
+    told: list[str] = []
+    with pytest.raises(LookupError):
+        in_one(lambda: transaction.on_commit(lambda: told.append("committed")), lambda: soon("SELECT 1", (), stop))
+    in_one(lambda: ask("SELECT 2", ()))
+    assert told == []
+
+
+def test_what_was_only_to_be_done_within_a_savepoint_is_not_done_to_be_undone() -> None:
+    who = rows.patron()
+    with transaction.atomic():
+        with suppress(LookupError), transaction.atomic():
+            soon(RENAME, (None, who.pk))
+            raise LookupError
+        assert Patron.objects.filter(pk=who.pk).exists()
+
+
+def test_nothing_is_asked_of_a_transaction_that_will_be_undone() -> None:
+    def refused() -> None:
+        with suppress(LookupError), transaction.atomic(savepoint=False):
+            raise LookupError
+
+    with pytest.raises(TransactionManagementError):
+        in_one(refused, lambda: soon("SELECT 1", ()))
+
+
+def test_a_plan_that_is_outdated_is_made_anew() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE tried (word varchar(5))")
+    try:
+        in_one(lambda: ask("SELECT word FROM tried", ()))
+        with connection.cursor() as cursor:
+            cursor.execute("ALTER TABLE tried ALTER word TYPE varchar(9)")
+        with pytest.raises(NotSupportedError):
+            in_one(lambda: ask("SELECT word FROM tried", ()))
+        in_one(lambda: ask("SELECT word FROM tried", ()))
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute("DROP TABLE tried")
+
+
+def test_what_was_planned_beside_an_answer_that_stopped_it_is_kept() -> None:
+    for _ in range(3):
+        with pytest.raises(LookupError):
+            in_one(lambda: soon("SELECT 1", (), stop), lambda: ask("SELECT 'beside'", ()))
+    planned = "SELECT count(*) FROM pg_prepared_statements WHERE position('beside' in statement) = 9"
+    assert ask(planned, ()) == [(1,)]
+
+
+def test_a_connection_that_is_given_back_takes_nothing_along() -> None:
+    who = rows.patron()
+    with suppress(DatabaseError), transaction.atomic():
+        soon(RENAME, ("never", who.pk))
+        connection.close()
+    with transaction.atomic():
+        assert ask(NAME, (who.pk,)) == [(who.name,)]
 
 
 @pytest.mark.parametrize("committed", [True, False])

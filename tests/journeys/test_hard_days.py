@@ -262,7 +262,7 @@ def test_nobody_comes_twice_and_the_next_in_line_gets_the_book(town):
     town.at("2026-11-24 19:20")
     assert dori.order(order)["appointment"]["state"] == "missed"
     [missed] = dori.texts()
-    assert "오늘 못 오셨습니다. 11/26(목)까지 보관" in missed
+    assert "시간에 못 오셨습니다. 11/26(목)까지 보관" in missed
 
     dori.api.post(f"orders/{order['id']}/appointment", {"slot": town.slot("2026-11-26 18:30")})
     town.at("2026-11-26 19:16")

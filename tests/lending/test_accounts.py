@@ -19,7 +19,7 @@ from core.models import Counter
 from core.refusal import Forbidden, NotFound, TooMany
 from lending import accounts, auth, devices, guesses, pins
 from lending.accounts import UnusablePin
-from lending.errors import CardTaken, WrongCredentials
+from lending.errors import CardTaken, WrongCredentials, WrongPassword
 from lending.models import Account, Guess, Membership, Token
 from tests import rows
 
@@ -211,6 +211,8 @@ def test_staff_sign_in_by_name_and_a_patron_does_not() -> None:
         ("a\x00b", "x"),
     ]:
         assert refusals(1, partial(sign_in_staff, name, password)) == ["wrong_credentials"]
+    with pytest.raises(WrongPassword):
+        sign_in_staff("nobody", "quiet please")
 
 
 @pytest.mark.parametrize(

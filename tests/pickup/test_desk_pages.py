@@ -14,10 +14,11 @@ from django.test.utils import CaptureQueriesContext
 from core import clock
 from core.actor import Actor
 from core.models import Access
-from lending.models import Copy, Library, Patron, Reservation
+from core.refusal import BadInput
+from lending.models import Account, Copy, Library, Membership, Patron, Reservation
 from notifications import calls, inbound
 from notifications.models import Message, Sender
-from pickup import appointments, notes, orders, queries
+from pickup import appointments, notes, orders, plates, queries
 from pickup.models import Note, Order, PointRules
 from pickup.templatetags.desk import unbroken
 from tests import rows
@@ -540,3 +541,34 @@ def test_every_page_says_where_it_is_and_what_waits(place, desk):
 def test_who_works_at_one_place_only_begins_there(place, desk):
     assert desk.get("/staff/").context["mine"] == place
     assert desk.get(f"/staff/?point={rows.point().pk}").status_code == 404
+
+
+@pytest.mark.parametrize("role", Membership.Role)
+def test_the_menu_of_today_is_that_of_every_other_page(place, role):
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(rows.staff(place.library, role))
+    today, shelf = (
+        set(re.findall(r'href="(/staff/[a-z/-]+)\?', client.get(f"/staff/{page}?point={place.pk}").content.decode()))
+        for page in ("", "shelf/")
+    )
+    assert shelf <= today
+    assert ("/staff/times/" in today) == (role == Membership.Role.MANAGER)
+    assert {"/staff/rules/", "/staff/transfers/"} <= shelf
+
+
+def test_who_only_looks_after_the_service_is_led_to_where_that_is_done(place):
+    client = Client()
+    chief = Account.objects.create_superuser(username="chief", password="quiet please")
+    client.force_login(chief)
+    assert client.get("/staff/").headers["Location"] == "/admin/"
+    Membership.objects.create(account=chief, library=place.library, role=Membership.Role.LIBRARIAN)
+    assert client.get("/staff/").status_code == 200
+
+
+@pytest.mark.parametrize(("typed", "kept"), [("12가 3456", "12가3456"), ("nl-ab·12", "NL-AB·12"), ("abc!!!@@@", None)])
+def test_a_plate_is_of_letters_and_digits(typed, kept):
+    if kept is None:
+        with pytest.raises(BadInput):
+            plates.plate(typed)
+    else:
+        assert plates.plate(typed) == kept
