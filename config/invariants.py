@@ -207,12 +207,12 @@ LAWS = (
     ),
     Law(
         "I11",
-        "The journals and the log of who looked are guarded by their triggers, and looks are kept for a year.",
+        "Journals, consents and the log of who looked are guarded by their triggers, and looks are kept for a year.",
         """
         SELECT wanted AS missing, NULL::bigint AS access FROM (VALUES
             ('core_journal_append_only'), ('core_access_unchanged'), ('core_access_kept'),
-            ('lending_programmechange_append_only'), ('lending_surgechange_append_only'),
-            ('pickup_pointchange_append_only')) AS w(wanted)
+            ('lending_consent_unchanged'), ('lending_programmechange_append_only'),
+            ('lending_surgechange_append_only'), ('pickup_pointchange_append_only')) AS w(wanted)
         WHERE NOT EXISTS (SELECT 1 FROM pg_trigger t WHERE t.tgname = wanted AND t.tgenabled IN ('O', 'A'))
         UNION ALL
         SELECT 'kept too short', id FROM core_access WHERE keep_until < at + interval '364 days'

@@ -22,7 +22,6 @@ import unicodedata
 _JOINERS = frozenset("'’‘`´ʹʺʻʼʽʾʿ\u00ad\u200b\u200c\u200d\u2060\ufeff")
 _SIGNS = frozenset("+#")  # C++ and C# are not C
 _CHO = "ㄱㄲㄴㄷㄸㄹㅁㅂㅃㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ"
-_CONSONANTS = frozenset("ㄱㄲㄳㄴㄵㄶㄷㄸㄹㄺㄻㄼㄽㄾㄿㅀㅁㅂㅃㅄㅅㅆㅇㅈㅉㅊㅋㅌㅍㅎ")
 _TO_COMPATIBILITY = {0x1100 + index: letter for index, letter in enumerate(_CHO)}
 _WIDE = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uac00-\ud7a3\uf900-\ufaff\U00020000-\U0003ffff"
 _IS_WIDE = re.compile(f"[{_WIDE}]")

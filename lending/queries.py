@@ -378,11 +378,6 @@ def _earlier(reservations: Iterable[Reservation], *, or_itself: bool = False, **
     )
 
 
-def position(reservation: Reservation) -> int:
-    """The place of one reservation in its queue; 0 if it does not wait."""
-    return positions([reservation]).get(reservation.pk, 0)
-
-
 def whys_waiting(reservations: Iterable[Reservation]) -> dict[int, Why]:
     """Why each of these waiting reservations has no copy yet, by its id. One query, however many are asked about.
 
@@ -405,11 +400,6 @@ def whys_waiting(reservations: Iterable[Reservation]) -> dict[int, Why]:
         .values_list("pk", "here", "anywhere")
     )
     return {pk: "lent" if here else "elsewhere" if anywhere else "no_copy" for pk, here, anywhere in found}
-
-
-def why_waiting(reservation: Reservation) -> Why:
-    """Why one waiting reservation has no copy yet; see `whys_waiting`."""
-    return whys_waiting([reservation])[reservation.pk]
 
 
 def _count_of_title(rows: QuerySet[Copy] | QuerySet[Reservation]) -> Coalesce:

@@ -294,16 +294,6 @@ def titles_in_bags(books: Collection[tuple[int, str]]) -> set[int]:
     return set(lines.values_list("copy__title_id", flat=True))
 
 
-def points_with_windows() -> QuerySet[PickupPoint]:
-    """Open points that promise times, for whom slots are made."""
-    return PickupPoint.objects.filter(open=True, pk__in=Window.objects.values("point_id"))
-
-
-def count_books(order_ids: Collection[int]) -> int:
-    """How many books lie packed for these orders."""
-    return OrderLine.objects.filter(order_id__in=order_ids, state=LineState.PACKED).count()
-
-
 def free_slots(point_id: int, start: datetime, end: datetime) -> QuerySet[Slot]:
     """The slots of a point that start within [start, end), full ones too, in time order."""
     return (

@@ -200,6 +200,7 @@ def test_a_time_of_arrival_beside_its_slot_is_found() -> None:
             "I10",
         ),
         ("ALTER TABLE core_journal DISABLE TRIGGER core_journal_append_only", "I11"),
+        ("ALTER TABLE lending_consent DISABLE TRIGGER lending_consent_unchanged", "I11"),
     ],
 )
 @pytest.mark.lawless("I2", "I3", "I11", why="breaks them to see that they are found")

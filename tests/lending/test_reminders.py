@@ -7,6 +7,7 @@ from datetime import date, timedelta
 import pytest
 from django.test import Client
 
+from core import clock
 from core.actor import RULE
 from lending import circulation, consents, contacts, loans, programmes, reminders, tasks
 from lending.models import Contact, Copy, Library, Loan, Patron, Posting, Programme
@@ -267,8 +268,14 @@ def test_a_bag_that_nobody_collected_came_back_from_nobody(library: Library) -> 
     assert reminders.confirm_returns(now=NOW + timedelta(hours=1)) == 0
 
 
-def test_the_sweep_does_both(library: Library) -> None:
+def test_the_sweep_does_both(library: Library, monkeypatch: pytest.MonkeyPatch) -> None:
+    lend(rows.patron(library), library)
+    give_back(lend(wanting_returns(library), library, now=NOW + 11 * DAY), now=NOW + 12 * DAY - timedelta(hours=1))
+    monkeypatch.setattr(clock, "database_now", lambda: NOW + 12 * DAY)
     tasks.remind(of_a_later_version=True)
+    assert {template for template, _body in texts()} == {DUE, RETURNED}
+    tasks.remind()  # ringing twice is harmless
+    assert len(texts()) == 2
 
 
 # What people choose, and what staff see

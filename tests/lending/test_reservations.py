@@ -304,8 +304,8 @@ def test_who_waits_longest_gets_the_copy(library: Library, point: PickupPoint) -
     loans.check_out(copy_id=copy.pk, patron_id=first.pk, library_id=library.pk, by=RULE, now=rows.NOW)
     (late,) = rows.reserve(third, title, at=point, now=rows.NOW + timedelta(minutes=2))
     (early,) = rows.reserve(second, title, at=point, now=rows.NOW + timedelta(minutes=1))
-    assert (queries.position(early), queries.position(late)) == (1, 2)
-    assert queries.why_waiting(early) == "lent"
+    assert queries.positions([early, late]) == {early.pk: 1, late.pk: 2}
+    assert queries.whys_waiting([early])[early.pk] == "lent"
     returned = loans.take_back(barcode=copy.barcode, library_id=library.pk, by=RULE, now=rows.NOW + timedelta(days=1))
     assert returned.next_reservation == early
     assert (state(early), state(late)) == (ALLOCATED, WAITING)
@@ -316,7 +316,7 @@ def test_a_copy_elsewhere_waits_and_says_so(library: Library, point: PickupPoint
     title = rows.title()
     rows.copy(title, sister)
     (here,) = rows.reserve(patron, title, at=point)
-    assert (here.state, queries.why_waiting(here)) == (WAITING, "elsewhere")
+    assert (here.state, queries.whys_waiting([here])[here.pk]) == (WAITING, "elsewhere")
     (there,) = rows.reserve(rows.patron(library), title, at=rows.point(sister))
     assert there.state == ALLOCATED  # nobody is kept waiting by somebody whose copy stands elsewhere
 
@@ -329,7 +329,7 @@ def test_a_title_whose_last_copy_went_missing_says_that_none_can_come(
     (made,) = rows.reserve(patron, title, at=point)
     reservations.bag(reservation_ids=[made.pk], by=RULE, now=rows.NOW)
     waiting = reservations.copy_missing(reservation_id=made.pk, by=RULE, now=rows.NOW)
-    assert (waiting.state, waiting.copy, queries.why_waiting(waiting)) == (WAITING, None, "no_copy")
+    assert (waiting.state, waiting.copy, queries.whys_waiting([waiting])[waiting.pk]) == (WAITING, None, "no_copy")
 
 
 def test_only_the_very_volume_is_given(library: Library, point: PickupPoint) -> None:
@@ -338,7 +338,7 @@ def test_only_the_very_volume_is_given(library: Library, point: PickupPoint) -> 
     rows.copy(title, library, volume="2")
     (first,) = rows.reserve(rows.patron(library), Item(title.pk, "1"), at=point)
     (second,) = rows.reserve(rows.patron(library), Item(title.pk, "1"), at=point)
-    assert (first.copy, second.state, queries.position(second)) == (one, WAITING, 1)
+    assert (first.copy, second.state, queries.positions([second])[second.pk]) == (one, WAITING, 1)
 
 
 def test_the_sweep_finds_what_no_doorbell_told(library: Library, point: PickupPoint, patron: Patron) -> None:
@@ -399,9 +399,9 @@ def test_a_paused_reservation_keeps_its_place(library: Library, point: PickupPoi
     (paused,) = rows.reserve(patron, title, at=point)
     (other,) = rows.reserve(rows.patron(library), title, at=point, now=rows.NOW + timedelta(hours=1))
     wishes.suspend(reservation_id=paused.pk, until=SOON, by=RULE, now=rows.NOW)
-    assert queries.position(other) == 1
+    assert queries.positions([other])[other.pk] == 1
     wishes.resume(reservation_id=paused.pk, by=RULE, now=rows.NOW)
-    assert queries.position(other) == 2
+    assert queries.positions([other])[other.pk] == 2
     returned = loans.take_back(barcode=copy.barcode, library_id=library.pk, by=RULE, now=rows.NOW + timedelta(days=1))
     assert returned.next_reservation == paused
     with pytest.raises(MoveRefused):

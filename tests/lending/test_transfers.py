@@ -94,7 +94,7 @@ def test_whoever_waits_longest_gets_it_also_where_it_has_to_travel(here, there, 
 def test_where_books_do_not_travel_it_waits(here, there, programme):
     Programme.objects.filter(pk=programme.pk).update(transfer_days=None)
     row = asked(here, rows.copy(at=there))
-    assert (row.state, queries.why_waiting(row)) == ("waiting", "elsewhere")
+    assert (row.state, queries.whys_waiting([row])[row.pk]) == ("waiting", "elsewhere")
     assert allocation.allocate_due(now=rows.NOW) == 0
     Programme.objects.filter(pk=programme.pk).update(transfer_days=2)
     assert allocation.allocate_due(now=rows.NOW) == 1
