@@ -74,8 +74,9 @@ class Wire(psycopg.Connection[Any]):
 
     def dispatch(self) -> None:
         """Let PostgreSQL begin with what is to be done soon; what comes next waits for it."""
-        self._send()
-        super().wait(_sent(self.pgconn))
+        if self._unsent:
+            self._send()
+            super().wait(_sent(self.pgconn))
 
     def catch_up(self) -> None:
         """Wait until all is done that is to be done soon or was dispatched."""

@@ -7,6 +7,7 @@ from contextlib import closing
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from core.compiled import ask, soon
 from core.meanwhile import meanwhile
@@ -39,6 +40,14 @@ def test_what_was_asked_is_done_when_the_body_is():
     who = rows.patron()
     with meanwhile(rename(who, "한강")):
         pass
+    assert Patron.objects.get(pk=who.pk).name == "한강"
+
+
+def test_who_watches_sees_it_and_it_is_done() -> None:
+    who = rows.patron()
+    with CaptureQueriesContext(connection) as seen, meanwhile(rename(who, "한강")):
+        pass
+    assert [query["sql"][:6] for query in seen] == ["UPDATE", "SET CO", "SET CO"]
     assert Patron.objects.get(pk=who.pk).name == "한강"
 
 
