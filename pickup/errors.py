@@ -96,6 +96,13 @@ class HereAlready(Refusal):
     sentence = _("You are here already. Please ask the staff at the window.")
 
 
+class CalledAlready(Refusal):
+    """Who was called is served or not by the staff. Facts: visit."""
+
+    code = "called_already"
+    sentence = _("You have been called already. Please tell the staff, or call the library.")
+
+
 class WaitsForAll(Refusal):
     """`count` books are still to come; the bag waits until `waits_until` (UTC), unless somebody says otherwise."""
 

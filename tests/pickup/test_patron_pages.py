@@ -307,6 +307,49 @@ def test_whoever_waits_sees_the_queue_move(place, reader):
     assert client.post(f"{base}wait/", key()).status_code == 405
 
 
+@pytest.mark.django_db(transaction=True)
+def test_i_am_here_is_taken_back_and_can_be_said_again(place, reader):
+    order = ready(asked(reader, place))
+    for client, base in ((browser(reader), f"/my/orders/{order.pk}/"), (browser(), base_of(order))):
+        client.post(f"{base}here/", key())
+        assert f'action="{base}leave/"' in text_of(client.get(base))
+        form, visit = key(), Visit.objects.latest("pk")
+        for _twice in range(2):
+            assert client.post(f"{base}leave/", form).headers["location"] == base
+        visit.refresh_from_db()
+        assert visit.state == "left"
+        page = text_of(client.get(base))
+        assert "Taken back. Please say so when you are here." in page
+        assert f'action="{base}here/"' in page
+        assert f'action="{base}leave/"' not in page
+    assert Visit.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_called_is_not_asked_to_take_it_back_and_refused(place, reader):
+    order = ready(asked(reader, place))
+    visit = waiting_here(order)
+    lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
+    client, base = browser(reader), f"/my/orders/{order.pk}/"
+    assert "leave/" not in text_of(client.get(base))
+    answer = client.post(f"{base}leave/", key())
+    visit.refresh_from_db()
+    assert (answer.status_code, visit.state) == (409, "called")
+    assert "You have been called already." in text_of(answer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_takes_back_that_somebody_else_is_here(place, reader):
+    theirs = ready(asked(rows.patron(place.library), place))
+    visit, mine = waiting_here(theirs), ready(asked(reader, place))
+    client = browser(reader)
+    assert client.post(f"/my/orders/{theirs.pk}/leave/", key()).status_code == 404
+    for base in (f"/my/orders/{mine.pk}/", base_of(mine)):  # nobody is here for this one
+        assert client.post(f"{base}leave/", key()).status_code == 404
+    visit.refresh_from_db()
+    assert visit.state == "waiting"
+
+
 def test_looking_at_an_address_that_is_valid_is_never_counted(place, reader):
     base = base_of(asked(reader, place))
     for _ in range(3):
