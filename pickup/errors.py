@@ -122,6 +122,13 @@ class NothingInBag(Refusal):
     sentence = _("There is no book in this bag.")
 
 
+class CameBackSince(Refusal):
+    """Nothing of a hand-over can be undone any more: each of its books was returned. `number` is that of the bag."""
+
+    code = "came_back_since"
+    sentence = _("All books of bag %(number)s have come back since: there is nothing left to undo.")
+
+
 class AlreadyHandedOver(Refusal):
     """`at` is when, local time."""
 

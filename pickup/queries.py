@@ -443,7 +443,7 @@ def slot(slot_id: int) -> Slot:
 
 def bags(**narrow: Any) -> QuerySet[Order]:
     """Orders with all that those see who pack them: also the session of the promised time, soonest first."""
-    found = orders(**narrow).select_related("appointment__slot__window")
+    found = orders(**narrow).select_related("appointment__slot__window", "point__rules")
     return found.order_by(F("appointment__slot__starts_at").asc(nulls_last=True), "opened_at", "id")
 
 
