@@ -121,7 +121,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         if unsaid:
             _say_anew(appointment, [order for order in orders if order not in mine], now=now)
     else:
-        new = bookings.instead(appointment, orders, slot, ready=ready, chosen=True, by=by, now=now)
+        new = bookings.instead(appointment, orders, slot, ready=ready, why=Appointment.Why.CHOSEN, by=by, now=now)
     if unsaid or apart:  # of those who come apart now, the collector knows only the common time
         _say_anew(new, mine, now=now)
     tell_fixed(new, mine, by=by, now=now)

@@ -8,9 +8,11 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo
 
+from django.utils.translation import gettext as _
+
 from lending.states import CopyState
 from pickup import awaited, queries, sessions
-from pickup.models import Appointment, Order, OrderLine
+from pickup.models import Appointment, Order, OrderLine, PointRules
 from pickup.sessions import SOON, Session
 from pickup.states import HERE, LineState, OrderState
 
@@ -56,6 +58,11 @@ class Bag:
         return len(self.inside) + len(self.left)
 
     @property
+    def without_time(self) -> str:
+        """What stands in the place of a time while none is promised."""
+        return without_time(queries.rules_at(self.order.point))
+
+    @property
     def comes_on(self) -> date | None:
         """The day on which all books of a bag that holds none yet are expected."""
         return max(self.coming, default=None)
@@ -99,6 +106,11 @@ def _bag(order: Order, waits_for: int, coming: Sequence[date], *, now: datetime)
     lost = sum(line.state == LineState.MISSING for line in lines)
     problems = list(_problems(order, left, lost, session, now=now))
     return Bag(order, inside, left, lost, promise, session, problems, waits_for, coming)
+
+
+def without_time(rules: PointRules) -> str:
+    """What is said of a bag that has no time, at a point with these rules."""
+    return _("no time yet") if rules.by_appointment else _("no appointment needed")
 
 
 def is_blocked(order: Order, *, now: datetime) -> bool:

@@ -123,9 +123,16 @@ def take(
 
 
 def instead(
-    old: Appointment, orders: Sequence[Order], slot: Slot, *, ready: bool, chosen: bool, by: Actor, now: datetime
+    old: Appointment,
+    orders: Sequence[Order],
+    slot: Slot,
+    *,
+    ready: bool,
+    why: Appointment.Why,
+    by: Actor,
+    now: datetime,
 ) -> Appointment:
-    """Replace a promise, by what was `chosen` or by an offer.
+    """Replace a promise, by what was chosen or by an offer that says `why`.
 
     Both slots are counted in the order of their ids: two changes cannot lock each other out.
     """
@@ -138,12 +145,12 @@ def instead(
         queries.rules_of(old.point_id),
         accessible=old.accessible,
         ready=ready,
-        why=Appointment.Why.CHOSEN if chosen else "",
+        why=why,
         by=by,
         now=now,
         offer=old.offer,
         instead_of=old,
-        confirmed=chosen,
+        confirmed=why == Appointment.Why.CHOSEN,
     )
     if old.slot_id > slot.pk:
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)

@@ -96,6 +96,13 @@ class HereAlready(Refusal):
     sentence = _("You are here already. Please ask the staff at the window.")
 
 
+class CalledAlready(Refusal):
+    """Who was called is served or not by the staff. Facts: visit."""
+
+    code = "called_already"
+    sentence = _("You have been called already. Please tell the staff, or call the library.")
+
+
 class WaitsForAll(Refusal):
     """`count` books are still to come; the bag waits until `waits_until` (UTC), unless somebody says otherwise."""
 
@@ -113,6 +120,13 @@ class StillToPack(Refusal):
 class NothingInBag(Refusal):
     code = "nothing_in_bag"
     sentence = _("There is no book in this bag.")
+
+
+class CameBackSince(Refusal):
+    """Nothing of a hand-over can be undone any more: each of its books was returned. `number` is that of the bag."""
+
+    code = "came_back_since"
+    sentence = _("All books of bag %(number)s have come back since: there is nothing left to undo.")
 
 
 class AlreadyHandedOver(Refusal):

@@ -13,7 +13,7 @@ from core.refusal import BadInput, Refusal
 from lending import allocation, circulation, reservations
 from lending.states import ReservationState
 from pickup import appointments, places, queries, texts
-from pickup.errors import AlreadyHandedOver, NothingInBag, NothingReady, NotInOrder
+from pickup.errors import AlreadyHandedOver, CameBackSince, NothingInBag, NothingReady, NotInOrder
 from pickup.models import Order, OrderLine
 from pickup.states import LineState, OrderState
 
@@ -131,14 +131,14 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
 def take_again(*, order: Order, by: Actor, now: datetime) -> None:
     """Undo a hand-over: the loans are void, or the postings taken back, and the books lie in the bag again.
 
-    The caller has locked the order. A book that came back since stays given; refuses with `nothing_in_bag` when that
-    leaves none.
+    The caller has locked the order. A book that came back since stays given; refuses with `came_back_since` when that
+    leaves none, and with `nothing_in_bag` when none was given.
     """
     given = list(queries.lines_of_bag(order.pk, [LineState.GIVEN]))
     out = circulation.still_out([line.reservation_id for line in given])
     lent = [line for line in given if line.reservation_id in out]
     if not lent:
-        raise NothingInBag
+        raise CameBackSince(number=order.shown) if given else NothingInBag
     keep = order.keep_until or now
     kept = max(keep, now + timedelta(days=1))
     was = order.place  # another bag may stand there by now

@@ -27,6 +27,7 @@ from pickup.arrivals import FOR_THEMSELVES, arrive
 from pickup.errors import (
     AlreadyHandedOver,
     AtAnotherPoint,
+    CalledAlready,
     LaneBusy,
     LaneClosed,
     LaneNotFound,
@@ -186,7 +187,7 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """They drove away without their bag, which stays ready; they may come again.
 
     A patron or collector may say so of their own visit only, else `unknown_visit`; and not of a car that came for
-    other people's bags as well (`not_your_order`).
+    other people's bags as well (`not_your_order`), nor once it is called (`called_already`).
     """
     visit = _locked(visit_id)
     if by.kind in FOR_THEMSELVES:
@@ -195,6 +196,8 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
         bags = queries.orders(visit=visit, state__in=OPEN_ORDER)
         if len(parties.speaks_for(by, bags)) < len(bags):
             raise NotYours
+        if visit.state == VisitState.CALLED:
+            raise CalledAlready(visit=visit.pk)
     visit.move(VisitState.LEFT, at=now, by=by, ended_at=now)
     live.publish([f"point:{visit.point_id}"], now=now)
     return visit

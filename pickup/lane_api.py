@@ -194,7 +194,7 @@ class PutBack(Edge):
 class Leave(Edge):
     @told("leave", VisitRow, keyed=True)
     def post(self, request: Request, visit_id: int) -> HttpResponseBase:
-        """They drove away without their bag; patrons may say so of their own visit."""
+        """They drove away without their bag; patrons may say so of their own visit until it is called."""
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             read(Nothing, request)

@@ -17,6 +17,9 @@ from pickup import appointments, awaited, bookings, queries, slots, texts
 from pickup.models import Appointment, Order, PointRules
 from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
 
+WHY = {"closing": Appointment.Why.CLOSED, "hours": Appointment.Why.HOURS, "moved": Appointment.Why.LATE}
+"""What each text about a time that fell away says of the reason."""
+
 
 def answers_due(*, now: datetime) -> int:
     """Close offers whose time to answer is over: silence is consent, unless the point says it lapses.
@@ -159,7 +162,7 @@ def _next_free(
     texts.hush(orders=orders, why="time_changed", now=now, by=by)
     new = None
     if orders and rooms:
-        new = bookings.instead(old, orders, rooms[0], ready=ready, chosen=False, by=by, now=now)
+        new = bookings.instead(old, orders, rooms[0], ready=ready, why=WHY[template], by=by, now=now)
         texts.offer(new, orders, now=now, template=template, until=until)
     else:
         old.move(AppointmentState.CANCELLED, at=now, by=by)

@@ -31,6 +31,7 @@ from pickup import (
     awaited,
     elsewhere,
     gathering,
+    lane,
     links,
     notes,
     orders,
@@ -40,13 +41,13 @@ from pickup import (
     turns,
     waits,
 )
-from pickup.errors import LinkOver, NoAppointment, OrderNotFound
+from pickup.errors import LinkOver, NoAppointment, OrderNotFound, VisitNotFound
 from pickup.forms import CodeForm, HereForm, NoteForm, SlotForm
 from pickup.models import Order
 from pickup.names import whole_number
 from pickup.states import OrderState
 
-DEEDS = ("confirm", "cancel", "here", "note", "whole", "part", "point")
+DEEDS = ("confirm", "cancel", "here", "leave", "note", "whole", "part", "point")
 LOOKS = ("time", "wait")
 
 
@@ -245,6 +246,9 @@ def _do(request: HttpRequest, order: Order, door: Door, act: str) -> HttpRespons
                 place = {**here.cleaned_data, "plate": here.cleaned_data["plate"] or order.plate}
                 arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now, **place)
                 messages.success(request, _("We know that you are here."))
+            elif act == "leave":
+                lane.leave(visit_id=_visit(order), by=by, now=now)
+                messages.success(request, _("Taken back. Please say so when you are here."))
             else:
                 notes.write(order_id=order.pk, text=note.cleaned_data["text"], by=by, now=now)
                 messages.success(request, _("The library has your message."))
@@ -261,6 +265,12 @@ def _promised(order: Order) -> int:
     if appointment is None:
         raise NoAppointment(order=order.pk)
     return appointment.pk
+
+
+def _visit(order: Order) -> int:
+    if order.visit_id is None:
+        raise VisitNotFound(order=order.pk)
+    return order.visit_id
 
 
 def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:

@@ -38,6 +38,7 @@ class Progress:
     `over`: cancelled or expired.
     `to_come` books that were asked for together with these are still waited for. While the bag holds none,
     `on_their_way` are the days on which its books are expected from other libraries.
+    `closed_on` is the closed day for which the time before this one fell away.
     `together` are the other orders of the same car and time that whoever looks may know of.
     `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
     """
@@ -55,6 +56,7 @@ class Progress:
     to_come: int = 0
     on_their_way: Sequence[date] = ()
     together: Sequence[Order] = ()
+    closed_on: date | None = None
 
     @property
     def whole(self) -> bool:
@@ -130,6 +132,8 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     ahead = queries.cars_ahead(here.values())
     to_come, coming = awaited.more_to_come(rows), awaited.coming(rows)
     sharing = parties.sharing(rows, by=by)
+    promised = [queries.live_appointment(order) for order in rows]
+    before = queries.times_before(one for one in promised if one is not None and one.why == Appointment.Why.CLOSED)
     found = []
     for order in rows:
         appointment = queries.live_appointment(order)
@@ -151,6 +155,9 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
                 to_come=to_come.get(order.pk, 0),
                 on_their_way=coming.get(order.pk, ()),
                 together=sharing.get(order.pk, ()),
+                closed_on=_day(before[appointment.pk], order.library.zone)
+                if appointment is not None and appointment.pk in before
+                else None,
             )
         )
     return found

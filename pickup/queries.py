@@ -251,6 +251,13 @@ def live_appointment(order: Order) -> Appointment | None:
     return appointment if appointment is not None and appointment.state in PROMISED else None
 
 
+def times_before(appointments: Iterable[Appointment]) -> dict[int, datetime]:
+    """When those promises began that some promises have replaced, by the new one's id; asks nothing for none."""
+    new = [appointment.pk for appointment in appointments]
+    found = Appointment.objects.filter(became__in=new) if new else Appointment.objects.none()
+    return dict(found.values_list("became", "slot__starts_at"))
+
+
 def to_come(**narrow: Any) -> QuerySet[Appointment]:
     """The promises still ahead of parties that are not here yet: those that may be given another time."""
     here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
@@ -433,7 +440,7 @@ def slot(slot_id: int) -> Slot:
 
 def bags(**narrow: Any) -> QuerySet[Order]:
     """Orders with all that those see who pack them: also the session of the promised time, soonest first."""
-    found = orders(**narrow).select_related("appointment__slot__window")
+    found = orders(**narrow).select_related("appointment__slot__window", "point__rules")
     return found.order_by(F("appointment__slot__starts_at").asc(nulls_last=True), "opened_at", "id")
 
 

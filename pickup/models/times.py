@@ -213,13 +213,19 @@ class Appointment(Moving):
     FIRST = AppointmentState.OFFERED
 
     class Why(models.TextChoices):
-        """Why it is this slot; empty for promises from before it was noted, and where a late bag moved on."""
+        """Why it is this slot: somebody's wish, or what took away the one that it is `instead_of`.
+
+        Empty for promises from before it was noted.
+        """
 
         CHOSEN = "chosen", _("The time that was chosen")
         WISHED = "wished", _("A time you wished")
         NEAREST = "nearest", _("The free place nearest to the time you wished")
         NEAR = "near", _("A place near the time you wished; nearer ones are kept for others who need them")
         SOONEST = "soonest", _("The soonest free place")
+        CLOSED = "closed", _("Moved: the day of the time before is closed")
+        HOURS = "hours", _("Moved: the pickup hours have changed")
+        LATE = "late", _("Moved: the bag was not ready in time")
 
     point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="appointments")
     slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="appointments")
@@ -239,7 +245,7 @@ class Appointment(Moving):
         constraints: ClassVar = [
             state_law("pickup_appointment_state_known", APPOINTMENT_MOVES),
             models.CheckConstraint(
-                condition=Q(why__in=["", "chosen", "wished", "nearest", "near", "soonest"]),
+                condition=Q(why__in=["", "chosen", "wished", "nearest", "near", "soonest", "closed", "hours", "late"]),
                 name="pickup_appointment_why_known",
             ),
             models.CheckConstraint(

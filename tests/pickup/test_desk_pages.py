@@ -211,6 +211,26 @@ def test_the_card_is_printed_where_another_system_has_to_read_it(place, desk):
     assert desk.get(address).context["slips"][0]["card"]
 
 
+def test_a_bag_without_a_time_says_whether_it_needs_one(place, desk):
+    order = ready(place)
+    pages = [
+        f"/staff/orders/{order.pk}/slip/",
+        "/staff/shelf/",
+        f"/staff/orders/{order.pk}/elsewhere/",
+        f"/staff/patrons/{order.patron_id}/",
+        f"/staff/phone-orders/{order.patron_id}/",
+    ]
+    words = {True: "no time yet", False: "no appointment needed"}
+    for needed in words:
+        PointRules.objects.filter(point=place).update(by_appointment=needed)
+        for address in pages:
+            page = desk.get(f"{address}?point={place.pk}").content.decode()
+            assert [word in page for word in words.values()] == [needed, not needed], address
+    asked(place, 1)
+    for address in ("/staff/packing/", "/staff/slips/"):
+        assert "no appointment needed" in desk.get(f"{address}?point={place.pk}").content.decode(), address
+
+
 # The shelf
 
 

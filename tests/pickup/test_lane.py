@@ -471,6 +471,15 @@ def test_a_stranger_cannot_send_somebody_away(point, reader, now):
             lane.leave(visit_id=visit.pk, by=by, now=now)
 
 
+def test_who_is_called_already_cannot_take_back_that_they_are_here(point, one_lane, now):
+    order = ready(point)
+    visit = called(order, now)
+    for by in (rows.patron_actor(order.patron), Actor("collector", order.pk, "link")):
+        with pytest.raises(errors.CalledAlready):
+            lane.leave(visit_id=visit.pk, by=by, now=now)
+    assert lane.leave(visit_id=visit.pk, by=DESK, now=now).state == "left"
+
+
 def test_an_undone_hand_over_puts_the_car_first_in_line_and_the_books_in_the_bag(point, one_lane, reader, now):
     order = steps.ready(steps.asked(reader, point, books=2))
     promise = appointments.promise(order_id=order.pk, slot_id=rows.slot(point).pk, by=DESK, now=now)

@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 from django.test import Client
+from django.utils import translation
 
 from core import clock
 from core.actor import RULE
@@ -15,8 +16,9 @@ from core.models import Counter
 from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
-from pickup import appointments, lane, links, notes, orders
+from pickup import appointments, lane, lapses, links, notes, opening, orders
 from pickup.models import Note, Order, PointRules, Visit
+from pickup.templatetags import days
 from tests import rows
 from tests.pickup import steps
 
@@ -305,6 +307,92 @@ def test_whoever_waits_sees_the_queue_move(place, reader):
     assert "Handed over" in after
     assert "hx-get" not in after  # it looks no more
     assert client.post(f"{base}wait/", key()).status_code == 405
+
+
+@pytest.mark.django_db(transaction=True)
+def test_i_am_here_is_taken_back_and_can_be_said_again(place, reader):
+    order = ready(asked(reader, place))
+    for client, base in ((browser(reader), f"/my/orders/{order.pk}/"), (browser(), base_of(order))):
+        client.post(f"{base}here/", key())
+        assert f'action="{base}leave/"' in text_of(client.get(base))
+        form, visit = key(), Visit.objects.latest("pk")
+        for _twice in range(2):
+            assert client.post(f"{base}leave/", form).headers["location"] == base
+        visit.refresh_from_db()
+        assert visit.state == "left"
+        page = text_of(client.get(base))
+        assert "Taken back. Please say so when you are here." in page
+        assert f'action="{base}here/"' in page
+        assert f'action="{base}leave/"' not in page
+    assert Visit.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_is_called_is_not_asked_to_take_it_back_and_refused(place, reader):
+    order = ready(asked(reader, place))
+    visit = waiting_here(order)
+    lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
+    client, base = browser(reader), f"/my/orders/{order.pk}/"
+    assert "leave/" not in text_of(client.get(base))
+    answer = client.post(f"{base}leave/", key())
+    visit.refresh_from_db()
+    assert (answer.status_code, visit.state) == (409, "called")
+    assert "You have been called already." in text_of(answer)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_nobody_takes_back_that_somebody_else_is_here(place, reader):
+    theirs = ready(asked(rows.patron(place.library), place))
+    visit, mine = waiting_here(theirs), ready(asked(reader, place))
+    client = browser(reader)
+    assert client.post(f"/my/orders/{theirs.pk}/leave/", key()).status_code == 404
+    for base in (f"/my/orders/{mine.pk}/", base_of(mine)):  # nobody is here for this one
+        assert client.post(f"{base}leave/", key()).status_code == 404
+    visit.refresh_from_db()
+    assert visit.state == "waiting"
+
+
+def asked_for_the_first(reader, place) -> Order:
+    """An order with the first time of the place, which takes nobody any more."""
+    slot = place.slots.earliest("starts_at")
+    order = asked(reader, place, slot_id=slot.pk)
+    place.slots.filter(pk=slot.pk).update(open=False)
+    return steps.again(order)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_time_that_was_moved_says_why_until_another_is_chosen(place, reader):
+    order, last = asked_for_the_first(reader, place), place.slots.latest("starts_at")
+    day = order.appointment.slot.starts_at.astimezone(rows.SEOUL).date()
+    opening.close(library_id=place.library_id, day=day, reason="", by=steps.DESK, now=clock.now())
+    pages = [(browser(reader), f"/my/orders/{order.pk}/"), (browser(), base_of(order)), (browser(reader), "/my/")]
+    with translation.override("en"):
+        why = f"The library is closed on {days.full_day(day)}, so we moved your time."
+    with translation.override("ko"):
+        korean = f"{days.full_day(day)} 휴관으로 방문 시간을 옮겼습니다."
+    for packed in (False, True):
+        if packed:
+            ready(order)
+        assert all(why in text_of(client.get(address)) for client, address in pages)
+        assert korean in text_of(browser(language="ko").get(base_of(order)))
+    appointments.promise(order_id=order.pk, slot_id=last.pk, by=rows.patron_actor(reader), now=clock.now())
+    assert not any("so we moved your time" in text_of(client.get(address)) for client, address in pages)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("template", "said"),
+    [
+        ("hours", "Our pickup hours have changed, so we moved your time."),
+        ("moved", "We need longer for your bag, so we moved your time."),
+    ],
+)
+def test_other_hours_or_a_late_bag_are_said_to_have_moved_a_time(place, reader, template, said):
+    order = asked_for_the_first(reader, place)
+    lapses.move_away(
+        appointment_id=order.appointment.pk, kept_until=clock.now(), template=template, by=RULE, now=clock.now()
+    )
+    assert said in text_of(browser(reader).get(f"/my/orders/{order.pk}/"))
 
 
 def test_looking_at_an_address_that_is_valid_is_never_counted(place, reader):

@@ -232,8 +232,9 @@ def test_a_book_that_came_back_at_once_stays_returned_when_the_hand_over_is_undo
 def test_nothing_is_undone_when_every_book_has_come_back(now):
     order, visit = served(1, now)
     loans.take_back(barcode=order.lines.get().copy.barcode, library_id=order.library_id, by=DESK, now=now)
-    with pytest.raises(errors.NothingInBag):
+    with pytest.raises(errors.CameBackSince) as refused:
         lane.undo(visit_id=visit.pk, by=DESK, now=now)
+    assert refused.value.facts == {"number": order.shown}
     assert steps.again(order).state == "handed_over"
 
 
