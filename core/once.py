@@ -120,7 +120,8 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
 
     `key` is the request's `Idempotency-Key` unless given. Raises `Replay` for a request answered before, and
     refuses a missing key (400), a key used for another request (422) and one still in flight (409). A refusal
-    inside the block rolls back and is not stored, so it may be tried again with the same key.
+    inside the block rolls back and is not stored, so it may be tried again with the same key. What becomes of a request
+    by its key is raised by the first statement of the block.
     """
     key = require_key(request) if key is None else _usable(key)
     fingerprint = _fingerprint(request)

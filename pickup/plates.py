@@ -7,6 +7,7 @@ import unicodedata
 from core.refusal import BadInput
 
 LONGEST = 20
+BETWEEN = " -.·/#?*_"  # also what a camera puts in the place of a letter that it cannot read
 
 
 def written(text: str, *, field: str, longest: int) -> str:
@@ -14,7 +15,7 @@ def written(text: str, *, field: str, longest: int) -> str:
     between them (`invalid`).
     """
     folded = " ".join(unicodedata.normalize("NFKC", text).upper().split())
-    if len(folded) > longest or not all(unicodedata.category(ch)[0] in "LMN" or ch in " -.·/#" for ch in folded):
+    if len(folded) > longest or not all(unicodedata.category(ch)[0] in "LMN" or ch in BETWEEN for ch in folded):
         raise BadInput(field=field)
     return folded
 

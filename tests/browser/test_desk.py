@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 
 SOON = 30_000  # milliseconds
 WORDS = {
-    "ko": {"stop": "확인 필요", "into": "이 꾸러미에", "ready": "준비완료", "shelve": "서가", "hold": "예약"},
+    "ko": {"stop": "확인 필요", "into": "이 꾸러미에", "ready": "준비 완료", "shelve": "서가", "hold": "예약"},
     "en": {"stop": "Stop", "into": "Into bag", "ready": "Ready", "shelve": "Shelve", "hold": "Reserved"},
 }
 ENROL = """

@@ -585,7 +585,10 @@ def test_who_only_looks_after_the_service_is_led_to_where_that_is_done(place):
     assert client.get("/staff/").status_code == 200
 
 
-@pytest.mark.parametrize(("typed", "kept"), [("12가 3456", "12가3456"), ("nl-ab·12", "NL-AB·12"), ("abc!!!@@@", None)])
+@pytest.mark.parametrize(
+    ("typed", "kept"),
+    [("12가 3456", "12가3456"), ("nl-ab·12", "NL-AB·12"), ("12가?4*6", "12가?4*6"), ("abc!!!@@@", None)],
+)
 def test_a_plate_is_of_letters_and_digits(typed, kept):
     if kept is None:
         with pytest.raises(BadInput):
