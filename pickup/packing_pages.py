@@ -65,7 +65,7 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         "total": len(rows),
         "choices": choices,
         "untimed": untimed,
-        "without_time": bags.without_time(queries.rules_of(desk.point.pk)),
+        "without_time": lambda: bags.without_time(queries.rules_of(desk.point.pk)),  # asked only where it is shown
         "travels": travels,
         "filters": bool(choices) or bool(untimed and travels),
         "chosen": next((choice["session"] for choice in choices if choice["session"].key == wanted), None),

@@ -135,8 +135,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     promised = [queries.live_appointment(order) for order in rows]
     before = queries.times_before(one for one in promised if one is not None and one.why == Appointment.Why.CLOSED)
     found = []
-    for order in rows:
-        appointment = queries.live_appointment(order)
+    for order, appointment in zip(rows, promised, strict=True):
         if appointment is not None:
             appointment.slot.point = order.point  # the same row, with its library: no page asks for it again
         visit = here.get(order.pk)

@@ -131,8 +131,8 @@ class Wire(psycopg.Connection[Any]):
         line = self.pgconn
         if not self.autocommit and line.transaction_status == TransactionStatus.IDLE:
             statements.insert(0, Packed(str(self._get_tx_start_command(), "ascii"), (), (), None, None))
-        forget = self._outdated or len(self._planned) >= MOST
-        if forget:
+        anew = self._outdated or len(self._planned) >= MOST
+        if anew:
             self._planned.clear()
         new: dict[Plan, tuple[bytes, bytes]] = {}
         for one in statements:
@@ -141,7 +141,7 @@ class Wire(psycopg.Connection[Any]):
         sent: list[Callable[[PGresult], object] | tuple[Plan, bytes] | None] = []
         try:
             line.enter_pipeline_mode()
-            if forget:
+            if anew:
                 line.send_query_params(b"DEALLOCATE ALL", None)
                 sent.append(None)
             for plan, (name, words) in new.items():

@@ -227,7 +227,11 @@ def test_a_bag_without_a_time_says_whether_it_needs_one(place, desk):
             page = desk.get(f"{address}?point={place.pk}").content.decode()
             assert [word in page for word in words.values()] == [needed, not needed], address
     asked(place, 1)
-    for address in ("/staff/packing/", "/staff/slips/"):
+    slot = rows.slot(place, starts_at=clock.now() + timedelta(days=1))
+    PointRules.objects.filter(point=place).update(by_appointment=True)
+    steps.asked(rows.patron(place.library), place, slot_id=slot.pk, now=clock.now())  # of a session: now there are two
+    PointRules.objects.filter(point=place).update(by_appointment=False)
+    for address in ("/staff/packing/", "/staff/slips/", "/staff/pull-list/"):
         assert "no appointment needed" in desk.get(f"{address}?point={place.pk}").content.decode(), address
 
 
