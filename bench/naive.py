@@ -18,7 +18,7 @@ def count_then_write(*, slot_id: int, accessible: bool) -> Said:
     """Look whether there is room, then write what was read plus one."""
     slot = Slot.objects.get(pk=slot_id)
     return (
-        "UPDATE pickup_slot SET booked = %s, booked_accessible = %s WHERE id = %s AND %s RETURNING booked AS place",
+        "UPDATE pickup_slot SET booked = %s, booked_accessible = %s WHERE id = %s AND %s RETURNING id",
         [slot.booked + 1, slot.booked_accessible + int(accessible), slot_id, slot.open and slot.booked < slot.capacity],
     )
 

@@ -28,14 +28,19 @@ TOKEN = TokenAuthentication.keyword.lower() + " "
 
 
 class ForBrowsers:
-    """Mixed into a middleware: requests of programs go straight on."""
+    """Mixed into a middleware: requests of programs go straight on, past all of this kind that follow."""
 
-    get_response: Any
+    straight_on: Any
+
+    def __init__(self, get_response: Any) -> None:
+        super().__init__(get_response)  # type: ignore[call-arg]  # the middleware it is mixed into
+        follows = getattr(get_response, "__wrapped__", None)
+        self.straight_on = follows.straight_on if isinstance(follows, ForBrowsers) else get_response
 
     def __call__(self, request: HttpRequest) -> Any:
         shown = request.META.get("HTTP_AUTHORIZATION", "")
         if shown[: len(TOKEN)].lower() == TOKEN and request.path_info.startswith(API):
-            return self.get_response(request)
+            return self.straight_on(request)
         return super().__call__(request)  # type: ignore[misc]  # the middleware it is mixed into
 
 
@@ -43,11 +48,14 @@ class Language(LocaleMiddleware):
     """The reader's language by cookie and header: no address begins with one, so none is looked for there."""
 
     def process_request(self, request: HttpRequest) -> None:
-        translation.activate(translation.get_language_from_request(request))
-        request.LANGUAGE_CODE = translation.get_language()
+        request.LANGUAGE_CODE = translation.get_language_from_request(request)
+        translation.activate(request.LANGUAGE_CODE)
 
     def process_response(self, _request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        patch_vary_headers(response, ["Accept-Language"])
+        if "Vary" in response.headers:
+            patch_vary_headers(response, ["Accept-Language"])
+        else:
+            response.headers["Vary"] = "Accept-Language"
         response.headers.setdefault("Content-Language", translation.get_language())
         return response
 

@@ -53,10 +53,10 @@ MIDDLEWARE = [
     "config.middleware.Language",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.SignedIn",
     "config.middleware.Acting",
     "config.middleware.Messages",
-    "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "config.middleware.Htmx",
     "config.refusals.RefusalMiddleware",
 ]

@@ -84,6 +84,12 @@ def _silenced(line: Line) -> None:
     line.send_command("CLIENT", "REPLY", "OFF")
 
 
+@functools.lru_cache(100)
+def _packed(line: Line, _prefix: str, topics: tuple[str, ...]) -> list[bytes]:
+    packed: list[bytes] = line.pack_commands([("PUBLISH", channel(topic), "1") for topic in topics])
+    return packed
+
+
 def _has_ended(line: Line) -> bool:
     try:
         return bool(line.can_read())  # nothing else is ever said on it
@@ -100,7 +106,7 @@ def _ring(topics: list[str]) -> None:
         with _at_the_bell:
             if line.is_connected and _has_ended(line):
                 line.disconnect()
-            line.send_packed_command(line.pack_commands([("PUBLISH", channel(topic), "1") for topic in topics]))
+            line.send_packed_command(_packed(line, settings.LIVE_PREFIX, tuple(topics)))
     except redis.RedisError as error:
         _broken_until = time.monotonic() + PAUSE
         log.warning("live.doorbell_lost", topics=topics, error=type(error).__name__)

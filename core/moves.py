@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum
 from itertools import islice
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Self, TypeAlias, TypeVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 from django.apps import apps
-from django.db import connection, models
+from django.db import DEFAULT_DB_ALIAS, connection, models
 from django.db.models.sql import UpdateQuery
 from django.utils.translation import gettext_lazy as _
 from psycopg.adapt import PyFormat, Transformer
 
 from core.among import Among
-from core.compiled import ask
+from core.compiled import ask, soon
 from core.refusal import Refusal
 from core.rows import Read
 
@@ -32,19 +32,15 @@ if TYPE_CHECKING:
     Said: TypeAlias = "tuple[str, Sequence[Any]]"  # SQL and its values
 
 
-class Drawn(NamedTuple):
-    """The value of a column that follows from what a row begins with: SQL that reads `drawn`, and its values."""
-
-    sql: str
-    values: Sequence[Any]
-
-
 class NothingToBeginWith(Exception):
     """A row was to begin with what a statement gives, and it gave nothing."""
 
 
 MANY = 200
 """So many rows are copied rather than inserted, which takes a fifth of the time."""
+
+KNOWN_WORDS = 500
+"""So many statements of each kind are put together once; there are fewer, but for those of several rows."""
 
 
 def state_label(noun: str, state: str) -> str:
@@ -130,20 +126,21 @@ class Moving(Read):
         then: str = "",
         out_of: Said | None = None,
         beside: Sequence[Said] = (),
+        key: int | None = None,
         **columns: Any,
     ) -> Self:
         """Insert a row in its first state, with its journal, in one statement.
 
-        It moves on to the state `then` at once. The statement `out_of` comes first and gives one row, `drawn`, from
-        which columns may be `Drawn`; where it gives none nothing happens (NothingToBeginWith). Statements `beside` it
-        are done with it and read `changed`, which has its `key`. Refuses with `not_in_this_state` a pair that is not
-        in the table.
+        It moves on to the state `then` at once. The statement `out_of` comes first and gives one row; where it gives
+        none nothing happens (NothingToBeginWith). Statements `beside` it are done with it and read `changed`, which
+        has its `key`. For a row whose `key` was taken ahead it is done `soon` (`core.compiled`): what comes next fails
+        (IntegrityError) where `out_of` gave nothing. Refuses with `not_in_this_state` a pair that is not in the table.
         """
         way = [("", cls.FIRST), *([(cls.FIRST, then)] if then else [])]
         if then and then not in cls.MOVES.get(cls.FIRST, ()):
             raise MoveRefused(noun=cls.noun(), state=cls.FIRST, asked=then)
         row = cls.made(**columns, state=way[-1][1], moved_at=at)
-        _insert([row], _Story(cls, way, at, by), out_of, beside)
+        _insert([row], _Story(cls, way, at, by), out_of, beside, key)
         return row
 
     @classmethod
@@ -232,23 +229,26 @@ class _Story:
         params: Iterable[Any],
         *,
         one: bool = False,
+        wait: bool = True,
         out_of: Said | None = None,
         beside: Sequence[Said] = (),
-        gives: Sequence[str] = (),
     ) -> list[tuple[Any, ...]]:
         """Run a statement that changes rows and write it down for each of them, in one.
 
-        Gives the key of each row and the columns it `gives`, in the statement's order. The same words again and again,
-        which `one` row gives, are planned once.
+        Gives the key of each row, in the statement's order, or nothing to whoever does not `wait`. The same words
+        again and again, which `one` row gives, are planned once.
         """
-        quote = connection.ops.quote_name
-        names = ", ".join(["key", *map(quote, gives)])
-        changed = f"{statement} RETURNING {', '.join(map(quote, [str(self.model._meta.pk.column), *gives]))}"
-        steps = [("drawn", *out_of)] if out_of else []
-        steps += [(f"changed ({names})", changed, list(params)), ("told", *self._journal("changed"))]
-        steps += [(f"beside{number}", *one) for number, one in enumerate(beside)]
-        words = f"WITH {', '.join([f'{name} AS ({sql})' for name, sql, _ in steps])} SELECT {names} FROM changed"  # noqa: S608
-        values = [value for _, _, given in steps for value in given]
+        journal, written = self._journal("changed")
+        words = _in_one(
+            statement,
+            str(self.model._meta.pk.column),
+            out_of and out_of[0],
+            (("told", journal), *((f"beside{number}", sql) for number, (sql, _values) in enumerate(beside))),
+        )
+        values = [*(out_of[1] if out_of else ()), *params, *written, *(one for _sql, given in beside for one in given)]
+        if not wait:
+            soon(words, values)
+            return []
         if one:
             return ask(words, values)
         with connection.cursor() as cursor:
@@ -289,42 +289,62 @@ def _update_one(key: int, story: _Story, columns: Mapping[str, Any]) -> bool:
     return bool(told)
 
 
-def _insert(rows: Sequence[Moving], story: _Story, out_of: Said | None = None, beside: Sequence[Said] = ()) -> None:
+def _insert(
+    rows: Sequence[Moving],
+    story: _Story,
+    out_of: Said | None = None,
+    beside: Sequence[Said] = (),
+    key: int | None = None,
+) -> None:
     """Insert rows, with their journal, in one statement; written out like `_update_one`.
 
-    NothingToBeginWith if `out_of` gives no row; otherwise it gives one, for one row.
+    NothingToBeginWith if `out_of` gives no row; otherwise it gives one, for one row. With its `key` nobody waits.
     """
-    fields, names = _columns(story.model)
-    said = [[_said(field, field.pre_save(row, add=True)) for field in fields] for row in rows]
-    lists = [", ".join([sql for sql, _values in one]) for one in said]
-    drawn = [field for field, one in zip(fields, said[0], strict=True) if isinstance(one, Drawn)]
-    source = f"SELECT {lists[0]} FROM drawn" if out_of else f"VALUES ({'), ('.join(lists)})"  # noqa: S608
+    columns = _columns(story.model)
+    values = [_stored(field, field.pre_save(row, add=True), plain) for row in rows for field, plain in columns]
     told = story.told_with(
-        f"INSERT INTO {connection.ops.quote_name(story.model._meta.db_table)} ({names}) {source}",
-        [value for one in said for _sql, values in one for value in values],
+        _inserting(story.model, len(rows), out_of is not None, key is not None),
+        values if key is None else [key, *values],
         one=len(rows) == 1,
+        wait=key is None,
         out_of=out_of,
         beside=beside,
-        gives=[field.column for field in drawn],
     )
-    if out_of and not told:
+    keys = [pk for (pk,) in told] if key is None else [key]
+    if out_of and not keys:
         raise NothingToBeginWith
-    for row, (key, *given) in zip(rows, told, strict=True):
-        row.pk = key
-        row._state.adding, row._state.db = False, connection.alias
-        for field, value in zip(drawn, given, strict=True):
-            setattr(row, field.attname, value)
+    for row, pk in zip(rows, keys, strict=True):
+        row.pk = pk
+        row._state.adding, row._state.db = False, DEFAULT_DB_ALIAS
 
 
 @functools.cache
-def _columns(model: type[Moving]) -> tuple[list[Any], str]:
-    """What a new row is written into: the fields but for the key, and their names in SQL."""
-    fields = [field for field in model._meta.concrete_fields if not field.primary_key]
-    return fields, ", ".join(connection.ops.quote_name(str(field.column)) for field in fields)
+def _columns(model: type[Moving]) -> list[tuple[Any, Collection[type]]]:
+    """What a new row is written into: the fields but for the key, each with the values that it gives as they are."""
+    return [(field, _PLAIN.get(type(field), ())) for field in model._meta.concrete_fields if not field.primary_key]
 
 
-def _said(field: Any, value: Any) -> Said:
-    return value if isinstance(value, Drawn) else ("%s", (_stored(field, value),))
+@functools.lru_cache(KNOWN_WORDS)
+def _inserting(model: type[Moving], rows: int, drawn: bool, keyed: bool) -> str:
+    """Where nothing is drawn no row is made, and of one whose key is known the key is missing, which no law allows."""
+    quote = connection.ops.quote_name
+    names = [quote(str(field.column)) for field, _plain in _columns(model)]
+    values = ", ".join(["%s"] * len(names))
+    if keyed:
+        names.insert(0, quote(str(model._meta.pk.column)))
+        own = "(SELECT %s::bigint FROM drawn)" if drawn else "%s"
+        source = f"VALUES ({own}, {values})"
+    else:
+        source = f"SELECT {values} FROM drawn" if drawn else f"VALUES {', '.join([f'({values})'] * rows)}"  # noqa: S608
+    return f"INSERT INTO {quote(model._meta.db_table)} ({', '.join(names)}) {source}"
+
+
+@functools.lru_cache(KNOWN_WORDS)
+def _in_one(changing: str, key: str, drawn: str | None, beside: tuple[tuple[str, str], ...]) -> str:
+    """One statement of several: what is `drawn`, what changes rows and gives their keys, what is done with it."""
+    steps = [("drawn", drawn)] if drawn else []
+    steps += [("changed (key)", f"{changing} RETURNING {connection.ops.quote_name(key)}"), *beside]
+    return f"WITH {', '.join([f'{name} AS ({sql})' for name, sql in steps])} SELECT key FROM changed"  # noqa: S608
 
 
 _PLAIN: Mapping[type[Any], Collection[type]] = {
@@ -339,13 +359,14 @@ _PLAIN: Mapping[type[Any], Collection[type]] = {
 """The values that a field of this kind gives to the driver as they are."""
 
 
-def _stored(field: Any, value: Any) -> Any:
+def _stored(field: Any, value: Any, plain: Collection[type] | None = None) -> Any:
     """A value as the driver takes it for a column; a row stands for its key. ValueError for a row without one."""
     if isinstance(value, models.Model):
         if value.pk is None:
             raise ValueError(f"{field}: {value!r} is not saved")
         value = value.pk
-    if type(value) in _PLAIN.get(type(field), ()) and (type(value) is not datetime or value.tzinfo is not None):
+    kind = type(value)
+    if kind in (_PLAIN.get(type(field), ()) if plain is None else plain) and (kind is not datetime or value.tzinfo):
         return value  # what Django would come to, in a tenth of the time
     return field.get_db_prep_save(value, connection)
 

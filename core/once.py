@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from django.conf import settings
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import IntegrityError, transaction
 from django.http import HttpResponse, HttpResponseRedirect
@@ -19,6 +21,7 @@ from core.compiled import ask, catch_up, soon
 from core.refusal import Refusal
 
 if TYPE_CHECKING:
+    import hmac
     from collections.abc import Iterator
 
     from django.http import HttpRequest
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
 
 LONGEST_KEY = 255
 SEE_OTHER = 303
+SPELL = DjangoJSONEncoder(ensure_ascii=False).encode
 
 
 class KeyRequired(Refusal):
@@ -57,7 +61,7 @@ class Replay(Exception):
 
     def response(self) -> HttpResponse:
         """The answer as it was given the first time."""
-        return _redirect(self.body["location"]) if self.status == SEE_OTHER else _json(self.status, _spelled(self.body))
+        return _redirect(self.body["location"]) if self.status == SEE_OTHER else _json(self.status, SPELL(self.body))
 
 
 class Told(Exception):
@@ -77,17 +81,13 @@ class Once:
 
     def __call__(self, body: Any, *, status: int = 200) -> HttpResponse:
         """Answer with JSON."""
-        self.status, self.body = status, _spelled(body)
+        self.status, self.body = status, SPELL(body)
         return _json(status, self.body)
 
     def redirect(self, to: str) -> HttpResponse:
         """Answer with a page to go to."""
-        self.status, self.body = SEE_OTHER, _spelled({"location": to})
+        self.status, self.body = SEE_OTHER, SPELL({"location": to})
         return _redirect(to)
-
-
-def _spelled(body: Any) -> str:
-    return json.dumps(body, cls=DjangoJSONEncoder, ensure_ascii=False)
 
 
 def _json(status: int, text: str) -> HttpResponse:
@@ -158,8 +158,14 @@ def once(by: Actor, request: HttpRequest, *, key: str | None = None) -> Iterator
 
 def _fingerprint(request: HttpRequest) -> str:
     """What a request said, as a digest that without our secret tells nothing: a PIN may be in it."""
-    said = [(request.method or "").encode(), request.get_full_path().encode(), *_body(request)]
-    return salted_hmac("core.once", b"\0".join(said), algorithm="sha256").hexdigest()
+    digest = _seal(settings.SECRET_KEY).copy()
+    digest.update(b"\0".join([(request.method or "").encode(), request.get_full_path().encode(), *_body(request)]))
+    return digest.hexdigest()
+
+
+@functools.cache
+def _seal(secret: str) -> hmac.HMAC:
+    return salted_hmac("core.once", b"", secret=secret, algorithm="sha256")
 
 
 def _body(request: HttpRequest) -> Iterator[bytes]:

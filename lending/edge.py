@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import functools
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
@@ -82,10 +83,20 @@ class Edge(APIView):
 
     permission_classes: Sequence[Any] = [Known]
 
+    @property
+    def default_response_headers(self) -> dict[str, str]:
+        return {"Allow": _allowed(type(self))}  # type: ignore[arg-type]  # the stubs think that it has no hash
+
     def finalize_response(self, request: Request, response: Any, *args: Any, **kwargs: Any) -> Any:
         final: HttpResponseBase = super().finalize_response(request, response, *args, **kwargs)
         final.headers["Cache-Control"] = "no-store"
         return final
+
+
+@functools.cache
+def _allowed(kind: Any) -> str:
+    """The methods that a kind of edge allows, which DRF looks up with each answer."""
+    return ", ".join(kind().allowed_methods)
 
 
 class PublicEdge(Edge):

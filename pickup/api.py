@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.db import IntegrityError
 from django.http.response import HttpResponseBase
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -262,12 +263,18 @@ class ChooseSlot(Edge):
     @told("choose_slot", AppointmentRow, takes=SlotChoice, keyed=True)
     def post(self, request: Request, order_id: int) -> HttpResponseBase:
         """Choose a time for an order, or another one."""
+        try:
+            return self._chosen(request, order_id, soon=True)
+        except IntegrityError:  # the last place went to somebody else in between
+            return self._chosen(request, order_id, soon=False)
+
+    def _chosen(self, request: Request, order_id: int, *, soon: bool) -> HttpResponseBase:
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(SlotChoice, request)
             if by.kind != "patron":  # a promise asks by itself whether it is a patron's own order
                 order_within(by, order_id)
-            promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now)
+            promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now, soon=soon)
             return answer(appointment_row(promised))
 
 

@@ -9,11 +9,12 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import FilteredRelation, Q
+from django.db.models import BigIntegerField, FilteredRelation, Q
+from django.db.models.expressions import RawSQL
 
-from core import live
+from core import compiled, live
 from core.actor import RULE, Actor
-from core.compiled import Compiled, Given, soon
+from core.compiled import Compiled, Given
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
@@ -21,12 +22,17 @@ from pickup.states import OPEN_ORDER, PROMISED, AppointmentState, OrderState
 
 
 @transaction.atomic(savepoint=False)
-def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bool = True) -> Appointment:
+def promise(
+    *, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bool = True, soon: bool = False
+) -> Appointment:
     """Give an order the slot that somebody chose for it; refuses with `slot_unavailable` and the next free ones.
 
     Chosen by a person it is confirmed at once; by the rule (`chosen=False`) it stays an offer until the bag is ready.
     An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
     who is one (see `parties.party_of`). Whoever catches the refusal and goes on in a transaction needs a savepoint.
+
+    `soon`: for whoever does not wait for the place, but tries again without this where the next statement, or the
+    commit, fails (IntegrityError) because somebody else took the last one in between.
     """
     order = _locked(order_id, slot_id, by=by)
     rules = queries.rules_at(order.point)
@@ -63,9 +69,10 @@ def promise(*, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bo
             now=now,
             confirmed=chosen,
             beside=[published],
+            key=order.next_promise if soon else None,  # type: ignore[attr-defined]  # annotated
         )
     else:
-        soon(*published)
+        compiled.soon(*published)
         bookings.attach([(appointment, [order])])
         if chosen and appointment.state == AppointmentState.OFFERED:
             appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
@@ -194,11 +201,12 @@ def keep_again(*, appointment: Appointment | None, by: Actor, now: datetime) -> 
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
 
 
+_NEXT_PROMISE = RawSQL("nextval('pickup_appointment_id_seq')", [], BigIntegerField())  # a key taken ahead
 _ORDER = Compiled(
     lambda: (
         Order.objects.annotate(asked=FilteredRelation("point__slots", condition=Q(point__slots__pk=Given("slot"))))
         .select_related("patron", "point__library", "point__rules", "asked")  # type: ignore[misc]  # a filtered relation
-        .annotate(line_in_bag=awaited.LINE_IN_BAG)
+        .annotate(line_in_bag=awaited.LINE_IN_BAG, next_promise=_NEXT_PROMISE)
         .filter(pk=Given("order"))
     )
 )

@@ -13,7 +13,7 @@ from django.db.models import QuerySet, Subquery
 
 from core.actor import Actor
 from core.compiled import Compiled, Given, soon
-from core.moves import Drawn, NothingToBeginWith
+from core.moves import NothingToBeginWith
 from pickup import awaited, queries, scheduling, slots
 from pickup.errors import NoAppointment
 from pickup.models import Appointment, Order, PointRules, Slot
@@ -94,14 +94,15 @@ def take(
     now: datetime,
     confirmed: bool,
     beside: Sequence[Said] = (),
+    key: int | None = None,
     **columns: Any,
 ) -> Appointment:
     """Take a place of the slot and begin the promise with it; refuses with `slot_unavailable` where it is full.
 
-    One statement, so that nobody waits for the slot longer than the disk takes.
+    One statement, so that nobody waits for the slot longer than the disk takes. With a `key` for the promise that was
+    taken ahead it is done `soon`, and what comes next fails (IntegrityError) where the slot is full. Of several who
+    take a place at the same moment, each comes when the place is due that was the next as they looked.
     """
-    marks = scheduling.arrivals(slot.starts_at, slot.ends_at, capacity=slot.capacity)
-    listed = ", ".join(["%s"] * len(marks))
     try:
         return _begun(
             orders,
@@ -111,8 +112,9 @@ def take(
             out_of=slots.taking(slot_id=slot.pk, accessible=accessible),
             beside=beside,
             **terms(slot, rules, now=now),
-            arrive_at=Drawn(f"(ARRAY[{listed}])[1 + mod(drawn.place - 1, %s)]", [*marks, len(marks)]),
+            arrive_at=scheduling.arrival(slot.starts_at, slot.ends_at, place=slot.booked + 1, capacity=slot.capacity),
             accessible=accessible,
+            key=key,
             **columns,
         )
     except NothingToBeginWith:
@@ -228,6 +230,7 @@ def _begun(
     now: datetime,
     out_of: Said | None = None,
     beside: Sequence[Said] = (),
+    key: int | None = None,
     **columns: Any,
 ) -> Appointment:
     """A promise that begins, moves on to the state `then` and is given to its orders as by `attach`; one statement."""
@@ -236,7 +239,7 @@ def _begun(
         f"{_GIVE} (SELECT key, %s::timestamptz FROM changed) AS given (appointment, until) WHERE bag.id IN ({places})",  # noqa: S608
         [columns["miss_after"], *[order.pk for order in orders]],
     )
-    appointment = Appointment.begin(at=now, by=by, then=then, out_of=out_of, beside=[give, *beside], **columns)
+    appointment = Appointment.begin(at=now, by=by, then=then, out_of=out_of, beside=[give, *beside], key=key, **columns)
     _note(orders, appointment)
     return appointment
 

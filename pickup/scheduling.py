@@ -235,20 +235,9 @@ def arrival(starts_at: datetime, ends_at: datetime, *, place: int, capacity: int
     The places are spread over the slot in steps of five minutes, those of the early ones as well: the second of four
     in a quarter of an hour comes at the second mark, the fourth at the first again.
     """
-    steps, marks = _spread(starts_at, ends_at, capacity)
-    return starts_at + MARK * ((place - 1) % marks * steps // marks)
-
-
-def arrivals(starts_at: datetime, ends_at: datetime, *, capacity: int) -> list[datetime]:
-    """The `arrival` of the first places of a slot, until it begins anew."""
-    _steps, marks = _spread(starts_at, ends_at, capacity)
-    return [arrival(starts_at, ends_at, place=place, capacity=capacity) for place in range(1, marks + 1)]
-
-
-def _spread(starts_at: datetime, ends_at: datetime, capacity: int) -> tuple[int, int]:
-    """How many steps of five minutes a slot has, and at how many of them somebody is asked to come."""
     steps = max(1, int((ends_at - starts_at) / MARK))
-    return steps, max(1, min(steps, capacity))
+    marks = max(1, min(steps, capacity))
+    return starts_at + MARK * ((place - 1) % marks * steps // marks)
 
 
 def _alone(party: Party, slots: Sequence[FreeSlot], unserved: float) -> dict[str, int]:

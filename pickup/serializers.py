@@ -10,7 +10,7 @@ from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
 from core.actor import Actor
-from lending.serializers import Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
+from lending.serializers import At, Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
 from pickup import awaited, handovers, parties, queries
 from pickup.models import Appointment, Order, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
@@ -53,7 +53,7 @@ class WaitingRow(serializers.Serializer[Any]):
     expected_minutes = serializers.IntegerField(allow_null=True)
     closed = serializers.BooleanField()
     why_closed = serializers.ChoiceField(["", "hours", "staff"], help_text="empty while it is open")
-    next_open = serializers.DateTimeField(allow_null=True)
+    next_open = At(allow_null=True)
 
 
 class NowRow(Local):
@@ -77,9 +77,9 @@ class SlotQuery(Paged):
 class SlotRow(Local):
     id = serializers.IntegerField()
     pickup_point = serializers.IntegerField(source="point_id")
-    starts_at = serializers.DateTimeField()
-    ends_at = serializers.DateTimeField()
-    orders_until = serializers.DateTimeField()
+    starts_at = At()
+    ends_at = At()
+    orders_until = At()
     capacity = serializers.IntegerField()
     free = serializers.SerializerMethodField()
     accessible_free = serializers.SerializerMethodField(help_text="places for people who leave the car")
@@ -177,13 +177,13 @@ class AppointmentRow(Local):
     state = serializers.ChoiceField(choices=AppointmentState.choices)
     pickup_point = serializers.IntegerField(source="point_id")
     slot = serializers.IntegerField(source="slot_id")
-    starts_at = serializers.DateTimeField(source="slot.starts_at")
-    ends_at = serializers.DateTimeField(source="slot.ends_at")
-    arrive_at = serializers.DateTimeField(source="arrives", help_text="when within the slot the party shall come")
+    starts_at = At(source="slot.starts_at")
+    ends_at = At(source="slot.ends_at")
+    arrive_at = At(source="arrives", help_text="when within the slot the party shall come")
     why = serializers.ChoiceField(
         choices=Appointment.Why.choices, allow_blank=True, help_text="why it is this slot; empty where it was not noted"
     )
-    answer_by = serializers.DateTimeField()
+    answer_by = At()
     offer = serializers.IntegerField(help_text="the how-manieth offer it is")
 
     def zone(self, row: Appointment) -> str:
@@ -232,9 +232,9 @@ class VisitRow(Local):
     lane = serializers.IntegerField(source="lane_id", allow_null=True)
     bay = serializers.CharField()
     plate = serializers.SerializerMethodField(help_text="for staff and devices, else null")
-    arrived_at = serializers.DateTimeField()
-    called_at = serializers.DateTimeField(allow_null=True)
-    ended_at = serializers.DateTimeField(allow_null=True)
+    arrived_at = At()
+    called_at = At(allow_null=True)
+    ended_at = At(allow_null=True)
     ahead = serializers.SerializerMethodField(help_text="cars that are called before this one")
     orders = serializers.SerializerMethodField(help_text="the bags, by number and state")
 
@@ -279,11 +279,11 @@ class OrderRow(Local):
     library = serializers.CharField(source="library.code")
     pickup_point = serializers.IntegerField(source="point_id")
     books = serializers.SerializerMethodField(help_text="books that are meant for this bag")
-    opened_at = serializers.DateTimeField()
-    ready_at = serializers.DateTimeField(allow_null=True)
-    handed_over_at = serializers.DateTimeField(allow_null=True)
-    keep_until = serializers.DateTimeField(allow_null=True)
-    whole_until = serializers.DateTimeField(allow_null=True, help_text="until then it waits for all of its books")
+    opened_at = At()
+    ready_at = At(allow_null=True)
+    handed_over_at = At(allow_null=True)
+    keep_until = At(allow_null=True)
+    whole_until = At(allow_null=True, help_text="until then it waits for all of its books")
     why = serializers.CharField(help_text="why nobody was told, or why it ended")
     lines = LineRow(many=True)
     appointment = AppointmentRow(allow_null=True)

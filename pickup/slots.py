@@ -120,14 +120,13 @@ def ahead(
 def taking(*, slot_id: int, accessible: bool) -> Said:
     """The statement that counts one more party into an open slot, on an accessible place too if asked.
 
-    It gives the how-manieth `place` it is, which decides when within the slot the party is asked to come, and no row
-    when there is no room.
+    It gives no row when there is no room.
     """
     wide = int(accessible)
     taken = (
         "UPDATE pickup_slot SET booked = booked + 1, booked_accessible = booked_accessible + %s"
         " WHERE id = %s AND open AND booked < capacity AND (%s = 0 OR booked_accessible < accessible)"
-        " RETURNING booked AS place"
+        " RETURNING id"
     )
     return taken, [wide, slot_id, wide]
 

@@ -54,16 +54,16 @@ from pickup.staff_pages import with_tabs
 
 # Each address is tried in turn: first those that readers ask for most.
 api: list[URLPattern | URLResolver] = [
-    path("preference", edges.Preferred.as_view(), name="api-preference"),
     path("slots", edges.Slots.as_view(), name="api-slots"),
-    path("orders", edges.Orders.as_view(), name="api-orders"),
+    path("orders/<int:order_id>/appointment", edges.ChooseSlot.as_view(), name="api-order-appointment"),
     path("orders/<int:order_id>", edges.OneOrder.as_view(), name="api-order"),
+    path("orders", edges.Orders.as_view(), name="api-orders"),
+    path("preference", edges.Preferred.as_view(), name="api-preference"),
     path("orders/<int:order_id>/pack", edges.PackOrder.as_view(), name="api-order-pack"),
     path("orders/<int:order_id>/wait-for-all", edges.WholeOrder.as_view(), name="api-wait-for-all"),
     path("orders/<int:order_id>/ready", edges.ReadyOrder.as_view(), name="api-order-ready"),
     path("orders/<int:order_id>/pickup-point", edges.MoveOrder.as_view(), name="api-order-pickup-point"),
     path("orders/<int:order_id>/cancel", edges.CancelOrder.as_view(), name="api-order-cancel"),
-    path("orders/<int:order_id>/appointment", edges.ChooseSlot.as_view(), name="api-order-appointment"),
     path("appointments/<int:appointment_id>/confirm", edges.ConfirmAppointment.as_view(), name="api-confirm"),
     path("appointments/<int:appointment_id>/change", edges.ChangeAppointment.as_view(), name="api-change"),
     path("appointments/<int:appointment_id>/cancel", edges.CancelAppointment.as_view(), name="api-cancel"),

@@ -14,7 +14,7 @@ from core import moves
 from core.actor import RULE
 from core.among import Among
 from core.models import Happening, Journal
-from core.moves import Drawn, NothingToBeginWith
+from core.moves import NothingToBeginWith
 from lending.models import Copy, Reservation
 from notifications.models import Kind, Message
 from tests import rows
@@ -114,23 +114,26 @@ def test_one_of_many_values_is_one_parameter():
 # One row, with what it begins with and what is done beside it
 
 
-def begun(found: bool) -> Copy:
-    """A copy whose shelf mark follows from a statement before it, and a happening beside it."""
+AHEAD = 4_000_000  # a key taken ahead
+
+
+def begun(found: bool, key: int | None = None) -> Copy:
+    """A copy that begins with what a statement before it gives, and a happening beside it."""
     return Copy.begin(
         **cast("dict[str, Any]", columns(1)[0]),
-        call_number=Drawn("%s || drawn.mark", ["813.6-"]),
         at=rows.NOW,
         by=RULE,
-        out_of=("SELECT 'ㄱ' AS mark WHERE %s", [found]),
+        out_of=("SELECT WHERE %s", [found]),
         beside=[("INSERT INTO core_happening (topic, at) SELECT 'copy:' || key, %s FROM changed", [rows.NOW])],
+        key=key,
     )
 
 
-def test_a_row_begins_with_what_a_statement_gives():
-    made = begun(found=True)
-    assert made.call_number == "813.6-ㄱ"
-    stored = Copy.objects.get(pk=made.pk)
-    assert (stored.call_number, stored.state) == ("813.6-ㄱ", Copy.FIRST)
+@pytest.mark.parametrize("key", [None, AHEAD])
+def test_a_row_begins_with_what_a_statement_gives(key):
+    made = begun(found=True, key=key)
+    assert key in {None, made.pk}
+    assert Copy.objects.get(pk=made.pk).state == Copy.FIRST
     assert Happening.objects.get().topic == f"copy:{made.pk}"
     assert Journal.objects.filter(noun="lending.copy", row=made.pk).count() == 1
 
@@ -138,4 +141,10 @@ def test_a_row_begins_with_what_a_statement_gives():
 def test_where_the_statement_gives_nothing_nothing_happens():
     with pytest.raises(NothingToBeginWith):
         begun(found=False)
+    assert not any(model.objects.exists() for model in (Copy, Happening, Journal))
+
+
+def test_who_does_not_wait_for_it_meets_a_law_with_what_comes_next():
+    with pytest.raises(IntegrityError), transaction.atomic():
+        begun(found=False, key=AHEAD).refresh_from_db()
     assert not any(model.objects.exists() for model in (Copy, Happening, Journal))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
 from django.db import connection
 
-from pickup import appointments, slots
+from core import clock, moves
+from core.models import Answer
+from pickup import appointments, bookings, slots
 from pickup.errors import SlotUnavailable
 from pickup.models import Appointment, Slot
-from tests import rows
+from tests import api, rows
 from tests.pickup import steps
 from tests.races.together import together
 
@@ -86,3 +89,77 @@ def test_without_both_guards_the_slot_is_oversold(crowd, now, monkeypatch):
         Slot.objects.update(booked=0)
         with connection.schema_editor() as editor:
             editor.add_constraint(Slot, law)
+
+
+# Programs do not wait for their place (`appointments.promise`, `soon`)
+
+
+@pytest.fixture
+def programs():
+    """Twelve orders with their programs, a slot with one place left, and one that is free after it."""
+    lane = rows.point(rules={"promise": "at_order"})
+    readers = [api.patron(home=lane.library) for _ in range(DRIVERS)]
+    bags = [(steps.asked(who, lane, now=clock.now()), mine) for who, mine in readers]
+    at = clock.now() + timedelta(hours=6)
+    rows.slot(lane, at + timedelta(hours=1))
+    return rows.slot(lane, at, capacity=4, booked=3), bags
+
+
+def ask(order, mine, slot):
+    answer = mine.client.post(
+        f"/api/v1/orders/{order.pk}/appointment",
+        {"slot": slot.pk},
+        content_type="application/json",
+        headers={"Idempotency-Key": f"a place for {order.pk}"},
+    )
+    return answer.status_code, answer.json()
+
+
+def ask_together(programs):
+    slot, bags = programs
+    outcome = together(DRIVERS, lambda n: ask(*bags[n], slot), durable=False)
+    slot.refresh_from_db()
+    return outcome.answers, slot
+
+
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
+def test_of_programs_one_is_given_the_last_place_and_eleven_are_told_the_next(programs):
+    answers, slot = ask_together(programs)
+    assert sorted(status for status, _said in answers) == [200, *[409] * (DRIVERS - 1)]
+    assert {said["code"] for status, said in answers if status == 409} == {"slot_unavailable"}
+    assert all(said["facts"]["next"] for status, said in answers if status == 409)
+    [(promised, state)] = Appointment.objects.filter(slot=slot).values_list("pk", "state")
+    assert [said["id"] for status, said in answers if status == 200] == [promised]
+    assert (slot.booked, state, Answer.objects.count()) == (4, "confirmed", 1)
+
+
+def fill_between(monkeypatch, slot):
+    """Somebody takes the last place after a program has looked and before it takes it."""
+    take = bookings.take
+
+    def too_late(*args, **kwargs):
+        together(1, lambda _n: Slot.objects.filter(pk=slot.pk).update(booked=slot.capacity))
+        return take(*args, **kwargs)
+
+    monkeypatch.setattr(bookings, "take", too_late)
+
+
+@pytest.mark.lawless("I1", why="a slot is filled by hand")
+def test_a_program_whose_place_went_in_between_is_told_the_next_and_nothing_is_kept(programs, monkeypatch):
+    slot, bags = programs
+    fill_between(monkeypatch, slot)
+    status, said = ask(*bags[0], slot)
+    assert (status, said["code"], len(said["facts"]["next"])) == (409, "slot_unavailable", 1)
+    assert not any(model.objects.exists() for model in (Appointment, Answer))
+
+
+@pytest.mark.lawless("I1", "I3", why="does without a guard")
+@pytest.mark.control
+def test_with_its_key_whatever_was_drawn_it_would_be_promised_what_is_gone(programs, monkeypatch):
+    """The control: the test above would notice."""
+    inserting = moves._inserting
+    monkeypatch.setattr(moves, "_inserting", lambda model, rows, _drawn, keyed: inserting(model, rows, False, keyed))
+    slot, bags = programs
+    fill_between(monkeypatch, slot)
+    assert ask(*bags[0], slot)[0] == 200
+    assert Appointment.objects.filter(slot=slot, state="confirmed").exists()
