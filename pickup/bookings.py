@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet, Subquery
+from django.db.models import Q, QuerySet, Subquery
 
 from core.actor import Actor
 from core.compiled import Compiled, Given, soon
@@ -34,9 +34,8 @@ def lock_together(order_id: int) -> None:
 
 def _together() -> QuerySet[Order]:
     promise = Subquery(Order.objects.filter(pk=Given("order")).values("appointment_id"))  # one value: found by index
-    beside = Order.objects.filter(appointment_id=promise, state__in=OPEN_ORDER).values("pk")
-    both = beside.union(Order.objects.filter(pk=Given("order")).values("pk"), all=True)
-    return Order.objects.select_for_update(no_key=True).filter(pk__in=both).order_by("pk").only("pk")
+    both = Q(pk=Given("order")) | Q(appointment_id=promise, state__in=OPEN_ORDER)
+    return Order.objects.select_for_update(no_key=True).filter(both).order_by("pk").only("pk")
 
 
 _TOGETHER = Compiled(_together)
