@@ -73,11 +73,11 @@ class Read(models.Model):
 
     @classmethod
     def from_db(cls, db: str | None, field_names: Collection[str], values: Collection[Any], **more: Any) -> Self:
-        names = _attributes(cls)
-        if more or len(values) != len(names):  # some are deferred
+        if more:
             return super().from_db(db, field_names, values, **more)
+        names = _attributes(cls)
         row = cls.__new__(cls)
-        row.__dict__.update(zip(names, values, strict=True))
+        row.__dict__.update(zip(names if len(values) == len(names) else field_names, values, strict=True))
         row._state = ModelState()
         row._state.adding, row._state.db = False, db
         return row
@@ -89,6 +89,15 @@ def _blank(model: type[models.Model]) -> tuple[list[tuple[str, Any]], dict[str, 
     fields = model._meta.concrete_fields
     defaults = [(field.attname, field._get_default) for field in fields]  # type: ignore[attr-defined]  # as Django asks
     return defaults, {field.name: field.attname for field in fields if field.is_relation}
+
+
+def all_but(link: str, model: type[models.Model], *needed: str) -> list[str]:
+    """For `defer`: the columns of a row that comes along by `link`, but for its key and those that are needed."""
+    return [
+        f"{link}__{field.name}"
+        for field in model._meta.concrete_fields
+        if not field.primary_key and field.name not in needed
+    ]
 
 
 @functools.cache

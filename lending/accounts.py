@@ -19,6 +19,7 @@ from core import counters
 from core.actor import ANYONE, Actor
 from core.compiled import Compiled, Given
 from core.refusal import BadInput
+from core.rows import all_but
 from lending import devices, guesses, pins
 from lending.errors import CardTaken, UnknownCard, WrongCredentials, WrongPassword, WrongPin
 from lending.models import Account, Contact, Membership, Patron, Token
@@ -228,6 +229,7 @@ _TOKEN = Compiled(
         Token.objects.filter(digest=Given("digest"), expires_at__gt=Given("now"))
         .select_related("account")
         .annotate(works=_works(OuterRef("account")), reader=F("account__patron"))
+        .defer(*all_but("account", Account, "username", "is_active", "is_staff", "is_superuser", "language"))
     )
 )
 

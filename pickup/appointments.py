@@ -15,6 +15,8 @@ from django.db.models.expressions import RawSQL
 from core import compiled, live
 from core.actor import RULE, Actor
 from core.compiled import Compiled, Given
+from core.rows import all_but
+from lending.models import Library, Patron
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
@@ -79,8 +81,8 @@ def promise(
     if ready:
         together = queries.orders(appointment=appointment, state=OrderState.READY).order_by("id")
         texts.again(appointment, list(together), now=now)  # one text counts all that come at this time
-    elif chosen:
-        tell_fixed(appointment, [order], rules=rules, by=by, now=now)
+    elif chosen and rules.tell_fixed:
+        tell_fixed(appointment, list(queries.orders(pk=order.pk)), rules=rules, by=by, now=now)
     return appointment
 
 
@@ -208,6 +210,10 @@ _ORDER = Compiled(
         .select_related("patron", "point__library", "point__rules", "asked")  # type: ignore[misc]  # a filtered relation
         .annotate(line_in_bag=awaited.LINE_IN_BAG, next_promise=_NEXT_PROMISE)
         .filter(pk=Given("order"))
+        .defer(
+            *all_but("patron", Patron, "name", "household", "accessible_place"),
+            *all_but("point__library", Library, "zone"),
+        )
     )
 )
 

@@ -163,21 +163,25 @@ class PointChange(models.Model):
 
 
 class Slot(Read):
-    """A stretch of time at a point with room for so many appointments. `booked` is a counter under a law."""
+    """A stretch of time at a point with room for so many appointments. `booked` is a counter under a law.
+
+    Each counter and its limit are under one law, which keeps the limit above nought as well: all laws of a row are
+    looked at with each booking.
+    """
 
     point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="slots")
     window = models.ForeignKey(Window, null=True, blank=True, on_delete=models.SET_NULL, related_name="slots")
     starts_at = models.DateTimeField()
     ends_at = models.DateTimeField()
     orders_until = models.DateTimeField(help_text=_("orders after this moment come too late for it"))
-    capacity = models.PositiveSmallIntegerField()
+    capacity = models.SmallIntegerField()
     capacity_wanted = models.PositiveSmallIntegerField(help_text=_("what it shall come down to"))
-    booked = models.PositiveSmallIntegerField(default=0)
-    accessible = models.PositiveSmallIntegerField(default=0)
+    booked = models.SmallIntegerField(default=0)
+    accessible = models.SmallIntegerField(default=0)
     accessible_wanted = models.PositiveSmallIntegerField(
         null=True, blank=True, help_text=_("what the accessible places shall come down to; empty: they stay")
     )
-    booked_accessible = models.PositiveSmallIntegerField(default=0)
+    booked_accessible = models.SmallIntegerField(default=0)
     open = models.BooleanField(default=True)
     outside = models.BooleanField(
         default=False, help_text=_("closed because other hours hold while the building is closed, or open again")

@@ -105,7 +105,8 @@ def programs():
     return rows.slot(lane, at, capacity=4, booked=3), bags
 
 
-def ask(order, mine, slot):
+def choose(bag, slot):
+    order, mine = bag
     answer = mine.client.post(
         f"/api/v1/orders/{order.pk}/appointment",
         {"slot": slot.pk},
@@ -115,16 +116,16 @@ def ask(order, mine, slot):
     return answer.status_code, answer.json()
 
 
-def ask_together(programs):
+def choose_together(programs):
     slot, bags = programs
-    outcome = together(DRIVERS, lambda n: ask(*bags[n], slot), durable=False)
+    outcome = together(DRIVERS, lambda n: choose(bags[n], slot), durable=False)
     slot.refresh_from_db()
     return outcome.answers, slot
 
 
 @pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_of_programs_one_is_given_the_last_place_and_eleven_are_told_the_next(programs):
-    answers, slot = ask_together(programs)
+    answers, slot = choose_together(programs)
     assert sorted(status for status, _said in answers) == [200, *[409] * (DRIVERS - 1)]
     assert {said["code"] for status, said in answers if status == 409} == {"slot_unavailable"}
     assert all(said["facts"]["next"] for status, said in answers if status == 409)
@@ -148,7 +149,7 @@ def fill_between(monkeypatch, slot):
 def test_a_program_whose_place_went_in_between_is_told_the_next_and_nothing_is_kept(programs, monkeypatch):
     slot, bags = programs
     fill_between(monkeypatch, slot)
-    status, said = ask(*bags[0], slot)
+    status, said = choose(bags[0], slot)
     assert (status, said["code"], len(said["facts"]["next"])) == (409, "slot_unavailable", 1)
     assert not any(model.objects.exists() for model in (Appointment, Answer))
 
@@ -161,5 +162,5 @@ def test_with_its_key_whatever_was_drawn_it_would_be_promised_what_is_gone(progr
     monkeypatch.setattr(moves, "_inserting", lambda model, rows, _drawn, keyed: inserting(model, rows, False, keyed))
     slot, bags = programs
     fill_between(monkeypatch, slot)
-    assert ask(*bags[0], slot)[0] == 200
+    assert choose(bags[0], slot)[0] == 200
     assert Appointment.objects.filter(slot=slot, state="confirmed").exists()
