@@ -127,11 +127,12 @@ def _ask(address: str, one: dict[str, Any]) -> str:
 
 
 def clean(town: Running) -> None:
-    """Everybody has an order, and nobody a time."""
-    with psycopg.connect(town.environment["DATABASE_URL"]) as connection:
+    """Everybody has an order, and nobody a time; what that leaves behind is swept up before anybody books."""
+    with psycopg.connect(town.environment["DATABASE_URL"], autocommit=True) as connection:
         connection.execute("UPDATE pickup_order SET appointment_id = NULL")
         connection.execute("DELETE FROM pickup_appointment")
         connection.execute("UPDATE pickup_slot SET booked = 0, booked_accessible = 0")
+        connection.execute("VACUUM ANALYZE pickup_order, pickup_appointment, pickup_slot")
 
 
 def _laws(town: Running, *, kept: bool) -> None:

@@ -7,7 +7,7 @@ import psycopg
 from bench import booking
 from bench.rows import Ratio
 
-PEOPLE, CLIENTS, MORE, ROUNDS = 600, 16, 64, 3
+PEOPLE, CLIENTS, MORE, ROUNDS = 600, 16, 64, 5
 name = f"one hot slot, {CLIENTS} and {MORE} clients; production web (4 processes, fsync on)"
 
 

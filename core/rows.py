@@ -92,9 +92,9 @@ def _blank(model: type[models.Model]) -> tuple[list[tuple[str, Any]], dict[str, 
 
 
 def all_but(link: str, model: type[models.Model], *needed: str) -> list[str]:
-    """For `defer`: the columns of a row that comes along by `link`, but for its key and those that are needed."""
+    """For `defer`: the columns of a row (that comes along by `link`), but for its key and those that are needed."""
     return [
-        f"{link}__{field.name}"
+        f"{link}__{field.name}" if link else field.name
         for field in model._meta.concrete_fields
         if not field.primary_key and field.name not in needed
     ]
