@@ -91,13 +91,13 @@ def _blank(model: type[models.Model]) -> tuple[list[tuple[str, Any]], dict[str, 
     return defaults, {field.name: field.attname for field in fields if field.is_relation}
 
 
-def all_but(link: str, model: type[models.Model], *needed: str) -> list[str]:
-    """For `defer`: the columns of a row (that comes along by `link`), but for its key and those that are needed."""
-    return [
-        f"{link}__{field.name}" if link else field.name
-        for field in model._meta.concrete_fields
-        if not field.primary_key and field.name not in needed
-    ]
+def all_but(model: type[models.Model], link: str, *needed: str) -> list[str]:
+    """For `defer`: the columns of a row, or of one that comes along by `link`, but for its key and those needed."""
+    steps = link.split("__") if link else []
+    for step in steps:
+        model = cast("type[models.Model]", model._meta.get_field(step).related_model)
+    names = (field.name for field in model._meta.concrete_fields if not field.primary_key and field.name not in needed)
+    return ["__".join([*steps, name]) for name in names]
 
 
 @functools.cache

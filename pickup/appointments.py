@@ -16,7 +16,6 @@ from core import compiled, live
 from core.actor import RULE, Actor
 from core.compiled import Compiled, Given
 from core.rows import all_but
-from lending.models import Library, Patron, PickupPoint
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
@@ -203,7 +202,6 @@ def keep_again(*, appointment: Appointment | None, by: Actor, now: datetime) -> 
         appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
 
 
-_KEPT_UNTIL, _AFTER_IT = ("keep_until", "whole_until"), ("grace_minutes", "tell_fixed")
 _NEXT_PROMISE = RawSQL("nextval('pickup_appointment_id_seq')", [], BigIntegerField())  # a key taken ahead
 _ORDER = Compiled(
     lambda: (
@@ -212,11 +210,22 @@ _ORDER = Compiled(
         .annotate(line_in_bag=awaited.LINE_IN_BAG, next_promise=_NEXT_PROMISE)
         .filter(pk=Given("order"))
         .defer(
-            *all_but("", Order, "state", "library", "point", "patron", "collector", "appointment", *_KEPT_UNTIL),
-            *all_but("patron", Patron, "name", "household", "accessible_place"),
-            *all_but("point", PickupPoint, "library"),
-            *all_but("point__library", Library, "zone"),
-            *all_but("point__rules", PointRules, "point", "by_appointment", "answer_minutes", *_AFTER_IT),
+            *all_but(
+                Order,
+                "",
+                "state",
+                "library",
+                "point",
+                "patron",
+                "collector",
+                "appointment",
+                "keep_until",
+                "whole_until",
+            ),
+            *all_but(Order, "patron", "name", "household", "accessible_place"),
+            *all_but(Order, "point", "library"),
+            *all_but(Order, "point__library", "zone"),
+            *all_but(Order, "point__rules", "point", "by_appointment", "answer_minutes", "grace_minutes", "tell_fixed"),
         )
     )
 )
