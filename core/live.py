@@ -86,6 +86,7 @@ def _silenced(line: Line) -> None:
 
 @functools.lru_cache(100)
 def _packed(line: Line, _prefix: str, topics: tuple[str, ...]) -> list[bytes]:
+    """The bell of these topics, whose channels begin with the prefix."""
     packed: list[bytes] = line.pack_commands([("PUBLISH", channel(topic), "1") for topic in topics])
     return packed
 

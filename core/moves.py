@@ -134,7 +134,7 @@ class Moving(Read):
         It moves on to the state `then` at once. The statement `out_of` comes first and gives one row; where it gives
         none nothing happens (NothingToBeginWith). Statements `beside` it are done with it and read `changed`, which
         has its `key`. For a row whose `key` was taken ahead it is done `soon` (`core.compiled`): what comes next fails
-        (IntegrityError) where `out_of` gave nothing. Refuses with `not_in_this_state` a pair that is not in the table.
+        (NotNullViolation) where `out_of` gave nothing. Refuses with `not_in_this_state` a pair that the table lacks.
         """
         way = [("", cls.FIRST), *([(cls.FIRST, then)] if then else [])]
         if then and then not in cls.MOVES.get(cls.FIRST, ()):

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import IntegrityError
 from django.http.response import HttpResponseBase
+from psycopg.errors import NotNullViolation
 from rest_framework.request import Request
 from rest_framework.response import Response
 
@@ -264,17 +265,19 @@ class ChooseSlot(Edge):
     def post(self, request: Request, order_id: int) -> HttpResponseBase:
         """Choose a time for an order, or another one."""
         try:
-            return self._chosen(request, order_id, soon=True)
-        except IntegrityError:  # the last place went to somebody else in between
-            return self._chosen(request, order_id, soon=False)
+            return self._chosen(request, order_id, wait=False)
+        except IntegrityError as error:
+            if not isinstance(error.__cause__, NotNullViolation):
+                raise
+            return self._chosen(request, order_id, wait=True)  # the last place went to somebody else in between
 
-    def _chosen(self, request: Request, order_id: int, *, soon: bool) -> HttpResponseBase:
+    def _chosen(self, request: Request, order_id: int, *, wait: bool) -> HttpResponseBase:
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(SlotChoice, request)
             if by.kind != "patron":  # a promise asks by itself whether it is a patron's own order
                 order_within(by, order_id)
-            promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now, soon=soon)
+            promised = appointments.promise(order_id=order_id, slot_id=given["slot"], by=by, now=now, wait=wait)
             return answer(appointment_row(promised))
 
 

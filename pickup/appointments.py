@@ -12,9 +12,9 @@ from django.db import transaction
 from django.db.models import BigIntegerField, FilteredRelation, Q
 from django.db.models.expressions import RawSQL
 
-from core import compiled, live
+from core import live
 from core.actor import RULE, Actor
-from core.compiled import Compiled, Given
+from core.compiled import Compiled, Given, soon
 from core.rows import all_but
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
@@ -24,7 +24,7 @@ from pickup.states import OPEN_ORDER, PROMISED, AppointmentState, OrderState
 
 @transaction.atomic(savepoint=False)
 def promise(
-    *, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bool = True, soon: bool = False
+    *, order_id: int, slot_id: int, by: Actor, now: datetime, chosen: bool = True, wait: bool = True
 ) -> Appointment:
     """Give an order the slot that somebody chose for it; refuses with `slot_unavailable` and the next free ones.
 
@@ -32,8 +32,8 @@ def promise(
     An order that has a promise already changes it. A party that holds the slot shares its place, as far as `by` may say
     who is one (see `parties.party_of`). Whoever catches the refusal and goes on in a transaction needs a savepoint.
 
-    `soon`: for whoever does not wait for the place, but tries again without this where the next statement, or the
-    commit, fails (IntegrityError) because somebody else took the last one in between.
+    Who does not `wait` for the place tries again and waits where the next statement, or the commit, fails
+    (NotNullViolation), because somebody else took the last one in between.
     """
     order = _locked(order_id, slot_id, by=by)
     rules = queries.rules_at(order.point)
@@ -70,10 +70,10 @@ def promise(
             now=now,
             confirmed=chosen,
             beside=[published],
-            key=order.next_promise if soon else None,  # type: ignore[attr-defined]  # annotated
+            key=None if wait else order.next_promise,  # type: ignore[attr-defined]  # annotated
         )
     else:
-        compiled.soon(*published)
+        soon(*published)
         bookings.attach([(appointment, [order])])
         if chosen and appointment.state == AppointmentState.OFFERED:
             appointment.move(AppointmentState.CONFIRMED, at=now, by=by)

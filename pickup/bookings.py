@@ -99,8 +99,8 @@ def take(
     """Take a place of the slot and begin the promise with it; refuses with `slot_unavailable` where it is full.
 
     One statement, so that nobody waits for the slot longer than the disk takes. With a `key` for the promise that was
-    taken ahead it is done `soon`, and what comes next fails (IntegrityError) where the slot is full. Of several who
-    take a place at the same moment, each comes when the place is due that was the next as they looked.
+    taken ahead it is done `soon`, and what comes next fails (NotNullViolation) where the slot is full. Whoever looked
+    before another's place was committed comes in the same five minutes.
     """
     try:
         return _begun(

@@ -49,7 +49,7 @@ def _beside(order: Order, by: Actor) -> Q:
     alike, patron = Q(), order.patron
     if patron is not None and patron.household_id is not None:
         alike |= Q(patron__household_id=patron.household_id, patron__household__together=True)
-    if order.collector is not None and by.kind not in {"patron", "anyone"}:
+    if by.kind not in {"patron", "anyone"} and order.collector is not None:
         alike |= _named_alike(order.collector, order.patron, proven=has_the_telephone(by))
     return alike
 

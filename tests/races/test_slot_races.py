@@ -59,7 +59,7 @@ def count_then_write(*, slot_id: int, accessible: bool) -> Said:
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_sleep(0.05)")
     return (
-        "UPDATE pickup_slot SET booked = booked + 1 WHERE id = %s AND %s RETURNING booked AS place",
+        "UPDATE pickup_slot SET booked = booked + 1 WHERE id = %s AND %s RETURNING id",
         [slot_id, slot.booked < slot.capacity],
     )
 
@@ -136,20 +136,24 @@ def test_of_programs_one_is_given_the_last_place_and_eleven_are_told_the_next(pr
 
 def fill_between(monkeypatch, slot):
     """Somebody takes the last place after a program has looked and before it takes it."""
-    take = bookings.take
+    take, keys = bookings.take, []
 
     def too_late(*args, **kwargs):
+        keys.append(kwargs["key"])
         together(1, lambda _n: Slot.objects.filter(pk=slot.pk).update(booked=slot.capacity))
         return take(*args, **kwargs)
 
     monkeypatch.setattr(bookings, "take", too_late)
+    return keys
 
 
 @pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_program_whose_place_went_in_between_is_told_the_next_and_nothing_is_kept(programs, monkeypatch):
     slot, bags = programs
-    fill_between(monkeypatch, slot)
+    keys = fill_between(monkeypatch, slot)
     status, said = choose(bags[0], slot)
+    assert len(keys) == 1, "the second look refuses"
+    assert keys[0], "the first does not wait"
     assert (status, said["code"], len(said["facts"]["next"])) == (409, "slot_unavailable", 1)
     assert not any(model.objects.exists() for model in (Appointment, Answer))
 
