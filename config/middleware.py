@@ -52,10 +52,7 @@ class Language(LocaleMiddleware):
         translation.activate(request.LANGUAGE_CODE)
 
     def process_response(self, _request: HttpRequest, response: HttpResponseBase) -> HttpResponseBase:
-        if "Vary" in response.headers:
-            patch_vary_headers(response, ["Accept-Language"])
-        else:
-            response.headers["Vary"] = "Accept-Language"
+        patch_vary_headers(response, ["Accept-Language"])
         response.headers.setdefault("Content-Language", translation.get_language())
         return response
 

@@ -85,9 +85,8 @@ def _silenced(line: Line) -> None:
 
 
 @functools.lru_cache(100)
-def _packed(line: Line, _prefix: str, topics: tuple[str, ...]) -> list[bytes]:
-    """The bell of these topics, whose channels begin with the prefix."""
-    packed: list[bytes] = line.pack_commands([("PUBLISH", channel(topic), "1") for topic in topics])
+def _packed(line: Line, channels: tuple[str, ...]) -> list[bytes]:
+    packed: list[bytes] = line.pack_commands([("PUBLISH", name, "1") for name in channels])
     return packed
 
 
@@ -107,7 +106,7 @@ def _ring(topics: list[str]) -> None:
         with _at_the_bell:
             if line.is_connected and _has_ended(line):
                 line.disconnect()
-            line.send_packed_command(_packed(line, settings.LIVE_PREFIX, tuple(topics)))
+            line.send_packed_command(_packed(line, tuple(map(channel, topics))))
     except redis.RedisError as error:
         _broken_until = time.monotonic() + PAUSE
         log.warning("live.doorbell_lost", topics=topics, error=type(error).__name__)

@@ -91,7 +91,7 @@ def _blank(model: type[models.Model]) -> tuple[list[tuple[str, Any]], dict[str, 
     return defaults, {field.name: field.attname for field in fields if field.is_relation}
 
 
-def all_but(model: type[models.Model], link: str, *needed: str) -> list[str]:
+def all_but(model: type[models.Model], *needed: str, link: str = "") -> list[str]:
     """For `defer`: the columns of a row, or of one that comes along by `link`, but for its key and those needed."""
     steps = link.split("__") if link else []
     for step in steps:

@@ -229,7 +229,7 @@ _TOKEN = Compiled(
         Token.objects.filter(digest=Given("digest"), expires_at__gt=Given("now"))
         .select_related("account")
         .annotate(works=_works(OuterRef("account")), reader=F("account__patron"))
-        .defer(*all_but(Token, "account", "username", "is_active", "is_staff", "is_superuser", "language"))
+        .defer(*all_but(Token, "username", "is_active", "is_staff", "is_superuser", "language", link="account"))
     )
 )
 

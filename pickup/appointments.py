@@ -211,21 +211,14 @@ _ORDER = Compiled(
         .filter(pk=Given("order"))
         .defer(
             *all_but(
-                Order,
-                "",
-                "state",
-                "library",
-                "point",
-                "patron",
-                "collector",
-                "appointment",
-                "keep_until",
-                "whole_until",
+                Order, "state", "library", "point", "patron", "collector", "appointment", "keep_until", "whole_until"
             ),
-            *all_but(Order, "patron", "name", "household", "accessible_place"),
-            *all_but(Order, "point", "library"),
-            *all_but(Order, "point__library", "zone"),
-            *all_but(Order, "point__rules", "point", "by_appointment", "answer_minutes", "grace_minutes", "tell_fixed"),
+            *all_but(Order, "name", "household", "accessible_place", link="patron"),
+            *all_but(Order, "library", link="point"),
+            *all_but(Order, "zone", link="point__library"),
+            *all_but(
+                Order, "point", "by_appointment", "answer_minutes", "grace_minutes", "tell_fixed", link="point__rules"
+            ),
         )
     )
 )

@@ -91,7 +91,7 @@ def test_without_both_guards_the_slot_is_oversold(crowd, now, monkeypatch):
             editor.add_constraint(Slot, law)
 
 
-# Programs do not wait for their place (`appointments.promise`, `soon`)
+# Programs do not wait for their place (`appointments.promise`, `wait`)
 
 
 @pytest.fixture
