@@ -67,7 +67,7 @@ class Desk:
 def at_desk(
     view: Callable[Concatenate[HttpRequest, Desk, P], HttpResponse],
 ) -> Callable[Concatenate[HttpRequest, P], HttpResponse]:
-    """Let staff of the library of `?point=` pass, and say so to the view; without a point ask for one."""
+    """Let staff of the library of `?point=` pass, and say so to the view; without a point ask for one and go on."""
 
     @signed_in
     @functools.wraps(view)
@@ -79,7 +79,7 @@ def at_desk(
         if point is None:
             if request.method == "POST" or number:
                 raise NotFound
-            return redirect("staff")
+            return redirect(f"{reverse('staff')}?{urlencode({'then': request.path})}")
         return view(request, Desk(point, by, clock.now()), *args, **kwargs)
 
     return inner

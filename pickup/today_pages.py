@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.urls import is_valid_path, reverse
 from django.views.decorators.http import require_safe
 
 from core import clock
@@ -24,7 +26,8 @@ from pickup.staff_pages import Desk, number_in, show_desk
 def home(request: HttpRequest) -> HttpResponse:
     """Today at every pickup point of my libraries; the one where I work (`?point=`) comes first.
 
-    A library that only rehearses is shown to whoever works there at this moment, and by itself.
+    A library that only rehearses is shown to whoever works there at this moment, and by itself. Who wanted another page
+    (`?then=`) goes on to it with the place that they choose.
     """
     by = Actor.of(request)
     if request.user.is_staff and not auth.staff_libraries(by):  # who only looks after the service works in no library
@@ -34,6 +37,11 @@ def home(request: HttpRequest) -> HttpResponse:
     mine = next((point for point in every if point.pk == chosen), None)
     if chosen and mine is None:
         raise NotFound
+    then = request.GET.get("then", "")
+    if not is_valid_path(then) or not then.startswith(reverse("staff")):
+        then = ""
+    if then and mine is not None:
+        return redirect(f"{then}?{urlencode({'point': mine.pk})}")
     now = clock.now()
     training = [point for point in every if point.library.training]
     serving = [point for point in every if not point.library.training]
@@ -44,6 +52,7 @@ def home(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "today": today.glance(points, now=now),
         "mine": mine,
+        "then": then,
         "practice": None if rehearses else next(iter(training), None),
         "travelling": lending_queries.transfers(
             from_library__in=auth.staff_libraries(by), state=TransferState.REQUESTED

@@ -21,7 +21,7 @@ from pickup.sessions import Session
 
 register = template.Library()
 
-TWO_MINUTES = 120
+MINUTE = 60
 _NUMBER = re.compile(r"(?:\+\d{1,3} |0)\d{1,3}-\d{3,4}-\d{4}")  # as notifications/phone.py shows them
 
 
@@ -68,10 +68,12 @@ def of(found: Mapping[int, Any], key: int) -> Any:
 
 @register.filter
 def seconds(count: int) -> str:
-    """A short time where room is scarce: `48초`, `2분 10초`; `48 s`, `2 min 10 s`."""
-    if count < TWO_MINUTES:
-        return _("%(n)s s") % {"n": count}
+    """A short time where room is scarce: `48초`, `1분 14초`, `2분`; `48 s`, `1 min 14 s`, `2 min`."""
     minutes, rest = divmod(count, 60)
+    if not minutes:
+        return _("%(n)s s") % {"n": count}
+    if not rest:
+        return _("%(n)s min") % {"n": minutes}
     return _("%(minutes)s min %(seconds)s s") % {"minutes": minutes, "seconds": rest}
 
 
@@ -84,7 +86,7 @@ def plain(amount: Decimal) -> str:
 @register.filter
 def spoken(count: int) -> str:
     """A short time in a sentence: `48초`, `48 seconds`."""
-    return ngettext("%(n)s second", "%(n)s seconds", count) % {"n": count} if count < TWO_MINUTES else seconds(count)
+    return ngettext("%(n)s second", "%(n)s seconds", count) % {"n": count} if count < MINUTE else seconds(count)
 
 
 @register.filter

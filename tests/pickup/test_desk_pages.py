@@ -567,6 +567,18 @@ def test_who_works_at_one_place_only_begins_there(place, desk):
     assert desk.get(f"/staff/?point={rows.point().pk}").status_code == 404
 
 
+def test_an_address_without_a_place_goes_on_once_the_place_is_known(place, desk):
+    alone = desk.get("/staff/statistics/", follow=True)
+    assert alone.redirect_chain[-1][0] == f"/staff/statistics/?point={place.pk}"
+    other = rows.point(place.library, rules={})
+    page = desk.get("/staff/statistics/", follow=True).content.decode()
+    assert "please choose yours below" in page
+    assert f'href="/staff/statistics/?point={other.pk}"' in page
+    for elsewhere in ("https://example.org/", "//example.org", "/staff/nowhere/", "/me/", "/staff/../me/"):
+        page = desk.get("/staff/", {"then": elsewhere}).content.decode()
+        assert "please choose yours below" not in page
+
+
 @pytest.mark.parametrize("role", Membership.Role)
 def test_the_menu_of_today_is_that_of_every_other_page(place, role):
     client = Client(headers={"accept-language": "en"})

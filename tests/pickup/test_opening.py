@@ -241,8 +241,10 @@ def test_only_managers_change_days(point):
 
 
 @pytest.mark.parametrize("day", ["", "tomorrow", "2026-02-30", "1999-01-01", "9999-12-31"])
-def test_a_day_that_is_none_shows_the_weeks(point, boss, day):
-    assert boss.get(f"/staff/days/?point={point.pk}&day={day}").status_code == 200
+def test_a_day_that_is_none_shows_the_weeks_and_which_days_there_are(point, boss, day):
+    answer = boss.get(f"/staff/days/?point={point.pk}&day={day}")
+    assert answer.status_code == 200
+    assert ("can be changed" in answer.content.decode()) == bool(day)
 
 
 def test_programs_read_and_set_days(point):

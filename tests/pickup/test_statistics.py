@@ -134,7 +134,7 @@ def test_the_open_file_names_nobody_and_the_page_shows_the_month(point):
     desk = Client(headers={"accept-language": "en"})
     desk.force_login(rows.staff(point.library))
     page = desk.get(f"/staff/statistics/?point={point.pk}").content.decode()
-    assert "Cars served" in page
+    assert "Visits served" in page
     assert "their own pages" in page
     local = now.astimezone(rows.SEOUL)
     answer = desk.get(f"/staff/statistics/{local:%Y-%m}.csv?point={point.pk}")
