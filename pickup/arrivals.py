@@ -15,7 +15,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import parties, plates, queries, waits
+from pickup import appointments, parties, plates, queries, waits
 from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -69,6 +69,7 @@ def arrive(
     if not bags:
         _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
     visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load, by=by, now=now)
+    appointments.come(visit_id=visit.pk, by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
     return visit
 

@@ -1,4 +1,7 @@
-"""What becomes of a promise by itself: nobody answered, nobody came, the bag was late, the time falls away."""
+"""What becomes of a promise by itself: nobody answered, nobody came, the bag was late, the time falls away.
+
+Whoever is here keeps the promise, which is decided under the orders' locks: an arrival takes them too.
+"""
 
 from __future__ import annotations
 
@@ -15,10 +18,12 @@ from lending import strikes
 from lending.states import StrikeKind
 from pickup import appointments, awaited, bookings, queries, slots, texts
 from pickup.models import Appointment, Order, PointRules
-from pickup.states import HERE, OPEN_ORDER, PROMISED, AppointmentState, OrderState
+from pickup.states import HERE, PROMISED, AppointmentState, OrderState
 
 WHY = {"closing": Appointment.Why.CLOSED, "hours": Appointment.Why.HOURS, "moved": Appointment.Why.LATE}
 """What each text about a time that fell away says of the reason."""
+MOVED = frozenset(WHY.values())
+"""Why a promise is another one than its people had: our doing, not theirs."""
 
 
 def answers_due(*, now: datetime) -> int:
@@ -41,58 +46,94 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
     if appointment.state != AppointmentState.OFFERED or appointment.answer_by > now:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
-    silence = queries.rules_of(appointment.point_id).silence
-    if not ready or silence == PointRules.Silence.CONSENT or not texts.asks_for_answer(ready[0]):
+    asked = queries.rules_of(appointment.point_id).silence == PointRules.Silence.LAPSE and not _are_here(orders)
+    if asked and ready and texts.asks_for_answer(ready[0]):
+        _lapse(appointment, ready, now=now)
+    else:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=RULE)
         appointments.tell_fixed(appointment, orders, by=RULE, now=now)
-    else:
-        appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
-        texts.hush(orders=ready, why="lapsed", now=now)
-        if appointment.offer >= queries.rules_of(appointment.point_id).offers:
-            for order in ready:
-                texts.about_order("kept", order, now=now, not_after=order.keep_until)
-        slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
 
 
+def _are_here(orders: Sequence[Order]) -> bool:
+    """Whether somebody of a party has come and not left yet."""
+    return any(order.visit is not None and order.visit.state in HERE for order in orders)
+
+
+def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -> None:
+    """Give the place of a promise back; who is offered no other time is told until when the bag is kept."""
+    appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
+    texts.hush(orders=ready, why="lapsed", now=now)
+    if appointment.offer >= queries.rules_of(appointment.point_id).offers:
+        for order in ready:
+            texts.about_order("kept", order, now=now, not_after=order.keep_until)
+    slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
+
+
 def misses_due(*, now: datetime) -> int:
-    """Note who did not come within the grace period; a party that is here is never missed."""
+    """Note who did not come within the grace period.
+
+    Never missed: who is here, whose bag was not ready when the time began, and whom we gave another time that they
+    never said yes to. The last ones are offered a time again.
+    """
     keys = to_miss(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
 
 
 def to_miss(*, now: datetime) -> QuerySet[Appointment]:
-    """Promises whose grace period is over and whose packed bags nobody has come for."""
-    packed = Order.objects.filter(appointment=OuterRef("pk"), state=OrderState.READY)
-    here = Order.objects.filter(appointment=OuterRef("pk"), state__in=OPEN_ORDER, visit__state__in=HERE)
-    return Appointment.objects.filter(
-        Exists(packed), ~Exists(here), state=AppointmentState.CONFIRMED, miss_after__lte=now
-    )
+    """Promises whose grace period is over and whose bags, ready when the time began, nobody has come for."""
+    return queries.to_come(miss_after__lte=now).filter(_READY_IN_TIME, state=AppointmentState.CONFIRMED)
+
+
+_READY_IN_TIME = Exists(
+    Order.objects.filter(appointment=OuterRef("pk"), state=OrderState.READY, ready_at__lte=OuterRef("slot__starts_at"))
+)
+
+
+def _was_ready(order: Order, appointment: Appointment) -> bool:
+    """Whether a bag was ready when its time began."""
+    ready_at = order.ready_at if order.state == OrderState.READY else None
+    return ready_at is not None and ready_at <= appointment.slot.starts_at
 
 
 @transaction.atomic
 def _miss(appointment_id: int, *, now: datetime) -> int:
     appointment, orders = bookings.with_orders(appointment_id)
-    if appointment.state != AppointmentState.CONFIRMED or appointment.miss_after > now:
+    if appointment.state != AppointmentState.CONFIRMED or appointment.miss_after > now or _are_here(orders):
+        return 0
+    in_time = [order for order in orders if _was_ready(order, appointment)]
+    if not in_time:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
-    if not ready or any(order.visit is not None and order.visit.state in HERE for order in orders):
-        return 0
-    appointment.move(AppointmentState.MISSED, at=now, by=RULE)
-    texts.hush(orders=ready, why="missed", now=now)
-    for order in ready:
-        if texts.was_reached(order):
-            strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
-        texts.about_order("missed", order, now=now, not_after=order.keep_until)
+    if appointment.why in MOVED and not queries.was_agreed(appointment):
+        _keep_longer(ready, now=now)
+        _lapse(appointment, ready, now=now)
+    else:
+        appointment.move(AppointmentState.MISSED, at=now, by=RULE)
+        texts.hush(orders=ready, why="missed", now=now)
+        for order in ready:
+            missed = order in in_time
+            if missed and texts.was_reached(order):
+                strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
+            texts.about_order("missed" if missed else "kept", order, now=now, not_after=order.keep_until)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
 
 
+def _keep_longer(ready: Sequence[Order], *, now: datetime) -> None:
+    """Keep bags until the end of the next open day at least, so that another time can still be had for them."""
+    for order in ready:
+        order.keep_until = max(order.keep_until or now, _another_day(order, now=now) + timedelta(days=1))
+        order.save(update_fields=["keep_until"])
+
+
 def not_ready_in_time(*, now: datetime) -> int:
-    """Move promises whose slot begins while nothing is packed: to the next free slot, and say so. Not their fault."""
-    begun = Appointment.objects.filter(state__in=PROMISED, slot__starts_at__lte=now)
-    begun = begun.exclude(orders__state=OrderState.READY).exclude(orders__state=OrderState.HANDED_OVER)
+    """Move promises whose slot began while nothing was packed: to the next free slot, and say so. Not their fault.
+
+    Also those whose bag was packed since: what counts is what was ready when the slot began, however late we look.
+    """
+    begun = queries.to_come(slot__starts_at__lte=now).filter(~_READY_IN_TIME)
     keys = begun.order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("bags that are late", keys, lambda pk: _move_on(pk, now=now)))
 
@@ -100,16 +141,29 @@ def not_ready_in_time(*, now: datetime) -> int:
 @transaction.atomic
 def _move_on(appointment_id: int, *, now: datetime) -> int:
     appointment, orders = bookings.with_orders(appointment_id)
-    packing = [order for order in orders if order.state == OrderState.PICKING]
-    if appointment.state not in PROMISED or appointment.slot.starts_at > now or len(packing) != len(orders):
+    if appointment.state not in PROMISED or appointment.slot.starts_at > now or _are_here(orders):
         return 0
+    if any(_was_ready(order, appointment) for order in orders):
+        return 0
+    packing = [order for order in orders if order.state == OrderState.PICKING]
     whole = [order for order in packing if order.whole_until is not None and order.whole_until > now]
-    late = awaited.coming(packing) or awaited.more_to_come(whole)
-    after = _another_day(packing[0], now=now) if late else None
-    if _next_free(appointment, packing, after=after, template="moved", by=RULE, now=now) is None:
-        for order in packing:
-            texts.about_order("late", order, now=now)
+    after = None
+    if packing and (awaited.coming(packing) or awaited.more_to_come(whole)):
+        after = _another_day(packing[0], now=now)
+    elif len(packing) < len(orders):
+        after = _lead(appointment, now=now)
+    if _next_free(appointment, orders, after=after, template="moved", by=RULE, now=now) is None:
+        for order in orders:
+            if order.state == OrderState.PICKING:
+                texts.about_order("late", order, now=now)
+            else:
+                texts.no_time(order, now=now)
     return 1
+
+
+def _lead(appointment: Appointment, *, now: datetime) -> datetime:
+    """The earliest time that people may be given unasked."""
+    return now + timedelta(minutes=queries.rules_of(appointment.point_id).lead_minutes)
 
 
 def _another_day(order: Order, *, now: datetime) -> datetime:
@@ -126,12 +180,13 @@ def move_away(
     """Give a party the next free time, since theirs falls away, and tell it before the old one; no fault of theirs.
 
     Never an earlier one: they may not be able to come by then. Where no time is free the promise ends, staff call, and
-    packed bags are kept at least until `kept_until`. None then, and when nothing is promised any more.
+    packed bags are kept at least until `kept_until`. None then, and where nothing is promised any more. Whoever is here
+    keeps the promise: None too.
     """
     old, orders = bookings.with_orders(appointment_id)
-    if old.state not in PROMISED:
+    if old.state not in PROMISED or _are_here(orders):
         return None
-    after = max(old.slot.starts_at, now + timedelta(minutes=queries.rules_of(old.point_id).lead_minutes))
+    after = max(old.slot.starts_at, _lead(old, now=now))
     new = _next_free(old, orders, after=after, template=template, until=old.slot.starts_at, by=by, now=now)
     if new is None:
         bags = queries.orders(pk__in=[order.pk for order in orders])

@@ -24,8 +24,10 @@ from django.db.models import (
 )
 from django.db.models.functions import Cast, Coalesce, Extract, ExtractHour, ExtractIsoWeekDay, ExtractMinute, Floor
 
+from core.actor import RULE
 from core.among import Among
 from core.compiled import Compiled, Given
+from core.models import Journal
 from lending.models import Contact, Copy, Loan, PickupPoint, Posting, Reservation
 from pickup import scheduling, windows
 from pickup.errors import PointNotFound
@@ -249,6 +251,12 @@ def live_appointment(order: Order) -> Appointment | None:
     """The promise still ahead of an order."""
     appointment = order.appointment
     return appointment if appointment is not None and appointment.state in PROMISED else None
+
+
+def was_agreed(appointment: Appointment) -> bool:
+    """Whether somebody said yes to an offered time; silence, and the rule, say nothing."""
+    yes = Journal.objects.filter(noun=Appointment.noun(), row=appointment.pk, was=AppointmentState.OFFERED)
+    return yes.filter(became=AppointmentState.CONFIRMED).exclude(principal=RULE.principal).exists()
 
 
 def times_before(appointments: Iterable[Appointment]) -> dict[int, datetime]:

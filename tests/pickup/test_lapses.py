@@ -1,0 +1,232 @@
+"""What becomes of a promise by itself, and who is never missed: those who are here, and those whom we kept waiting."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from core.models import Journal
+from lending.models import Strike
+from notifications.models import Message
+from pickup import appointments, arrivals, lane, lapses, offers, orders
+from pickup.models import Appointment, Order, Slot, Visit
+from tests import rows
+from tests.pickup import steps
+from tests.pickup.steps import DESK
+
+pytestmark = pytest.mark.django_db
+
+BEGINS = rows.NOW + timedelta(hours=6)
+SECONDS = timedelta(seconds=20)
+
+
+@pytest.fixture
+def by_time():
+    """A point that promises while ordering, with a time at four, one an hour later and one on the next day."""
+    strict = rows.programme(strikes=3, strikes_for=["missed", "uncollected"], strike_days=30, pause_days=10)
+    point = rows.point(rows.library(programme=strict), rules={"promise": "at_order"})
+    for hours in (6, 7, 30):
+        rows.slot(point, rows.NOW + timedelta(hours=hours))
+    return point
+
+
+@pytest.fixture
+def asking():
+    """A point where no answer gives the place back, with two times."""
+    point = rows.point(rules={"silence": "lapse", "answer_minutes": 60})
+    for hours in (6, 9):
+        rows.slot(point, rows.NOW + timedelta(hours=hours))
+    return point
+
+
+def first_slot(point) -> Slot:
+    return Slot.objects.filter(point=point).earliest("starts_at")
+
+
+def promised(order: Order) -> Appointment:
+    appointment = steps.again(order).appointment
+    assert appointment is not None
+    return appointment
+
+
+def chosen(point, **columns) -> Order:
+    return steps.asked(rows.patron(point.library, **columns), point, slot_id=first_slot(point).pk)
+
+
+def come(order: Order, *, now) -> Visit:
+    assert order.patron is not None
+    return arrivals.arrive(point_id=order.point_id, by=rows.patron_actor(order.patron), now=now)
+
+
+def templates() -> list[str]:
+    return list(Message.objects.exclude(state="suppressed").order_by("pk").values_list("template", flat=True))
+
+
+# Whoever is here keeps the promise
+
+
+def test_who_is_here_keeps_the_time_although_the_bag_is_late(by_time):
+    order = chosen(by_time)
+    visit = come(order, now=BEGINS - timedelta(minutes=10))
+    assert lapses.not_ready_in_time(now=BEGINS) == 0
+    assert (promised(order).slot, promised(order).state) == (first_slot(by_time), "confirmed")
+    assert templates() == []
+    lane.leave(visit_id=visit.pk, by=DESK, now=BEGINS + SECONDS)
+    assert lapses.not_ready_in_time(now=BEGINS + SECONDS) == 1
+    assert templates() == ["moved"]
+
+
+def test_who_came_between_the_look_and_the_lock_keeps_the_time(by_time):
+    order = chosen(by_time)
+    come(order, now=BEGINS)
+    assert lapses._move_on(promised(order).pk, now=BEGINS) == 0
+    assert lapses.move_away(appointment_id=promised(order).pk, kept_until=BEGINS, by=DESK, now=BEGINS) is None
+    assert promised(order).state == "confirmed"
+
+
+def test_coming_is_a_yes(asking, now):
+    order = steps.ready(steps.asked(rows.patron(asking.library, number=rows.american()), asking))
+    offers.offer_ready(now=now)
+    come(order, now=now + timedelta(minutes=30))
+    assert promised(order).state == "confirmed"
+    assert lapses.answers_due(now=now + timedelta(hours=2)) == 0
+    lane.serve(point_id=asking.pk, order_number=order.number, by=DESK, now=now + timedelta(hours=2))
+    assert promised(order).state == "kept"
+    said = Journal.objects.filter(noun="pickup.appointment", became="confirmed")
+    assert list(said.values_list("principal", flat=True)) == ["patron"]
+
+
+def test_an_offer_made_to_somebody_who_is_here_does_not_lapse(asking, now):
+    """Their bag was put into the car by other hands than those of an arrival."""
+    order = steps.ready(steps.asked(rows.patron(asking.library, number=rows.american()), asking))
+    visit = come(steps.again(order), now=now)
+    Order.objects.update(visit=None)
+    offers.offer_ready(now=now)
+    Order.objects.update(visit=visit)
+    assert lapses.answers_due(now=now + timedelta(hours=1)) == 1
+    assert promised(order).state == "confirmed"
+
+
+# Whose bag was not ready is not missed
+
+
+def test_a_bag_that_is_ready_after_its_time_began_is_moved_and_nobody_missed(by_time):
+    order = steps.ready(chosen(by_time), now=BEGINS + SECONDS)
+    assert promised(order).state == "confirmed"
+    assert lapses.not_ready_in_time(now=BEGINS + 2 * SECONDS) == 1
+    assert (promised(order).slot.starts_at, promised(order).state) == (rows.NOW + timedelta(hours=7), "offered")
+    assert templates() == ["moved"]
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_after_an_outage_it_is_moved_too_and_never_missed(by_time):
+    order = steps.ready(chosen(by_time), now=BEGINS + SECONDS)
+    Message.objects.update(state="delivered")
+    late = promised(order).miss_after + timedelta(hours=3)
+    assert lapses.misses_due(now=late) == 0
+    assert lapses._miss(promised(order).pk, now=late) == 0
+    assert lapses.not_ready_in_time(now=late) == 1
+    assert promised(order).slot.starts_at == rows.NOW + timedelta(hours=30)
+    assert not Strike.objects.exists()
+
+
+def test_where_no_time_is_free_a_bag_that_was_late_is_kept_and_its_reader_is_told(by_time):
+    order = steps.ready(chosen(by_time), now=BEGINS + SECONDS)
+    Slot.objects.filter(starts_at__gt=BEGINS).update(open=False)
+    assert lapses.not_ready_in_time(now=BEGINS + 2 * SECONDS) == 1
+    assert steps.again(order).appointment is None
+    assert templates() == ["ready_until"]
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_of_a_family_only_those_whose_bag_was_ready_are_told_that_they_missed_it(by_time, now):
+    household = rows.household(together=True)
+    early, late = [chosen(by_time, household=household) for _ in range(2)]
+    assert promised(early) == promised(late)
+    steps.ready(early)
+    steps.ready(late, now=BEGINS + SECONDS)
+    Message.objects.update(state="delivered")
+    assert lapses.misses_due(now=promised(early).miss_after) == 1
+    assert promised(early).state == "missed"
+    assert list(Strike.objects.values_list("patron", flat=True)) == [early.patron_id]
+    about = dict(Message.objects.filter(template__in=["missed", "kept"]).values_list("about", "template"))
+    assert about == {f"order:{early.pk}": "missed", f"order:{late.pk}": "kept"}
+
+
+# Whom we moved, and who never said yes to it, is not missed
+
+
+def moved_by_us(by_time) -> Order:
+    """A ready bag whose time we moved; silence or the rule confirmed the new one, and it has passed."""
+    order = chosen(by_time)
+    assert lapses.not_ready_in_time(now=BEGINS) == 1
+    steps.ready(order, now=BEGINS + SECONDS)
+    assert promised(order).state == "confirmed"
+    Message.objects.update(state="delivered")
+    return steps.again(order)
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_who_was_moved_and_never_said_yes_is_not_missed_but_offered_another_time(by_time):
+    order = moved_by_us(by_time)
+    over = promised(order).miss_after
+    assert lapses.misses_due(now=over) == 1
+    assert promised(order).state == "lapsed"
+    assert not Strike.objects.exists()
+    assert Slot.objects.filter(booked__gt=0).count() == 0
+    assert offers.offer_ready(now=over) == 1
+    assert (promised(order).slot.starts_at, promised(order).offer) == (rows.NOW + timedelta(hours=30), 2)
+    assert templates()[-1] == "offer"
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_where_no_more_offers_are_made_they_hear_until_when_it_is_kept_and_may_choose(by_time):
+    by_time.rules.offers = 1
+    by_time.rules.save()
+    order = moved_by_us(by_time)
+    assert lapses.misses_due(now=promised(order).miss_after) == 1
+    assert (promised(order).state, templates()[-1]) == ("lapsed", "kept")
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_the_bag_is_kept_for_another_day_at_least(by_time):
+    by_time.rules.keep_days = 0
+    by_time.rules.save()
+    order = moved_by_us(by_time)
+    over = promised(order).miss_after
+    Order.objects.filter(pk=order.pk).update(keep_until=over)
+    assert lapses.misses_due(now=over) == 1
+    assert orders.expire_due(now=over) == 0
+    assert steps.again(order).keep_until == rows.NOW.astimezone(rows.SEOUL).replace(hour=0) + timedelta(days=2)
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.parametrize("how", ["before the rule", "another time", "by coming"])
+def test_who_said_yes_to_the_new_time_is_missed_like_anybody_else(by_time, how):
+    order = chosen(by_time)
+    assert order.patron is not None
+    assert lapses.not_ready_in_time(now=BEGINS) == 1
+    if how == "before the rule":
+        appointments.confirm(appointment_id=promised(order).pk, by=rows.patron_actor(order.patron), now=BEGINS)
+    elif how == "another time":
+        later = Slot.objects.latest("starts_at")
+        appointments.change(appointment_id=promised(order).pk, slot_id=later.pk, by=DESK, now=BEGINS)
+    else:
+        lane.leave(visit_id=come(order, now=BEGINS).pk, by=DESK, now=BEGINS)
+    steps.ready(order, now=BEGINS + SECONDS)
+    Message.objects.update(state="delivered")
+    assert lapses.misses_due(now=promised(order).miss_after) == 1
+    assert (promised(order).state, Strike.objects.count()) == ("missed", 1)
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_a_hand_over_that_was_undone_agrees_to_nothing(by_time):
+    order = moved_by_us(by_time)
+    visit = lane.serve(point_id=by_time.pk, order_number=order.number, by=DESK, now=BEGINS + timedelta(hours=1)).visit
+    assert promised(order).state == "kept"
+    lane.undo(visit_id=visit.pk, by=DESK, now=BEGINS + timedelta(hours=1))
+    lane.leave(visit_id=visit.pk, by=DESK, now=BEGINS + timedelta(hours=1))
+    assert promised(order).state == "confirmed"
+    assert lapses.misses_due(now=promised(order).miss_after) == 1
+    assert promised(order).state == "lapsed"
