@@ -9,7 +9,7 @@ from typing import cast
 
 import structlog
 from django.conf import settings
-from django.db import IntegrityError, OperationalError, transaction
+from django.db import IntegrityError, OperationalError, connection, transaction
 from django.utils.module_loading import import_string
 
 from core import nudge
@@ -34,6 +34,7 @@ MOST_ANSWERS = 12
 LOOK = "inbound look"
 OVERLAP = timedelta(minutes=10)
 FARTHEST = timedelta(days=7)
+_TURNS = 41_022  # the advisory lock of a number whose text is being understood; its hash is the second half
 # What carriers send in place of a number that is withheld: words, and the digits of "anonymous" on a keypad.
 WITHHELD = frozenset({"", "anonymous", "unknown", "unavailable", "private", "restricted", "+266696687", "266696687"})
 
@@ -120,11 +121,14 @@ def store(
 def apply(*, now: datetime, ids: Collection[int] | None = None) -> int:
     """Understand what is stored, oldest first, each row in its own transaction; gives back how many were moved on.
 
-    A row that fails is tried again by the next sweep, five times in all, then it goes to the staff inbox (`error`).
+    Those of one number take turns, in the order in which they came: who is rung for one of them understands all that
+    are waiting. A row that fails is tried again by the next sweep, five times in all, then it goes to the staff inbox
+    (`error`).
     """
     waiting = InboundMessage.objects.filter(state=InboundState.STORED).order_by("pk")
     if ids is not None:
-        waiting = waiting.filter(pk__in=ids)
+        numbers = InboundMessage.objects.filter(pk__in=ids).values("from_number")
+        waiting = waiting.filter(from_number__in=numbers)
     return sum(_apply_one(key, now=now) for key in list(waiting.values_list("pk", flat=True)[:BATCH]))
 
 
@@ -200,6 +204,8 @@ def _hear_consent(row: InboundMessage, *, now: datetime) -> None:
 def _apply_one(key: int, *, now: datetime) -> int:
     try:
         with transaction.atomic(durable=True):
+            if not _is_its_turn(key):
+                return 0
             row = (
                 InboundMessage.objects.select_for_update(skip_locked=True, of=("self",))
                 .select_related("sender")
@@ -227,6 +233,18 @@ def _apply_one(key: int, *, now: datetime) -> int:
         log.exception("inbound.failed", inbound=key, error=type(error).__name__)
         return _count_failure(key, now=now)
     return 1
+
+
+def _is_its_turn(key: int) -> bool:
+    """Wait until nobody else deals with a text of the same number; whether no earlier one of it is left then.
+
+    "2" and then "1" is not what "1" and then "2" is.
+    """
+    row = InboundMessage.objects.filter(pk=key).only("from_number").get()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_TURNS, row.from_number])
+    earlier = InboundMessage.objects.filter(state=InboundState.STORED, from_number=row.from_number, pk__lt=key)
+    return not earlier.exists()
 
 
 def _understand(row: InboundMessage, *, now: datetime) -> Reply:
