@@ -122,6 +122,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         accessible=accessible,
         ready=ready,
         after=awaited.not_before(mine),
+        instead_of=appointment.slot_id,
     )
     unsaid = texts.hush(orders=mine, why="time_changed", now=now)  # while they still name the old promise
     if apart:

@@ -117,9 +117,15 @@ def take(
             **columns,
         )
     except NothingToBeginWith:
-        after = awaited.not_before(orders)
+        old = columns.get("instead_of")
         raise slots.unavailable(
-            point_id=slot.point_id, why="full", now=now, accessible=accessible, ready=ready, after=after
+            point_id=slot.point_id,
+            why="full",
+            now=now,
+            accessible=accessible,
+            ready=ready,
+            after=awaited.not_before(orders),
+            instead_of=old and old.slot_id,
         ) from None
 
 

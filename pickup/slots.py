@@ -21,11 +21,15 @@ from lending import surge as lending_surge
 from pickup import windows
 from pickup.errors import NoSuchSlot, SlotUnavailable
 from pickup.models import PointRules, Slot
-from pickup.queries import slot_facts, window_rules
+from pickup.queries import rules_of, slot_facts, window_rules
 
 if TYPE_CHECKING:
     from core.moves import Said
     from lending.models import Library, PickupPoint
+
+
+NEXT = 3
+"""So many free slots a refusal names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,10 +252,11 @@ def check(
     has_place: bool = False,
     after: datetime | None = None,
     slot: Slot | None = None,
+    instead_of: int | None = None,
 ) -> Slot:
     """The `slot`, if it can still be asked for at this point, which comes with it; read here where it is not known.
 
-    Refuses with `slot_unavailable` and the next free ones.
+    Refuses with `slot_unavailable` and the next free ones, without the slot that it would be `instead_of`.
     `has_place`: the party holds a place of it already and joins there, so that only the room does not matter. Before
     `after` the books are not here yet.
     """
@@ -276,16 +281,38 @@ def check(
     elif accessible and slot.booked_accessible >= slot.accessible:
         why = "no_accessible_place"
     if why:
-        raise unavailable(point_id=point.pk, why=why, now=now, accessible=accessible, ready=ready, after=after)
+        raise unavailable(
+            point_id=point.pk,
+            why=why,
+            now=now,
+            accessible=accessible,
+            ready=ready,
+            after=after,
+            instead_of=instead_of,
+        )
     slot.point = point
     return slot
 
 
 def unavailable(
-    *, point_id: int, why: str, now: datetime, accessible: bool, ready: bool, after: datetime | None = None
+    *,
+    point_id: int,
+    why: str,
+    now: datetime,
+    accessible: bool,
+    ready: bool,
+    after: datetime | None = None,
+    instead_of: int | None = None,
 ) -> SlotUnavailable:
-    """The refusal for a slot that cannot be had, with the way on: the next three that can."""
-    following = free(point_id=point_id, now=now, accessible=accessible, ready=ready, after=after)
+    """The refusal for a slot that cannot be had, with the way on: the next three that can.
+
+    Not the one that the party has; nor, for bags that are packed, one that begins before anybody could come.
+    """
+    if ready:
+        soonest = now + timedelta(minutes=rules_of(point_id).lead_minutes)
+        after = max(after or soonest, soonest)
+    rooms = free(point_id=point_id, now=now, accessible=accessible, ready=ready, after=after, limit=NEXT + 1)
+    following = [slot for slot in rooms if slot.pk != instead_of][:NEXT]
     return SlotUnavailable(field="slot", why=why, next=[slot_facts(slot) for slot in following])
 
 

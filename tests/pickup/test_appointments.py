@@ -215,8 +215,22 @@ def test_a_full_slot_is_refused_with_three_that_are_free_and_the_old_place_is_ke
     with pytest.raises(errors.SlotUnavailable) as refused:
         appointments.change(appointment_id=appointment.pk, slot_id=full.pk, by=DESK, now=now)
     assert refused.value.facts["why"] == "full"
-    assert [row["id"] for row in refused.value.facts["next"]] == [old.pk, others[0].pk, others[1].pk]
+    assert [row["id"] for row in refused.value.facts["next"]] == [slot.pk for slot in others[:3]]
     assert booked(old) == 1
+
+
+@pytest.mark.lawless("I1", why="slots are filled by hand")
+def test_what_is_shown_instead_is_neither_the_own_time_nor_too_soon_to_come(lane, reader, now):
+    full, soon = rows.slot(lane, capacity=1), rows.slot(lane, now + timedelta(minutes=10))
+    own, later = (rows.slot(lane, now + timedelta(hours=hours)) for hours in (5, 9))
+    for slot in (full, own):
+        steps.taken(slot)
+    order = steps.ready(steps.asked(reader, lane))
+    appointment = appointments.promise(order_id=order.pk, slot_id=own.pk, by=DESK, now=now)
+    with pytest.raises(errors.SlotUnavailable) as refused, transaction.atomic():
+        appointments.change(appointment_id=appointment.pk, slot_id=full.pk, by=DESK, now=now)
+    assert [slot["id"] for slot in refused.value.facts["next"]] == [later.pk]
+    assert appointments.change(appointment_id=appointment.pk, slot_id=soon.pk, by=DESK, now=now).slot == soon
 
 
 @pytest.mark.parametrize(
