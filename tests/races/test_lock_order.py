@@ -132,6 +132,7 @@ def test_who_asks_twice_while_a_bag_is_made_gets_both_into_it(now, monkeypatch):
     assert Order.objects.get().lines.count() == 3
 
 
+@pytest.mark.control
 def test_with_the_bag_before_the_patron_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(reservations, "lock_borrower", lambda **_: None)
     assert deadlocks(ask_twice_while_a_bag_is_made(monkeypatch, now)) == 1
@@ -169,6 +170,7 @@ def test_a_volume_that_is_cancelled_while_another_is_kept_back_is_lent(now, monk
     assert (outcome.answers, outcome.codes()) == (["handed_over"], ["not_in_this_state"])
 
 
+@pytest.mark.control
 def test_with_a_reservation_before_the_title_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(handovers, "lock_titles", lambda _bags: None)
     assert deadlocks(hand_over_while_the_patron_cancels(monkeypatch, now)) == 1
@@ -203,6 +205,7 @@ def test_a_family_that_asks_for_more_while_a_bag_becomes_ready_gets_both(now, mo
     assert ask_while_the_familys_bag_becomes_ready(monkeypatch, now).refused == []
 
 
+@pytest.mark.control
 def test_with_the_younger_bag_before_the_elder_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(orders, "lock_open_order", orders._open_order)
     assert deadlocks(ask_while_the_familys_bag_becomes_ready(monkeypatch, now)) == 1
@@ -241,6 +244,7 @@ def test_two_who_change_places_get_each_others_time(now, monkeypatch):
         assert slot.booked == 1
 
 
+@pytest.mark.control
 def test_with_the_time_given_back_before_the_other_is_taken_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(
         orders,

@@ -14,7 +14,7 @@ from pickup import appointments, offers, slots
 from pickup.models import Appointment, Slot
 from tests import rows
 from tests.pickup import steps
-from tests.races.guards import slowly
+from tests.races.guards import law_dropped, slowly
 from tests.races.together import together
 
 pytestmark = [pytest.mark.race, pytest.mark.django_db(transaction=True)]
@@ -98,6 +98,63 @@ def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, n
         Slot.objects.update(booked=0)
         with connection.schema_editor() as editor:
             editor.add_constraint(Slot, law)
+
+
+def choose_what_a_worker_has_just_given(now, monkeypatch):
+    """A person has seen the one place of a slot free, and takes it when a worker has promised it to a ready bag."""
+    lane = rows.point()
+    last = rows.slot(lane, capacity=1)
+    rows.slot(lane, now + timedelta(hours=9))
+    order = steps.ready(steps.asked(rows.patron(lane.library), lane))
+    who = rows.patron(lane.library)
+    quick = steps.asked(who, lane)
+    looked, given = threading.Event(), threading.Event()
+    taking = slots.taking
+
+    def once_it_is_given(**asked):
+        looked.set()
+        assert given.wait(20)
+        return taking(**asked)
+
+    monkeypatch.setattr(slots, "taking", once_it_is_given)
+
+    def offer_or_choose(n):
+        if n == 0:
+            assert looked.wait(20)
+            made = offers.offer_ready(now=now)
+            given.set()
+            return made
+        return appointments.promise(order_id=quick.pk, slot_id=last.pk, by=rows.patron_actor(who), now=now).pk
+
+    outcome = together(2, offer_or_choose, durable=False)
+    last.refresh_from_db()
+    return outcome, last, steps.again(order).appointment.slot_id
+
+
+def test_a_worker_wins_the_last_place_and_the_person_is_shown_another(now, monkeypatch):
+    outcome, last, offered = choose_what_a_worker_has_just_given(now, monkeypatch)
+    assert (outcome.answers, outcome.codes(), offered) == ([1], ["slot_unavailable"], last.pk)
+    [lost] = outcome.refused
+    assert len(lost.facts["next"]) == 1
+    assert (last.booked, Appointment.objects.filter(slot=last).count()) == (1, 1)
+
+
+@pytest.mark.lawless("I1", "I3", why="does without two guards")
+@pytest.mark.control
+def test_without_the_room_in_the_update_and_the_law_the_person_gets_the_workers_place(now, monkeypatch):
+    """The control."""
+    taking = slots.taking
+
+    def taking_of_any(**asked):
+        statement, values = taking(**asked)
+        assert " AND booked < capacity " in statement
+        return statement.replace(" AND booked < capacity ", " "), values
+
+    monkeypatch.setattr(slots, "taking", taking_of_any)
+    with law_dropped(Slot, "pickup_slot_never_oversold"):
+        outcome, last, _offered = choose_what_a_worker_has_just_given(now, monkeypatch)
+        assert outcome.refused == []
+        assert last.booked > last.capacity
 
 
 def offer_beside_a_planning_worker(lane, now, monkeypatch, *, rung=True):

@@ -59,12 +59,14 @@ def locked_with_its_promise(order_id):
     return Order.objects.select_for_update(of=("self",), no_key=True).select_related(*told).get(pk=order_id)
 
 
+@pytest.mark.control
 def test_with_the_promise_read_before_the_lock_the_new_time_is_not_told(now, monkeypatch):
-    """The control. `lock_together` goes too: it waits for the same lock, and what is read after it is new."""
+    """The control: told to come at any time. `lock_together` goes too: what is read after its wait is new."""
     monkeypatch.setattr(bookings, "lock_together", lambda order_id: None)
     monkeypatch.setattr(orders, "locked", locked_with_its_promise)
-    _outcome, _new, _order, said = time_changes_while_it_becomes_ready(now)
-    assert ["19:00" in body for body in said] != [True]
+    outcome, new, order, said = time_changes_while_it_becomes_ready(now)
+    assert (outcome.refused, order.state, order.appointment.slot_id) == ([], "ready", new.pk)
+    assert (said, Message.objects.get().template) == ([], "ready_until")
 
 
 def a_family(point, slot):
@@ -90,6 +92,7 @@ def test_two_bags_of_one_car_marked_ready_at_once_do_not_lock_each_other_out(by_
     assert both_become_ready(by_time, now, monkeypatch).refused == []
 
 
+@pytest.mark.control
 def test_with_only_the_own_bag_locked_first_one_of_the_two_is_lost(by_time, now, monkeypatch):
     """The control: each has its own bag and waits for the other's, to confirm the promise of both."""
     monkeypatch.setattr(bookings, "lock_together", lambda order_id: None)
@@ -118,6 +121,7 @@ def test_bags_of_one_car_are_filled_while_their_promise_is_confirmed(by_time, no
     assert outcome.answers[0] == 2
 
 
+@pytest.mark.control
 def test_with_all_bags_filled_in_one_transaction_a_bag_or_the_yes_is_lost(by_time, now, monkeypatch):
     """The control: the sweep keeps the lock of a younger bag while it asks for the elder one."""
 
