@@ -1,6 +1,6 @@
 """The days on which it does not go as planned, each told from the asking to what people read and what the rows say.
 
-Beside these: closing tomorrow with forty booked is told in tests/pickup/test_opening.py, fewer places than visits in
+Beside these: closing tomorrow with forty booked is told in test_closed_tomorrow.py, fewer places than visits in
 test_fewer_places.py. The laws of the house are looked at after each story (tests/laws.py).
 """
 

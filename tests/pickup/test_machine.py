@@ -1,7 +1,7 @@
 """Whatever readers, librarians and the clock do in whatever order, every law of the house holds after each step.
 
-Beside the laws: nobody's bag is ready without their being told, no promise is without its bag, and when everybody has
-gone home and days have gone by, nothing is left open.
+Beside the laws: nobody's bag is ready without their being told, no promise is without its bag, whoever is here keeps
+theirs, and when everybody has gone home and days have gone by, nothing is left open.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from django.db.models import F
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, invariant, rule
 
+from core.actor import RULE
+from core.models import Journal
 from core.refusal import Refusal
 from lending import allocation, copies, loans, reminders, wishes
 from lending import queries as lending_queries
@@ -27,6 +29,7 @@ from notifications.models import Call, InboundMessage, Message, Sender
 from pickup import (
     appointments,
     arrivals,
+    closing,
     elsewhere,
     gathering,
     handovers,
@@ -41,7 +44,7 @@ from pickup import (
     slots,
 )
 from pickup import hours as pickup_hours
-from pickup.models import Appointment, Order, OrderLine, Slot, Visit, Window
+from pickup.models import Appointment, Lane, Order, OrderLine, Slot, Visit, Window
 from pickup.states import HERE, OPEN_ORDER, PROMISED, OrderState
 from tests import rows
 from tests.lives import Life, live
@@ -56,6 +59,7 @@ PEOPLE, POINTS, TITLES = st.integers(0, 6), st.integers(0, 3), st.integers(0, 6)
 BOOKS = st.lists(TITLES, min_size=1, max_size=3, unique=True)
 WISHES = st.tuples(PEOPLE, POINTS, BOOKS)
 UNPACKED = "to_pick"
+TAKEN_AWAY = ("lapsed", "missed", "cancelled", "changed")
 
 
 class NothingToDo(Refusal):
@@ -73,6 +77,7 @@ class PickupLife(Life):
     def open_the_doors(self, promptly: bool, first: list[tuple[int, int, list[int]]]) -> None:
         """`promptly`: doorbells ring after each step; else they come late, after every other one."""
         self.promptly, self.late = promptly, False
+        self.here: list[tuple[int, int | None, int | None]] = []
         house = rows.library(programme=rows.programme(volumes=1000, volumes_per="patron"))
         self.number = Sender.objects.get(key=house.sender).number
         self.points = [
@@ -366,6 +371,16 @@ class PickupLife(Life):
 
         self.do(do_it)
 
+    @rule(n=N, verb=st.sampled_from(["open_lane", "close_lane", "shut", "open_again"]))
+    def at_the_door(self, n: int, verb: str) -> None:
+        def turn() -> None:
+            if verb.endswith("lane"):
+                getattr(lane, verb)(lane_id=self.nth(Lane.objects.order_by("pk"), n).pk, by=DESK, now=self.clock)
+            else:
+                getattr(closing, verb)(point_id=self.nth(self.points, n).pk, by=DESK, now=self.clock)
+
+        self.do(turn)
+
     # Managers
 
     @rule(n=N, capacity=st.integers(1, 3), closes=st.sampled_from([time(13), time(15)]), move=st.booleans())
@@ -446,6 +461,19 @@ class PickupLife(Life):
         assert not live.exclude(orders__state__in=OPEN_ORDER).exists()
         promised = Order.objects.filter(state=OrderState.READY, appointment__state__in=PROMISED)
         assert not promised.filter(keep_until__lt=F("appointment__slot__starts_at")).exists()
+
+    @invariant()
+    def whoever_is_here_keeps_the_promise(self) -> None:
+        """Nothing but what somebody does takes it away: neither silence, nor the clock, nor a late bag."""
+        if not self.begun():
+            return
+        for order_id, visit_id, promise_id in self.here:
+            still = Order.objects.filter(pk=order_id, visit=visit_id, visit__state__in=HERE, state__in=OPEN_ORDER)
+            if still.exists() and Appointment.objects.get(pk=promise_id).state in TAKEN_AWAY:
+                last = Journal.objects.filter(noun=Appointment.noun(), row=promise_id).latest("pk")
+                assert last.principal != RULE.principal, f"promise {promise_id} of visit {visit_id} is {last.became}"
+        tied = Order.objects.filter(state__in=OPEN_ORDER, visit__state__in=HERE, appointment__state__in=PROMISED)
+        self.here = list(tied.values_list("pk", "visit_id", "appointment_id"))
 
     def in_the_end(self) -> None:
         """Everybody goes home, and days go by."""
