@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
 from django.test import Client
@@ -31,7 +32,7 @@ def with_a_landline(town: Town) -> Reader:
     return Reader(town, who, signed_in(rows.account_of(who)), number)
 
 
-def all_booked(town: Town) -> list[tuple[Reader, dict]]:
+def all_booked(town: Town) -> list[tuple[Reader, dict[str, Any]]]:
     """Forty readers, each with a time of tomorrow; no text reaches the telephone of the last one."""
     begins = datetime(2026, 11, 25, 10, tzinfo=rows.SEOUL)
     times = [town.slot(f"{begins + timedelta(minutes=30 * (n // 3)):%Y-%m-%d %H:%M}") for n in range(BOOKED)]

@@ -77,7 +77,7 @@ class PickupLife(Life):
     def open_the_doors(self, promptly: bool, first: list[tuple[int, int, list[int]]]) -> None:
         """`promptly`: doorbells ring after each step; else they come late, after every other one."""
         self.promptly, self.late = promptly, False
-        self.here: list[tuple[int, int | None, int | None]] = []
+        self.here: list[tuple[int, int, int]] = []
         house = rows.library(programme=rows.programme(volumes=1000, volumes_per="patron"))
         self.number = Sender.objects.get(key=house.sender).number
         self.points = [
@@ -473,7 +473,7 @@ class PickupLife(Life):
                 last = Journal.objects.filter(noun=Appointment.noun(), row=promise_id).latest("pk")
                 assert last.principal != RULE.principal, f"promise {promise_id} of visit {visit_id} is {last.became}"
         tied = Order.objects.filter(state__in=OPEN_ORDER, visit__state__in=HERE, appointment__state__in=PROMISED)
-        self.here = list(tied.values_list("pk", "visit_id", "appointment_id"))
+        self.here = [(order.pk, order.visit_id or 0, order.appointment_id or 0) for order in tied]
 
     def in_the_end(self) -> None:
         """Everybody goes home, and days go by."""
@@ -517,3 +517,23 @@ LIVES = [
 @pytest.mark.parametrize(("lives", "steps"), LIVES)
 def test_whatever_people_do_the_laws_hold(lives: int, steps: int) -> None:
     live(PickupLife, lives=lives, steps=steps)
+
+
+@pytest.mark.control
+def test_a_life_notices_when_the_clock_takes_the_promise_of_somebody_who_is_here(monkeypatch) -> None:
+    """The control of `whoever_is_here_keeps_the_promise`."""
+    monkeypatch.setattr(lapses, "_are_here", lambda _orders: False)
+    monkeypatch.setattr(queries, "to_come", lambda **narrow: Appointment.objects.filter(state__in=PROMISED, **narrow))
+    life = PickupLife()
+    try:
+        life.open_the_doors(promptly=True, first=[(4, 1, [0])])
+        life.arrive(0, None, True, "")
+        life.whoever_is_here_keeps_the_promise()
+        assert len(life.here) == 1
+        life.clock = Appointment.objects.get().slot.starts_at
+        life.sweep()
+        with pytest.raises(AssertionError, match="is changed"):
+            life.whoever_is_here_keeps_the_promise()
+    finally:
+        transaction.set_rollback(True)
+        life._house.__exit__(None, None, None)
