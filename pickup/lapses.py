@@ -11,7 +11,7 @@ from datetime import datetime, time, timedelta
 from django.db import transaction
 from django.db.models import Exists, OuterRef, QuerySet
 
-from core import live, sweeps
+from core import live, nudge, sweeps
 from core.actor import RULE, Actor
 from lending import queries as lending_queries
 from lending import strikes
@@ -62,20 +62,28 @@ def _are_here(orders: Sequence[Order]) -> bool:
 
 
 def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -> None:
-    """Give the place of a promise back; who is offered no other time is told until when the bag is kept."""
+    """Give the place of a promise back; bags are offered another time as after a miss."""
     appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
     texts.hush(orders=ready, why="lapsed", now=now)
-    if appointment.offer >= queries.rules_of(appointment.point_id).offers:
-        for order in ready:
-            texts.about_order("kept", order, now=now, not_after=order.keep_until)
+    _offer_again(appointment, ready, [], now=now)
     slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
 
 
+def _offer_again(appointment: Appointment, ready: Sequence[Order], missed: Sequence[Order], *, now: datetime) -> None:
+    """Ring for another offer, which says all there is to say; after the last one say until when bags are kept."""
+    rules = queries.rules_of(appointment.point_id)
+    if rules.by_appointment and appointment.offer < rules.offers:
+        nudge.ring("order ready", [order.pk for order in ready])
+        return
+    for order in ready:
+        texts.about_order("missed" if order in missed else "kept", order, now=now, not_after=order.keep_until)
+
+
 def misses_due(*, now: datetime) -> int:
-    """Note who did not come within the grace period.
+    """Note who did not come within the grace period; they are offered another time, if it was not the last offer.
 
     Never missed: who is here, whose bag was not ready when the time began, and whom we gave another time that they
-    never said yes to. The last ones are offered a time again.
+    never said yes to.
     """
     keys = to_miss(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
@@ -112,11 +120,10 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
     else:
         appointment.move(AppointmentState.MISSED, at=now, by=RULE)
         texts.hush(orders=ready, why="missed", now=now)
-        for order in ready:
-            missed = order in in_time
-            if missed and texts.was_reached(order):
+        for order in in_time:
+            if texts.was_reached(order):
                 strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
-            texts.about_order("missed" if missed else "kept", order, now=now, not_after=order.keep_until)
+        _offer_again(appointment, ready, in_time, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
 

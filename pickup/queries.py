@@ -278,13 +278,16 @@ def is_here(order: Order) -> bool:
 
 
 def to_offer(*, point_ids: Collection[int] | None = None, order_ids: Collection[int] | None = None) -> QuerySet[Order]:
-    """Ready orders that need a time: none promised yet, or the last offer lapsed and another one is allowed.
+    """Ready orders that need a time: none promised yet, or the last one lapsed or was missed and another is allowed.
 
     A point without appointments, a party that is already here, and a person who gave the time back get none.
     """
     waiting = Order.objects.filter(state=OrderState.READY, point__rules__by_appointment=True).filter(
         Q(appointment__isnull=True)
-        | Q(appointment__state=AppointmentState.LAPSED, appointment__offer__lt=F("point__rules__offers"))
+        | Q(
+            appointment__state__in=[AppointmentState.LAPSED, AppointmentState.MISSED],
+            appointment__offer__lt=F("point__rules__offers"),
+        )
     )
     if point_ids is not None:
         waiting = waiting.filter(point_id__in=point_ids)

@@ -201,7 +201,10 @@ def no_time(order: Order, *, now: datetime) -> None:
 
 
 def not_told_until(orders: Sequence[Order]) -> list[Order]:
-    """Those bags of which it was not said yet until when they are kept; what was kept back was not said."""
+    """Those bags of which it was not said until when they are kept, since they are ready and without a time.
+
+    What was kept back was not said.
+    """
     about = {f"order:{order.pk}" for order in orders}
     texts = notification_queries.messages_about(about).filter(template="ready_until").exclude(state__in=KEPT_BACK)
     calls = notification_queries.calls_about(about).exclude(state=CallState.DROPPED)
@@ -211,8 +214,13 @@ def not_told_until(orders: Sequence[Order]) -> list[Order]:
     return [
         order
         for order in orders
-        if (last := told.get(f"order:{order.pk}")) is None or last < (order.ready_at or order.opened_at)
+        if (last := told.get(f"order:{order.pk}")) is None or last < _without_a_time_since(order)
     ]
+
+
+def _without_a_time_since(order: Order) -> datetime:
+    ready_at = order.ready_at or order.opened_at
+    return ready_at if order.appointment is None else max(ready_at, order.appointment.moved_at)
 
 
 def cancelled(stay: int) -> str:

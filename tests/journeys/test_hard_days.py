@@ -260,9 +260,10 @@ def test_nobody_comes_twice_and_the_next_in_line_gets_the_book(town):
     dori.writes("1")
     dori.texts()
     town.at("2026-11-24 19:20")
-    assert dori.order(order)["appointment"]["state"] == "missed"
-    [missed] = dori.texts()
-    assert "시간에 못 오셨습니다. 11/26(목)까지 보관" in missed
+    assert Appointment.objects.filter(state="missed").count() == 1
+    assert dori.order(order)["appointment"]["state"] == "offered"
+    [again] = dori.texts()
+    assert "책 1권 준비. 11/25" in again
 
     dori.api.post(f"orders/{order['id']}/appointment", {"slot": town.slot("2026-11-26 18:30")})
     town.at("2026-11-26 19:16")
@@ -270,7 +271,7 @@ def test_nobody_comes_twice_and_the_next_in_line_gets_the_book(town):
     assert list(states) == ["missed"]
     assert Appointment.objects.filter(state="missed").count() == 2
     assert Strike.objects.filter(patron=dori.patron, kind="missed").count() == 2
-    dori.texts()
+    assert "시간에 못 오셨습니다. 11/26(목)까지 보관" in dori.texts()[-1]
 
     town.at("2026-11-27 08:30")
     assert dori.order(order)["state"] == "expired"

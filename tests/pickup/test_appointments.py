@@ -337,7 +337,7 @@ def test_where_answers_arrive_an_unanswered_offer_lapses_and_is_made_once_more(n
     assert ("kept", "queued") in said(f"order:{order.pk}")
 
 
-def test_who_does_not_come_is_missed_after_the_grace_period_and_the_bag_is_kept(lane, reader, now):
+def test_who_does_not_come_is_missed_after_the_grace_period_and_offered_a_time_once_more(lane, reader, now):
     slot = rows.slot(lane)
     order = steps.ready(steps.asked(reader, lane))
     appointment = offered(order)
@@ -346,7 +346,27 @@ def test_who_does_not_come_is_missed_after_the_grace_period_and_the_bag_is_kept(
     assert lapses.misses_due(now=slot.ends_at + timedelta(minutes=30)) == 1
     appointment.refresh_from_db()
     assert (appointment.state, steps.again(order).state, booked(slot)) == ("missed", "ready", 1)
-    assert ("missed", "queued") in said(f"order:{order.pk}")
+    rows.slot(lane, now + timedelta(hours=30))
+    again = offered(order, now=slot.ends_at + timedelta(minutes=30))
+    assert (again.offer, said(f"order:{order.pk}")) == (2, [])
+    appointments.confirm(appointment_id=again.pk, by=DESK, now=now)
+    assert lapses.misses_due(now=again.miss_after) == 1
+    assert offers.offer_ready(now=again.miss_after) == 0
+    assert said(f"order:{order.pk}") == [("missed", "queued")]
+
+
+def test_who_missed_a_time_and_finds_no_other_hears_until_when_the_bag_is_kept(lane, reader, now):
+    """Also who heard it before a first time was free."""
+    order = steps.ready(steps.asked(reader, lane))
+    assert offers.offer_ready(now=now) == 0
+    slot = rows.slot(lane)
+    appointment = offered(order, now=now + timedelta(minutes=1))
+    appointments.confirm(appointment_id=appointment.pk, by=DESK, now=now)
+    over = slot.ends_at + timedelta(minutes=30)
+    assert lapses.misses_due(now=over) == 1
+    for later in (over, over + timedelta(minutes=1)):
+        assert offers.offer_ready(now=later) == 0
+    assert said(f"order:{order.pk}") == [("ready_until", "suppressed"), ("ready_until", "queued")]
 
 
 def test_who_is_here_is_never_missed(lane, reader, now):

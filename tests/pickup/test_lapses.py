@@ -141,6 +141,8 @@ def test_where_no_time_is_free_a_bag_that_was_late_is_kept_and_its_reader_is_tol
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
 def test_of_a_family_only_those_whose_bag_was_ready_are_told_that_they_missed_it(by_time, now):
+    by_time.rules.offers = 1
+    by_time.rules.save()
     household = rows.household(together=True)
     early, late = [chosen(by_time, household=household) for _ in range(2)]
     assert promised(early) == promised(late)

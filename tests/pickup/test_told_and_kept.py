@@ -68,6 +68,7 @@ def test_a_bag_that_is_ready_after_its_promise_was_missed_is_told(lane_by_time, 
     later = now + timedelta(hours=8)
     assert lapses.misses_due(now=later) == 1
     steps.ready(second, now=later)
+    assert offers.offer_ready(now=later) == 0  # no other time is free
     assert waiting()[-1] == "ready_until"
 
 
