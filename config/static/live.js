@@ -1,9 +1,11 @@
-// A part of the page follows the server: it is fetched again whenever the server says that something changed, and the
-// page says when it may be out of date. What is new in a line is told to others as an `arrival`.
+// A part of the page follows the server: it is fetched again whenever the server says that something changed, every few
+// seconds while nothing can be heard, and the page says when it may be out of date. What is new in a line is told to
+// others as an `arrival`.
 const part = document.querySelector("[data-live]");
 const said = document.querySelector("[data-live-said]");
 const told = document.querySelector("[data-arrived]");
-const PATIENCE = 5000; // milliseconds without a connection until the page calls itself out of date
+const PATIENCE = 5000; // milliseconds without a word or an answer until the page looks by itself
+const POLL = 4000; // between two looks; a stream that is not held back says its version sooner than that
 const SILENCE = 40000; // the server says `here` every 15 seconds; a longer silence is a dead line that nobody closed
 const AGAIN = 2000; // until what failed is tried again
 
@@ -18,17 +20,17 @@ let newest = shown;
 let source = null;
 let fetching = false;
 let wanted = false;
-let [lost, silent] = [0, 0];
+let [lost, silent, polling] = [0, 0, 0];
+let heardOf = false; // whether this stream has said anything
 
 const say = (what) => {
   const words = said.dataset[what];
   if (said.textContent.trim() !== words) said.textContent = words;
-  document.body.classList.toggle("stale", what === "stale");
+  for (const other of ["stale", "polled"]) document.body.classList.toggle(other, what === other);
 };
 
-// Without an answer for a while the page is out of date, whatever the reason.
 const worry = () => {
-  lost ||= setTimeout(() => say("stale"), PATIENCE);
+  lost ||= setTimeout(poll, PATIENCE);
 };
 
 const calm = () => {
@@ -70,10 +72,11 @@ const refresh = async () => {
       await swap(await answer.text());
       shown = version();
       if (shown === newest) wanted = false; // whoever rang meanwhile meant what has just come
-      calm();
-      if (source?.readyState === EventSource.OPEN) say("fresh");
+      if (heardOf) calm();
+      if (heardOf || polling) say(polling ? "polled" : "fresh");
       tellArrivals();
     } catch {
+      if (polling) say("stale");
       worry(); // and the reader is told by then
       await new Promise((over) => setTimeout(over, AGAIN));
       wanted = true;
@@ -83,16 +86,29 @@ const refresh = async () => {
 };
 
 const heard = () => {
+  heardOf = true;
   calm();
+  clearInterval(polling);
+  polling = 0;
   clearTimeout(silent);
-  silent = setTimeout(() => {
-    say("stale");
-    listen();
-  }, SILENCE);
+  silent = setTimeout(poll, SILENCE);
+};
+
+// What was missed is fetched at once, and the stream is asked for anew: the old one may be dead without a word.
+const wake = () => {
+  listen();
+  refresh();
+};
+
+const poll = () => {
+  polling ||= setInterval(wake, POLL);
+  wake();
 };
 
 const listen = () => {
   source?.close();
+  heardOf = false;
+  worry();
   source = new EventSource(part.dataset.live);
   source.addEventListener("version", ({ data }) => {
     heard();
@@ -103,13 +119,16 @@ const listen = () => {
   source.addEventListener("here", heard);
   source.addEventListener("stale", () => say("stale"));
   source.addEventListener("error", () => {
+    heardOf = false;
     worry();
-    if (source.readyState === EventSource.CLOSED) setTimeout(listen, AGAIN); // a proxy answered in the server's place
+    // a proxy answered in the server's place
+    if (source.readyState === EventSource.CLOSED && !polling) setTimeout(listen, AGAIN);
   });
 };
 
 part.addEventListener("refresh", refresh);
 addEventListener("offline", () => say("stale"));
-addEventListener("online", listen);
-addEventListener("pageshow", ({ persisted }) => persisted && listen());
+addEventListener("online", wake);
+addEventListener("pageshow", ({ persisted }) => persisted && wake());
+document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && wake());
 listen();

@@ -12,7 +12,7 @@ from typing import Any
 
 import psycopg
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser import cars
 from tests.browser.cars import PASSWORD, Place
@@ -24,6 +24,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.timeout(180)]
 
 TABLET = {"width": 1024, "height": 768}
 LIVE = "실시간"
+POLLED = "실시간 연결이 없어 몇 초마다 다시 확인합니다."
 Desk = Callable[..., Page]
 
 # When the page first shows something, by the clock that the test reads too.
@@ -402,6 +403,60 @@ def test_without_redis_an_arrival_is_at_most_three_seconds_late(town, desks):
         took.append(board.evaluate("window.seen") / 1000 - answered)
     assert max(took) < 3.0, took
     town.start_redis()
+
+
+HOW_A_STREAM_IS_LOST: dict[str, Callable[[Route], object]] = {
+    "held back by a proxy": lambda _route: None,
+    "refused": lambda route: route.abort(),
+    "answered by a proxy": lambda route: route.fulfill(status=502, body="Bad gateway"),
+}
+
+
+@pytest.mark.parametrize("how", HOW_A_STREAM_IS_LOST)
+def test_where_no_stream_comes_through_the_board_follows_by_looking_and_says_so(product, desks, how):
+    place = cars.place(product)
+    board = desks(product.base_url, place)
+    board.route("**/live/points/**", HOW_A_STREAM_IS_LOST[how])
+    board.reload()
+    expect(board.locator("[data-live-said]")).to_have_text(POLLED, timeout=10_000)
+    expect(board.locator("body")).not_to_have_class(re.compile("stale"))
+    board.evaluate(WATCH, place.cars[0].shown)
+    program(product, place).post("visits", {"order_number": place.cars[0].shown, "pickup_point": place.point})
+    answered = time.time()
+    assert board.evaluate("window.seen") / 1000 - answered < 5.5
+    board.unroute("**/live/points/**")
+    expect(board.locator("[data-live-said]")).to_have_text(LIVE, timeout=10_000)
+
+
+# A line that dies without a word, as under a tablet that sleeps.
+KEEP_STREAMS = """
+  window.streams = [];
+  window.EventSource = class extends EventSource {
+    constructor(...given) { super(...given); window.streams.push(this); }
+  };
+"""
+
+
+def test_a_board_that_wakes_looks_at_once_whatever_it_missed(product, desks):
+    place = cars.place(product, cars=3)
+    board = desks(product.base_url, place)
+    board.add_init_script(KEEP_STREAMS)
+    board.reload()
+    api = program(product, place)
+    wakes = [
+        "document.dispatchEvent(new Event('visibilitychange'))",
+        "dispatchEvent(new PageTransitionEvent('pageshow', {persisted: true}))",
+        "dispatchEvent(new Event('online'))",
+    ]
+    for car, wake in zip(place.cars, wakes, strict=True):
+        expect(board.locator("[data-live-said]")).to_have_text(LIVE, timeout=10_000)
+        board.evaluate("streams.forEach((stream) => stream.close())")
+        api.post("visits", {"order_number": car.shown, "pickup_point": place.point})
+        board.wait_for_timeout(1500)
+        expect(board.locator("#board")).not_to_contain_text(car.shown)
+        board.evaluate(WATCH, car.shown)
+        woken = board.evaluate(f"{{ const at = Date.now(); {wake}; at }}")
+        assert board.evaluate("window.seen") - woken < 1000, wake
 
 
 # Paper, afterwards, and the show card
