@@ -59,7 +59,8 @@ LABELS: dict[str, StrOrPromise] = {
     "lead_minutes": _("Minutes to pack, before the earliest time"),
     "horizon_days": _("Days ahead that can be booked"),
     "grace_minutes": _("Minutes until who has not come counts as missed"),
-    "keep_days": _("Open days that a ready bag is kept"),
+    "keep_days": _("Days that a ready bag is kept"),
+    "keep_counts": _("Which days count for that"),
     "lend_at": _("When a book counts as lent"),
     "service_seconds": _("Seconds for one car, until this place's own are known"),
     "bag_places": _("Places of the pickup shelf, in their order"),
@@ -86,6 +87,7 @@ def shown(name: str, value: Any) -> str:
         "regime": Window.Regime.choices,
         "by_appointment": TIMES,
         "lend_at": PointRules.LendAt.choices,
+        "keep_counts": PointRules.KeepCounts.choices,
         "promise": PointRules.Promise.choices,
         "silence": PointRules.Silence.choices,
         "tell_fixed": TOLD,
@@ -218,6 +220,11 @@ class PointRulesForm(HoursForm):
     horizon_days = number("horizon_days", least=1, most=hours.LONGEST["horizon_days"])
     grace_minutes = number("grace_minutes", least=0, most=hours.LONGEST["grace_minutes"])
     keep_days = number("keep_days", least=0, most=hours.LONGEST["keep_days"], help_text=_("0: until that evening."))
+    keep_counts = forms.ChoiceField(
+        label=LABELS["keep_counts"],
+        choices=PointRules.KeepCounts.choices,
+        help_text=_("If the last day is a closed one, the next open day is the last."),
+    )
     service_seconds = number("service_seconds", least=1, most=hours.LONGEST["service_seconds"])
     bag_places = SimpleArrayField(
         forms.CharField(max_length=12),

@@ -144,19 +144,22 @@ def _refuse_blocked(order: Order, *, now: datetime) -> None:
 
 
 def keep_until(order: Order, *, now: datetime) -> datetime:
-    """Until when a bag that is ready now is kept: the end of the keep day, counted in open days, UTC.
+    """Until when a bag that is ready now is kept: the end of the keep day, which is an open day, UTC.
 
     Never before the end of the time that was promised for it. Where bags are kept for no day, until the evening of the
     day that was promised, or of this one.
     """
     library = order.library
     zone = ZoneInfo(library.zone)
-    keep_days = queries.rules_of(order.point_id).keep_days
+    rules, calendar = queries.rules_of(order.point_id), lending_queries.calendar_of(library)
     promised = queries.live_appointment(order)
     first = now.astimezone(zone).date()
-    if promised is not None and not keep_days:
+    if promised is not None and not rules.keep_days:
         first = max(first, promised.slot.ends_at.astimezone(zone).date())
-    last = lending_queries.calendar_of(library).open_days_after(first, keep_days) if keep_days else first
+    if rules.keep_days and rules.keep_counts == PointRules.KeepCounts.ALL:
+        last = calendar.next_open(first + timedelta(days=rules.keep_days))
+    else:
+        last = calendar.open_days_after(first, rules.keep_days)
     end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
     return max(end, promised.miss_after) if promised is not None else end
 

@@ -38,6 +38,10 @@ class PointRules(Read):
         PACKING = "packing", _("when packed")
         HAND_OVER = "hand_over", _("when handed over")
 
+    class KeepCounts(models.TextChoices):
+        OPEN = "open", _("open days alone")
+        ALL = "all", _("closed days too")
+
     point = models.OneToOneField(PickupPoint, on_delete=models.CASCADE, related_name="rules")
     promise = models.CharField(max_length=10, choices=Promise.choices, default=Promise.WHEN_READY)
     by_appointment = models.BooleanField(default=True)
@@ -47,7 +51,13 @@ class PointRules(Read):
     lead_minutes = models.PositiveIntegerField(default=20, help_text=_("from ready to the earliest slot"))
     grace_minutes = models.PositiveIntegerField(default=30, help_text=_("from the slot's end until it is missed"))
     keep_days = models.PositiveSmallIntegerField(
-        default=3, help_text=_("open days a ready bag is kept; 0: until that evening")
+        default=3, help_text=_("days a ready bag is kept; 0: until that evening")
+    )
+    keep_counts = models.CharField(
+        max_length=10,
+        choices=KeepCounts.choices,
+        default=KeepCounts.OPEN,
+        help_text=_("which days are counted; the last one is an open day either way"),
     )
     horizon_days = models.PositiveSmallIntegerField(default=14, help_text=_("how far ahead slots are made"))
     offers = models.PositiveSmallIntegerField(default=2, help_text=_("how often a time is offered in all"))
@@ -71,6 +81,7 @@ class PointRules(Read):
                     promise__in=["at_order", "when_ready"],
                     silence__in=["consent", "lapse"],
                     lend_at__in=["packing", "hand_over"],
+                    keep_counts__in=["open", "all"],
                 ),
                 name="pickup_point_rule_known",
             ),

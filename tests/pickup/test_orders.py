@@ -133,6 +133,19 @@ def test_a_ready_bag_is_kept_for_three_open_days(now):
     assert order.keep_until.astimezone(rows.SEOUL).isoformat() == "2026-11-29T00:00:00+09:00"  # Wed, Fri, Sat
 
 
+@pytest.mark.parametrize(
+    ("closed", "until"),
+    [(3, "2026-11-28T00:00:00+09:00"), (4, "2026-11-29T00:00:00+09:00")],
+    ids=["a closed Thursday is counted", "a closed Friday is not the last day"],
+)
+def test_where_all_days_count_a_bag_is_kept_over_closed_ones_and_its_last_day_is_an_open_one(closed, until, now):
+    library = rows.library(weekly_closed=[closed])
+    lane = rows.point(library, rules={"keep_counts": "all"})
+    order = steps.ready(steps.asked(rows.patron(library), lane))
+    assert order.keep_until is not None
+    assert order.keep_until.astimezone(rows.SEOUL).isoformat() == until
+
+
 def test_ready_twice_is_refused(lane, reader, now):
     order = steps.ready(steps.asked(reader, lane))
     with pytest.raises(MoveRefused):
