@@ -8,7 +8,11 @@ from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.translation import gettext_lazy as _
 
+from core import nudge
 from lending import circulation
 from lending.errors import BagsLent
 from lending.models import (
@@ -36,6 +40,9 @@ else:
     Base = admin.ModelAdmin
 
 
+DAYS = ["weekly_closed", "nth_closed", "holidays"]
+
+
 class Kept(Base):
     """Rows that others hang on: edited, never deleted here."""
 
@@ -61,6 +68,15 @@ class MembershipLines(admin.TabularInline):  # type: ignore[type-arg]
 class SpecialDayLines(admin.TabularInline):  # type: ignore[type-arg]
     model = SpecialDay
     extra = 0
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
 
 
 class PointLines(admin.TabularInline):  # type: ignore[type-arg]
@@ -117,8 +133,22 @@ class LibraryAdmin(Kept):
     list_display = ["code", "name_ko", "programme", "circulation", "surge"]
     list_select_related = ["programme"]
     # These are set on a page that shows what changes, with a history.
-    readonly_fields = ["surge", "surge_programme", "surge_notice_ko", "surge_notice_en"]
+    readonly_fields = ["surge", "surge_programme", "surge_notice_ko", "surge_notice_en", "opening_days"]
     inlines = [PointLines, SpecialDayLines]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> list[str]:
+        """The days of a library that is there are set where its times follow, and its visits can be seen."""
+        return [*self.readonly_fields, *([] if obj is None else DAYS)]
+
+    @admin.display(description=_("Opening days"))
+    def opening_days(self, _library: Library) -> str:
+        """The way to that page."""
+        return format_html('<a href="{}">{}</a>', reverse("days"), _("Closed days are set here; the times follow."))
+
+    def save_model(self, request: HttpRequest, obj: Library, form: Any, change: bool) -> None:
+        """Of another zone the times of the pickup places follow."""
+        super().save_model(request, obj, form, change)
+        nudge.ring("library changed", [obj.pk])
 
 
 @admin.register(PickupPoint)

@@ -15,8 +15,9 @@ from zoneinfo import ZoneInfo
 
 from django.db.models import Q
 
-from core import live
+from core import live, sweeps
 from lending import queries as lending_queries
+from lending import surge as lending_surge
 from pickup import queries, slots, windows
 from pickup.models import PointRules, Slot
 
@@ -53,6 +54,25 @@ def follow(library: Library, *, now: datetime) -> None:
     """Make the slots that the hours of a library have now, fit those that stand, and tell the pages that show them."""
     point_ids = list(queries.points(library_id=library.pk).order_by("pk").values_list("pk", flat=True))
     follow_at(library, point_ids, now=now)
+
+
+def follow_due(*, now: datetime, library_ids: Collection[int] | None = None) -> int:
+    """`follow` for each library whose slots are not what its zone, days and windows make; gives back how many.
+
+    Whoever changes a library where lending alone is known, such as its zone, leaves it to this.
+    """
+    points = queries.points() if library_ids is None else queries.points(library_id__in=library_ids)
+    ids = sorted(set(points.values_list("library_id", flat=True)))
+    return sum(sweeps.each("slots to fit", ids, lambda library_id: _follow_if_due(library_id, now=now)))
+
+
+def _follow_if_due(library_id: int, *, now: datetime) -> bool:
+    library = lending_surge.lock(library_id)
+    point_ids = list(queries.points(library_id=library_id).order_by("pk").values_list("pk", flat=True))
+    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), anew=NOWHERE, lock=False)
+    if due := any(one.differs for one in looked):
+        follow_at(library, point_ids, now=now)
+    return due
 
 
 def follow_at(
@@ -100,12 +120,15 @@ def fit(
     The slots are locked, for as short as may be, before anything is decided: whoever takes a place in one has either
     taken it, and it is counted, or finds it closed or full. Gives back the slots that became other.
     """
-    promising = PointRules.objects.filter(point__in=point_ids, by_appointment=True).values_list("point_id", flat=True)
-    cut = queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
-    looked = _fits(_ahead(point_ids, now), library, cut, anew=anew, lock=True)
+    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), anew=anew, lock=True)
     changed = [one.becomes for one in looked if one.differs]
     Slot.objects.bulk_update(changed, FITTED)
     return changed
+
+
+def _windows_of(point_ids: Collection[int]) -> Mapping[int, list[windows.WindowRule]]:
+    promising = PointRules.objects.filter(point__in=point_ids, by_appointment=True).values_list("point_id", flat=True)
+    return queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
 
 
 def look(

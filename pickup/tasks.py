@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import coming, lane, lapses, offers, orders, rehearsals, slots
+from pickup import coming, fitting, lane, lapses, offers, orders, rehearsals, slots
 
 
 @shared_task
@@ -42,6 +42,9 @@ def rehearse(*, ids: list[int] | None = None, **_: object) -> None:
 
 
 @shared_task
-def make_slots(**_: object) -> None:
-    """Keep every point's slots made up to its horizon."""
-    slots.make(now=clock.database_now())
+def make_slots(*, ids: list[int] | None = None, **_: object) -> None:
+    """Keep every point's slots made up to its horizon, and as its library's zone and days have them now."""
+    now = clock.database_now()
+    if ids is None:
+        slots.make(now=now)
+    fitting.follow_due(library_ids=ids, now=now)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
+from core import nudge
 from core.moves import Moving
 from lending import models
 from lending.models import Account
@@ -65,6 +67,49 @@ def test_rules_of_a_programme_are_begun_here_and_changed_on_their_page(chief: Ac
     request.user = chief
     desk = admin.site._registry[models.Programme]
     assert (desk.has_add_permission(request), desk.has_change_permission(request)) == (True, False)
+
+
+def typed(page: HttpResponse) -> dict[str, object]:
+    """The form of an administrators' page as it would be sent: of rows below it, none."""
+    form = page.context["adminform"].form  # type: ignore[attr-defined]
+    values = {field.html_name: field.value() for field in form}
+    for one in page.context["inline_admin_formsets"]:  # type: ignore[attr-defined]
+        values |= {f"{one.formset.prefix}-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL")}
+    return {name: value for name, value in values.items() if value is not None and value is not False}
+
+
+def test_the_days_of_a_library_are_set_where_its_times_follow(chief: Account, client: Client) -> None:
+    library = rows.library(weekly_closed=[0])
+    models.SpecialDay.objects.create(library=library, day="2027-01-04", open=True)
+    client.force_login(chief)
+    address = f"/admin/lending/library/{library.pk}/change/"
+    page = client.get(address)
+    assert "/staff/days/" in page.content.decode()
+    sent = {
+        **typed(page), "phone": "02-100-6441", "weekly_closed": "0,1", "nth_closed": "1-1", "holidays": "KR",
+        "special_days-TOTAL_FORMS": "1", "special_days-0-day": "2027-01-05", "special_days-0-library": library.pk,
+    }  # fmt: skip
+    assert client.post(address, sent).status_code == 302
+    library.refresh_from_db()
+    assert (library.phone, library.weekly_closed, library.nth_closed, library.holidays) == ("02-100-6441", [0], [], "")
+    assert library.special_days.count() == 1
+
+
+def test_a_new_library_begins_with_its_days(chief: Account, client: Client) -> None:
+    client.force_login(chief)
+    assert 'name="weekly_closed"' in client.get("/admin/lending/library/add/").content.decode()
+
+
+def test_another_zone_is_told_to_those_who_keep_the_times(chief: Account, client: Client, monkeypatch) -> None:
+    rung: list[object] = []
+    monkeypatch.setattr(nudge, "ring", lambda *said: rung.append(said))
+    library = rows.library(zone="America/New_York")
+    client.force_login(chief)
+    address = f"/admin/lending/library/{library.pk}/change/"
+    assert client.post(address, {**typed(client.get(address)), "zone": "America/Chicago"}).status_code == 302
+    library.refresh_from_db()
+    assert library.zone == "America/Chicago"
+    assert rung == [("library changed", [library.pk])]
 
 
 def test_strangers_stay_outside(client: Client) -> None:

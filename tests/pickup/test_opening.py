@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date, time, timedelta
 from uuid import uuid4
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.test import Client
@@ -16,7 +17,7 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending.models import Library, SpecialDay
 from notifications.models import Call, Message
-from pickup import arrivals, lapses, opening, slots
+from pickup import arrivals, fitting, hours, lapses, opening, slots
 from pickup.models import Appointment, Order, Slot
 from tests import api, rows
 from tests.pickup import steps
@@ -268,3 +269,39 @@ def test_the_new_time_is_confirmed_by_silence(point):
     later = steps.again(order).appointment.answer_by
     lapses.answers_due(now=later)
     assert steps.again(order).appointment.state == "confirmed"
+
+
+# What was changed where lending alone is known
+
+
+def test_after_another_zone_the_old_times_take_nobody_and_who_has_one_keeps_it_and_is_listed():
+    library = rows.library(zone="America/New_York", region="US")
+    point = rows.point(library, rules={"promise": "at_order", "horizon_days": 7})
+    rows.window(point)  # Tuesdays, 16:00 to 17:00
+    slots.make(now=rows.NOW)
+    taken = Slot.objects.filter(point=point).earliest("starts_at")
+    order = steps.asked(rows.patron(library), point, slot_id=taken.pk)
+    Library.objects.filter(pk=library.pk).update(zone="America/Chicago")
+    slots.make(now=rows.NOW)
+    assert fitting.follow_due(now=rows.NOW) == 1
+    ahead = Slot.objects.filter(point=point)
+    chicago = ZoneInfo("America/Chicago")
+    open_at = {slot.starts_at.astimezone(chicago).strftime("%H:%M") for slot in ahead.filter(open=True)}
+    assert open_at == {"16:00", "16:15", "16:30", "16:45"}
+    assert [slot.pk for slot in ahead.filter(open=False, booked__gt=0)] == [taken.pk]
+    assert [one.orders[0].pk for one in hours.standing(point_id=point.pk, now=rows.NOW)] == [order.pk]
+    assert Appointment.objects.get().state == "confirmed"
+    assert hours.move_standing(point_id=point.pk, by=BOSS, now=rows.NOW).moved == 1
+    assert fitting.follow_due(now=rows.NOW) == 0
+    assert broken() == []
+
+
+def test_a_day_that_somebody_closed_elsewhere_takes_nobody_new_after_the_next_sweep(point):
+    SpecialDay.objects.create(library=point.library, day=TOMORROW, open=False)
+    other = rows.library()
+    assert fitting.follow_due(library_ids=[other.pk], now=rows.NOW) == 0
+    assert slots_of(point, TOMORROW).filter(open=True).exists()
+    assert fitting.follow_due(now=rows.NOW) == 1
+    assert not slots_of(point, TOMORROW).filter(open=True).exists()
+    assert slots_of(point, TOMORROW + timedelta(days=1)).filter(open=True).exists()
+    assert fitting.follow_due(now=rows.NOW) == 0
