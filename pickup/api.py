@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -15,7 +15,7 @@ from rest_framework.response import Response
 from core import clock
 from core.actor import Actor
 from core.once import once
-from core.refusal import Forbidden, NotFound
+from core.refusal import BadInput, Forbidden, NotFound
 from lending import auth, patrons, reservations
 from lending import queries as lending_queries
 from lending.api import reservation_row, reservation_rows
@@ -161,10 +161,11 @@ class Orders(Edge):
         with once(by, request) as answer:
             given = read(OrderInput, request)
             patron_id = borrower(by, given.get("card_number"))
+            items = [reservations.Item(item["title"], item["volume"]) for item in given["items"]]
             requested = orders.request(
                 patron_id=patron_id,
-                point_id=given["pickup_point"],
-                items=[reservations.Item(item["title"], item["volume"]) for item in given["items"]],
+                point_id=given.get("pickup_point") or _preferred(patron_id, items),
+                items=items,
                 slot_id=given["slot"],
                 collector_id=_collector(given["collector"], patron_id, by=by, now=now),
                 plate=given["plate"],
@@ -174,6 +175,13 @@ class Orders(Edge):
                 now=now,
             )
             return answer(requested_row(requested, by, now=now), status=201)
+
+
+def _preferred(patron_id: int, items: Collection[reservations.Item]) -> int:
+    point_id = preferences.point_for(patron_id=patron_id, title_ids=[item.title_id for item in items])
+    if point_id is None:
+        raise BadInput(field="pickup_point")
+    return point_id
 
 
 def requested_row(requested: orders.Requested, by: Actor, *, now: datetime) -> dict[str, Any]:
@@ -284,13 +292,13 @@ class ChooseSlot(Edge):
 class Preferred(Edge):
     @told("get_preference", PreferenceRow, asks=PreferenceQuery)
     def get(self, request: Request) -> Response:
-        """When a patron likes to come; offers go by it where they can."""
+        """When and where a patron likes to come; offers go by it where they can."""
         by, asked = Actor.of(request), read_query(PreferenceQuery, request)
         return Response(preference_row(borrower(by, asked.get("card_number"))))
 
     @told("set_preference", PreferenceRow, takes=PreferenceInput, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
-        """Say when one likes to come, or for a caller; it counts from the next offer on."""
+        """Say when and where one likes to come, or for a caller; it counts from the next offer or order on."""
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(PreferenceInput, request)
@@ -300,8 +308,8 @@ class Preferred(Edge):
 
 
 def preference_row(patron_id: int) -> dict[str, Any]:
-    """When a patron likes to come."""
-    nothing: dict[str, Any] = {"weekdays": [], "begins": None, "ends": None}
+    """When and where a patron likes to come."""
+    nothing: dict[str, Any] = {"weekdays": [], "begins": None, "ends": None, "point_id": None}
     return dict(PreferenceRow(queries.preferences_of([patron_id]).get(patron_id) or nothing).data)
 
 

@@ -10,6 +10,7 @@ from django import forms
 from django.utils.dates import WEEKDAYS
 from django.utils.translation import gettext_lazy as _
 
+from lending import queries as lending_queries
 from lending.forms import Refusable
 from notifications import senders, words
 from pickup.forms import ANYBODY_ELSE, BIGGEST_ID, four_digits
@@ -205,8 +206,13 @@ class EnrolForm(Refusable):
     abroad = forms.BooleanField(label=_("Agrees to texts through a carrier abroad"), required=False)
 
 
+def _places() -> list[tuple[int | str, str]]:
+    found = [(point.pk, f"{point.library} · {point}") for point in lending_queries.points()]
+    return [("", str(_("no place in particular"))), *found]
+
+
 class TimesForm(Refusable):
-    """When somebody likes to come: weekdays, and from when until when; no weekday takes it back."""
+    """When and where somebody likes to come: weekdays, and from when until when; no weekday takes it back."""
 
     weekdays = forms.TypedMultipleChoiceField(
         choices=list(WEEKDAYS.items()),
@@ -218,6 +224,9 @@ class TimesForm(Refusable):
     )
     ends = forms.TimeField(
         label=_("Until when"), required=False, widget=forms.TimeInput(attrs={"type": "time"}, format="%H:%M")
+    )
+    pickup_point = forms.TypedChoiceField(
+        label=_("Pickup place"), choices=_places, coerce=int, empty_value=None, required=False
     )
 
     def clean(self) -> dict[str, Any]:

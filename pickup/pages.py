@@ -23,7 +23,7 @@ from lending import queries as lending_queries
 from lending.errors import UnknownTitle
 from lending.pages import barred, basket, key_of, patron_of, show, signed_in
 from notifications import phone
-from pickup import forecast, orders, progress, queries, slots, turns
+from pickup import forecast, orders, preferences, progress, queries, slots, turns
 from pickup.errors import OrderNotFound
 from pickup.forms import AskForm
 from pickup.models import PointRules
@@ -168,7 +168,8 @@ def asking(
             form.refuse(refusal)
             status, wrong, refused = refusal.status, refusal.field, refusal.code
     books = _books(items, points, wrong, patron=patron, now=now)
-    point = _chosen_point(request, points, books, home_id=patron.home_id)
+    liked = preferences.point_for(patron_id=patron.pk, title_ids=[title_id for title_id, _volume in items])
+    point = _chosen_point(request, points, books, home_id=patron.home_id, liked=liked)
     contact = patrons.main_contact(patron.pk)
     at = _at(request, form, point, books, patron=patron, now=now) if point else {}
     bars = {bar.code: bar for bar in at.get("bars", [])}
@@ -211,14 +212,17 @@ def _books(
 
 
 def _chosen_point(
-    request: HttpRequest, points: list[PickupPoint], books: list[Book], *, home_id: int
+    request: HttpRequest, points: list[PickupPoint], books: list[Book], *, home_id: int, liked: int | None
 ) -> PickupPoint | None:
-    """The point that was chosen; else one of the patron's own library, unless all the books stand elsewhere."""
+    """The point that was chosen; else the preferred one; else one of the patron's own library, unless all the books
+    stand elsewhere.
+    """
     chosen = request.POST.get("point") or request.GET.get("place") or ""
     named = [one for one in points if str(one.pk) == chosen]
     at_home = [one for one in points if one.library_id == home_id]
     with_books = [one for one in [*at_home, *points] if any(book.is_at(one) for book in books)]
-    return next(iter([*named, *with_books, *at_home, *points]), None)
+    preferred = [one for one in points if one.pk == liked]
+    return next(iter([*named, *preferred, *with_books, *at_home, *points]), None)
 
 
 def _at(

@@ -1,4 +1,4 @@
-"""When somebody likes to come: told by patrons themselves on their settings, noted for a caller by librarians."""
+"""When and where somebody likes to come: told by patrons on their settings, noted for a caller by librarians."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from pickup.desk_forms import TimesForm
 @signed_in
 @require_http_methods(["GET", "HEAD", "POST"])
 def times(request: HttpRequest) -> HttpResponse:
-    """The weekdays and hours that suit me."""
+    """The weekdays, the hours and the place that suit me."""
     patron = patron_of(request)
     form = TimesForm(request.POST if request.method == "POST" else None, initial=told_by(patron.pk))
     status = form.status
@@ -32,7 +32,7 @@ def times(request: HttpRequest) -> HttpResponse:
             form.refuse(refusal)
             status = refusal.status
         else:
-            messages.success(request, _("Saved. It counts from the next time that we offer you."))
+            messages.success(request, _("Saved. It counts from the next books on."))
             return redirect("settings")
     return show(request, "pickup/settings_times.html", {"times_form": form}, status=status)
 
@@ -40,4 +40,6 @@ def times(request: HttpRequest) -> HttpResponse:
 def told_by(patron_id: int) -> dict[str, Any]:
     """What a patron has said so far, as the form shows it."""
     liked = queries.preferences_of([patron_id]).get(patron_id)
-    return {} if liked is None else {"weekdays": liked.weekdays, "begins": liked.begins, "ends": liked.ends}
+    if liked is None:
+        return {}
+    return {name: getattr(liked, name) for name in ("weekdays", "begins", "ends")} | {"pickup_point": liked.point_id}

@@ -202,15 +202,19 @@ def bags_of_visits(visits: Iterable[Visit | int]) -> dict[int, list[Order]]:
 
 
 def preferences_of(patron_ids: Collection[int]) -> dict[int, Preference]:
-    """When some patrons like to come, by the patron's id; those who said nothing are left out."""
+    """When and where some patrons like to come, by the patron's id; those who said nothing are left out."""
     return {one.patron_id: one for one in Preference.objects.filter(Among("patron_id", patron_ids, "bigint"))}
 
 
 def likes_of(patron_ids: Collection[int]) -> dict[int, tuple[tuple[int, ...], time, time]]:
-    """The same for thousands: weekdays, from when, until when."""
+    """The times for thousands: weekdays, from when, until when."""
     rows = Preference.objects.filter(Among("patron_id", patron_ids, "bigint"))
     told = rows.values_list("patron_id", "weekdays", "begins", "ends")
-    return {patron_id: (tuple(weekdays), begins, ends) for patron_id, weekdays, begins, ends in told}
+    return {
+        patron_id: (tuple(weekdays), begins, ends)
+        for patron_id, weekdays, begins, ends in told
+        if begins is not None and ends is not None
+    }
 
 
 def past_demand(point_id: int, *, zone: ZoneInfo, since: datetime, until: datetime) -> list[scheduling.Past]:

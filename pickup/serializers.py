@@ -115,7 +115,7 @@ class CollectorInput(Strict):
 
 
 class OrderInput(Strict):
-    pickup_point = Id()
+    pickup_point = Id(required=False, help_text="left out: the one that the patron prefers")
     items = serializers.ListField(child=ItemInput(), allow_empty=False, max_length=MOST_ITEMS)
     slot = Id(required=False, allow_null=True, default=None)
     collector = CollectorInput(required=False, allow_null=True, default=None)
@@ -148,22 +148,24 @@ class PreferenceQuery(Strict):
 
 
 class PreferenceInput(Strict):
-    """When a patron likes to come; no weekday at all takes it back."""
+    """When and where a patron likes to come; no weekday at all takes the times back."""
 
     weekdays = serializers.ListField(
         child=serializers.IntegerField(min_value=0, max_value=6), max_length=7, help_text="Monday is 0"
     )
     begins = serializers.TimeField(required=False, allow_null=True, default=None)
     ends = serializers.TimeField(required=False, allow_null=True, default=None)
+    pickup_point = Id(required=False, allow_null=True, default=None, help_text="left out: none in particular")
     card_number = Words(required=False, max_length=80, help_text="staff only: for whom")
 
 
 class PreferenceRow(serializers.Serializer[Any]):
-    """When a patron likes to come, in the local time of the pickup point."""
+    """When a patron likes to come, in the local time of the pickup point, and where."""
 
     weekdays = serializers.ListField(child=serializers.IntegerField(), help_text="Monday is 0; empty: any time")
     begins = serializers.TimeField(allow_null=True)
     ends = serializers.TimeField(allow_null=True)
+    pickup_point = serializers.IntegerField(source="point_id", allow_null=True)
 
 
 class BarcodeInput(Strict):

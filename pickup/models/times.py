@@ -285,18 +285,26 @@ class Appointment(Moving):
 
 
 class Preference(models.Model):
-    """When a patron likes to come: some weekdays, from one local time until another. Counts where the rule offers."""
+    """When a patron likes to come, and where: some weekdays, from one local time until another; a pickup point.
+
+    The times count where the rule offers, the point where none is named.
+    """
 
     patron = models.OneToOneField(Patron, on_delete=models.CASCADE, related_name="preference")
-    weekdays = ArrayField(models.PositiveSmallIntegerField(), help_text=_("Monday is 0"))
-    begins = models.TimeField()
-    ends = models.TimeField()
+    weekdays = ArrayField(models.PositiveSmallIntegerField(), blank=True, help_text=_("Monday is 0"))
+    begins = models.TimeField(null=True, blank=True)
+    ends = models.TimeField(null=True, blank=True)
+    point = models.ForeignKey(PickupPoint, null=True, blank=True, on_delete=models.PROTECT, related_name="+")
 
     class Meta:
         constraints: ClassVar = [
             models.CheckConstraint(
-                condition=Q(weekdays__len__gte=1, weekdays__contained_by=list(range(7))),
-                name="pickup_preference_weekdays_known",
+                condition=Q(weekdays__contained_by=list(range(7))), name="pickup_preference_weekdays_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(weekdays__len__gte=1, begins__isnull=False, ends__isnull=False)
+                | Q(weekdays__len=0, begins__isnull=True, ends__isnull=True, point__isnull=False),
+                name="pickup_preference_says_something",
             ),
             models.CheckConstraint(condition=Q(ends__gt=F("begins")), name="pickup_preference_begins_before_it_ends"),
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time
 
 import pytest
@@ -11,7 +12,8 @@ from django.urls import reverse
 from config import erasure, export
 from core.actor import RULE
 from core.refusal import BadInput
-from pickup import preferences
+from pickup import preferences, queries
+from pickup.errors import PointNotFound
 from pickup.models import Preference
 from tests import api, rows
 from tests.pickup.steps import DESK
@@ -64,9 +66,11 @@ def test_nobody_says_it_without_signing_in():
 
 def test_a_program_says_it_for_its_patron_alone():
     who, mine = api.patron()
-    assert mine.get("preference") == {"weekdays": [], "begins": None, "ends": None}
+    assert mine.get("preference") == {"weekdays": [], "begins": None, "ends": None, "pickup_point": None}
     said = {"weekdays": [5, 0, 5], "begins": "09:00", "ends": "12:00"}
-    assert mine.post("preference", said) == {"weekdays": [0, 5], "begins": "09:00:00", "ends": "12:00:00"}
+    assert mine.post("preference", said) == {
+        "weekdays": [0, 5], "begins": "09:00:00", "ends": "12:00:00", "pickup_point": None,
+    }  # fmt: skip
     assert told(who) == ([0, 5], time(9), time(12))
     for wrong in ({"weekdays": [1]}, {**said, "ends": "09:00"}, {**said, "weekdays": [7]}, {}):
         assert mine.post("preference", wrong, 400)["code"] == "invalid"
@@ -111,3 +115,56 @@ def test_it_is_taken_along_and_forgotten_with_the_person():
     assert row["weekdays"] == [1]
     erasure.everything_of(patron_id=who.pk, by=RULE, now=rows.NOW)
     assert not Preference.objects.exists()
+
+
+# The place
+
+
+def test_a_preferred_place_is_kept_without_any_times_and_offers_do_not_count_it(client, reader):
+    point = rows.point(reader.home)
+    assert client.post(reverse("settings-times"), {"pickup_point": str(point.pk)}).status_code == 302
+    liked = Preference.objects.get(patron=reader)
+    assert (liked.weekdays, liked.begins, liked.point_id) == ([], None, point.pk)
+    assert queries.likes_of([reader.pk]) == {}
+    page = client.get(reverse("settings-times")).content.decode()
+    assert re.search(rf'<option value="{point.pk}"\s+selected', page)
+    assert client.post(reverse("settings-times"), {}).status_code == 302
+    assert told(reader) is None
+
+
+def test_a_place_that_takes_no_orders_cannot_be_preferred(client, reader):
+    shut = rows.point(reader.home, open=False)
+    assert client.post(reverse("settings-times"), {"pickup_point": str(shut.pk)}).status_code == 400
+    with pytest.raises(PointNotFound):
+        preferences.note(
+            patron_id=reader.pk, weekdays=[], begins=None, ends=None, pickup_point=shut.pk, by=DESK, now=rows.NOW
+        )
+
+
+def test_the_preferred_place_is_chosen_already_on_the_list_of_books(client, reader):
+    rows.point(reader.home)
+    second = rows.point(reader.home)
+    title = rows.title()
+    rows.copy(title, reader.home)
+    client.post(reverse("note"), {"title": title.pk})
+    chosen = lambda: client.get(reverse("ask")).context["point"]  # noqa: E731
+    assert chosen() != second
+    client.post(reverse("settings-times"), {"pickup_point": str(second.pk)})
+    assert chosen() == second
+    other = rows.point(rows.library(programme=rows.programme()))  # where the book cannot be had
+    client.post(reverse("settings-times"), {"pickup_point": str(other.pk)})
+    assert chosen().library == reader.home
+
+
+def test_an_order_without_a_named_place_goes_to_the_preferred_one_of_a_programme_that_has_the_book():
+    who, mine = api.patron()
+    point, title = rows.point(who.home), rows.title()
+    rows.copy(title, who.home)
+    asked = {"items": [{"title": title.pk}]}
+    assert mine.post("orders", asked, 400)["field"] == "pickup_point"
+    other = rows.point(rows.library(programme=rows.programme()))
+    mine.post("preference", {"weekdays": [], "pickup_point": other.pk})
+    assert mine.post("orders", asked, 400)["field"] == "pickup_point"
+    assert mine.post("preference", {"weekdays": [], "pickup_point": point.pk})["pickup_point"] == point.pk
+    assert mine.post("orders", asked, 201)["order"]["pickup_point"] == point.pk
+    assert mine.post("preference", {"weekdays": [], "pickup_point": 10**9}, 404)["field"] == "pickup_point"
