@@ -48,16 +48,20 @@ class Nothing(Strict):
     """An act that needs no words."""
 
 
-class Id(serializers.IntegerField):
-    """A row's number in a JSON body: a number, not a text or a truth value."""
-
-    def __init__(self, **kwargs: Any) -> None:
-        super().__init__(min_value=1, max_value=BIGGEST_ID, **kwargs)
+class Whole(serializers.IntegerField):
+    """A whole number in a JSON body: a number, not a text or a truth value."""
 
     def to_internal_value(self, data: Any) -> int:
         if type(data) is not int:
             self.fail("invalid")
         return super().to_internal_value(data)
+
+
+class Id(Whole):
+    """A row's number in a JSON body."""
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(min_value=1, max_value=BIGGEST_ID, **kwargs)
 
 
 class Words(serializers.CharField):

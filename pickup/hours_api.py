@@ -15,7 +15,7 @@ from core.once import once
 from core.refusal import NotFound
 from lending import auth, members
 from lending.edge import Edge, told
-from lending.serializers import Day, Nothing, Strict, Words, read, read_query
+from lending.serializers import Day, Nothing, Strict, Whole, Words, read, read_query
 from pickup import hours, queries
 from pickup.models import PointRules, Window
 
@@ -23,15 +23,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from pickup.hours import Changed, Effect
-
-
-class Whole(serializers.IntegerField):
-    """A whole number in a JSON body: a number, not a text or a truth value."""
-
-    def to_internal_value(self, data: Any) -> int:
-        if type(data) is not int:
-            self.fail("invalid")
-        return super().to_internal_value(data)
 
 
 class Clock(serializers.TimeField):

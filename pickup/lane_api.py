@@ -6,7 +6,9 @@ from collections.abc import Collection
 from typing import Any
 
 from django.http.response import HttpResponseBase
+from rest_framework import serializers
 from rest_framework.request import Request
+from rest_framework.response import Response
 
 from core import clock
 from core.actor import Actor
@@ -15,9 +17,9 @@ from core.refusal import BadInput, Forbidden, NotFound
 from lending import auth, patrons
 from lending import queries as lending_queries
 from lending.api import loans_within
-from lending.edge import Edge, note_look, told
+from lending.edge import Edge, Pages, note_look, page_of, told
 from lending.errors import UnknownCard
-from lending.serializers import LoanRow, Nothing, PostingRow, read
+from lending.serializers import LoanRow, Nothing, Paged, PostingRow, read, read_query
 from pickup import arrivals, lane, parties, queries, returns
 from pickup.api import order_within, seen_by
 from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
@@ -34,6 +36,7 @@ from pickup.serializers import (
     VisitRow,
     of_visits,
 )
+from pickup.states import VisitState
 
 
 def visit_rows(visit_ids: Collection[int], by: Actor) -> list[dict[str, Any]]:
@@ -70,7 +73,23 @@ def point_at_work(actor: Actor, point_id: int, *, scope: str = auth.Scope.LANE) 
     return point_id
 
 
+class VisitQuery(Paged):
+    pickup_point = serializers.IntegerField(required=False, min_value=1, max_value=2**63 - 1)
+    state = serializers.ChoiceField(choices=VisitState.choices, required=False)
+
+
 class Visits(Edge):
+    @told("list_visits", page_of(VisitRow), asks=VisitQuery)
+    def get(self, request: Request) -> Response:
+        """The visits at the points where one works, or at one of them. Newest first."""
+        by, asked, pages = Actor.of(request), read_query(VisitQuery, request), Pages()
+        found = _visits().filter(point__library_id__in=auth.require_any_staff(by, auth.Scope.LANE))
+        if "pickup_point" in asked:
+            found = found.filter(point_id=point_at_work(by, asked["pickup_point"]))
+        if "state" in asked:
+            found = found.filter(state=asked["state"])
+        return pages.response(visit_rows([visit.pk for visit in pages.page(found, request)], by))
+
     @told("arrive", VisitRow, takes=VisitInput, keyed=True)
     def post(self, request: Request) -> HttpResponseBase:
         """Somebody is here. Saying it again gives the same visit."""

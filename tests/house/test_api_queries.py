@@ -34,7 +34,7 @@ def a_reader(point, hours, now):
     rows.reserve(who, wanted, at=point)
 
 
-@pytest.mark.parametrize("path", ["orders", "reservations"])
+@pytest.mark.parametrize("path", ["orders", "reservations", "visits"])
 def test_a_long_page_takes_no_more_queries_than_a_short_one(path, now):
     point = rows.point(layout="bays", rules={"promise": "at_order"})
     staff = api.librarian(point.library)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 from django.contrib import admin
-from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
 from core import nudge
@@ -69,11 +70,11 @@ def test_rules_of_a_programme_are_begun_here_and_changed_on_their_page(chief: Ac
     assert (desk.has_add_permission(request), desk.has_change_permission(request)) == (True, False)
 
 
-def typed(page: HttpResponse) -> dict[str, object]:
+def typed(page: Any) -> dict[str, object]:
     """The form of an administrators' page as it would be sent: of rows below it, none."""
-    form = page.context["adminform"].form  # type: ignore[attr-defined]
+    form = page.context["adminform"].form
     values = {field.html_name: field.value() for field in form}
-    for one in page.context["inline_admin_formsets"]:  # type: ignore[attr-defined]
+    for one in page.context["inline_admin_formsets"]:
         values |= {f"{one.formset.prefix}-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL")}
     return {name: value for name, value in values.items() if value is not None and value is not False}
 

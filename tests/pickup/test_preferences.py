@@ -21,7 +21,7 @@ from tests.pickup.steps import DESK
 pytestmark = pytest.mark.django_db
 
 
-def told(patron) -> tuple[list[int], time, time] | None:
+def told(patron) -> tuple[list[int], time | None, time | None] | None:
     found = Preference.objects.filter(patron=patron).first()
     return None if found is None else (found.weekdays, found.begins, found.ends)
 
