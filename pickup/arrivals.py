@@ -15,7 +15,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import appointments, parties, plates, queries, waits
+from pickup import appointments, calling, order_of_service, parties, plates, queries, waits
 from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
@@ -35,10 +35,14 @@ def arrive(
     purpose: str = "collect",
     plate: str = "",
     bay: str = "",
+    calls: bool = True,
 ) -> Visit:
     """Somebody is at a pickup point, by whatever door they told us; early is fine.
 
-    Saying it again gives back the same visit, with a new bay or plate noted. Every open order that comes in the same
+    The turn follows from the promises of its bags (see `order_of_service`). With `calls` the car is called at once
+    where the service calls by itself and a lane is free.
+    Saying it again gives back the same visit, with a new bay or plate noted; a bag that is tied to it only then may
+    bring its turn forward, and never puts it back. Every open order that comes in the same
     car, as far as `by` may say (see `parties.party_of`), is tied to the visit, packed or not.
     A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
     stranger's car gets a visit of their own, without the plate.
@@ -71,7 +75,8 @@ def arrive(
     visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load, by=by, now=now)
     appointments.come(visit_id=visit.pk, by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
-    return visit
+    called = calling.call_where_free(point_id=point_id, now=now) if calls else []
+    return next((one for one in called if one.pk == visit.pk), visit)
 
 
 def in_this_car(bags: list[Order], asked: Order | None, by: Actor) -> list[Order]:
@@ -152,7 +157,9 @@ def _one_visit(
         found = _live_visit(point_id, patron_id, bags, plate, by=by)
         if found is not None:
             _freshen(found, patron_id, plate=plate, bay=bay)
+            more = [order.pk for order in bags if order.visit_id != found.pk]
             _tie(bags, found)
+            _bring_forward(found, more)
             return found
         if plate and Visit.objects.filter(_LIVE, point_id=point_id, plate=plate).exists():
             plate = ""  # a stranger's car
@@ -168,7 +175,7 @@ def _one_visit(
                     bay=bay,
                     door=by.channel,
                     arrived_at=now,
-                    queued_at=now,
+                    queued_at=order_of_service.turn(point_id=point_id, order_ids=[order.pk for order in bags], at=now),
                     expected_seconds=waits.expected_seconds(load),
                 )
                 if not _tie(bags, visit):
@@ -217,6 +224,17 @@ def _freshen(visit: Visit, patron_id: int | None, *, plate: str, bay: str) -> No
                 raise
             continue  # the plate, or the patron, stands in another visit: the queue keeps both as they are
         setattr(visit, column, value)
+
+
+def _bring_forward(visit: Visit, order_ids: Sequence[int]) -> None:
+    """Give a visit the turn that these orders have, tied to it after its arrival, if that is sooner."""
+    tied = list(Order.objects.filter(pk__in=order_ids, visit=visit).values_list("pk", flat=True)) if order_ids else []
+    if not tied:
+        return
+    turn = order_of_service.turn(point_id=visit.point_id, order_ids=tied, at=visit.arrived_at)
+    if turn < visit.queued_at:
+        Visit.objects.filter(pk=visit.pk).update(queued_at=turn)
+        visit.queued_at = turn
 
 
 def _tie(bags: Sequence[Order], visit: Visit) -> bool:

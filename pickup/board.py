@@ -70,6 +70,7 @@ class Car:
     bay: str
     lane: str
     called_by: str
+    recalled_at: datetime | None
     ended_at: datetime | None
     appointment_at: datetime | None
     bags: list[Bag]
@@ -195,6 +196,7 @@ def car_of(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
         bay=visit.bay,
         lane=visit.lane.name if visit.lane is not None else "",
         called_by=visit.called_by,
+        recalled_at=visit.recalled_at,
         ended_at=visit.ended_at,
         appointment_at=min(slots, default=None),
         bags=bags,

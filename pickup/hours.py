@@ -35,7 +35,7 @@ WINDOW = tuple(field.name for field in Window._meta.concrete_fields if field.nam
 
 RULES = (
     "by_appointment", "promise", "silence", "lend_at", "tell_fixed", "answer_minutes", "offers", "lead_minutes",
-    "horizon_days", "grace_minutes", "keep_days", "keep_counts", "service_seconds", "bag_places",
+    "horizon_days", "grace_minutes", "keep_days", "keep_counts", "service_seconds", "auto_call", "bag_places",
 )  # fmt: skip
 """The rules of a point that staff set here: all but until when it is shut, which has a switch of its own."""
 

@@ -54,6 +54,7 @@ class WindowRow(serializers.Serializer[Window]):
     regime = serializers.ChoiceField(Window.Regime.choices)
     session_ko = serializers.CharField()
     session_en = serializers.CharField()
+    by_arrival = serializers.BooleanField(help_text="who has a time in it is served in the order of arrival")
 
 
 class WindowInput(Strict):
@@ -70,6 +71,7 @@ class WindowInput(Strict):
     regime = serializers.ChoiceField(Window.Regime.choices, required=False)
     session_ko = Words(required=False, allow_blank=True, max_length=30)
     session_en = Words(required=False, allow_blank=True, max_length=40)
+    by_arrival = serializers.BooleanField(required=False)
     preview = serializers.BooleanField(required=False, help_text="true: only say what it would do")
     move = serializers.BooleanField(
         required=False, help_text="true: visits beyond the new hours or places get another time and a text"
@@ -142,6 +144,7 @@ class RulesRow(serializers.Serializer[PointRules]):
     keep_counts = serializers.ChoiceField(PointRules.KeepCounts.choices)
     lend_at = serializers.ChoiceField(PointRules.LendAt.choices)
     service_seconds = serializers.IntegerField(help_text="one car, until the point's own are known")
+    auto_call = serializers.BooleanField(help_text="in a single file the service calls the next car by itself")
     bag_places = serializers.ListField(child=serializers.CharField(), help_text="of the pickup shelf, in their order")
 
 
@@ -161,6 +164,7 @@ class RulesInput(Strict):
     keep_counts = serializers.ChoiceField(PointRules.KeepCounts.choices, required=False)
     lend_at = serializers.ChoiceField(PointRules.LendAt.choices, required=False)
     service_seconds = Whole(required=False, min_value=1, max_value=hours.LONGEST["service_seconds"])
+    auto_call = serializers.BooleanField(required=False)
     bag_places = serializers.ListField(child=Words(max_length=12), required=False, max_length=hours.MOST_BAG_PLACES)
 
 

@@ -50,6 +50,7 @@ LABELS: dict[str, StrOrPromise] = {
     "regime": _("Applies"),
     "session_ko": _("Name of the session (Korean)"),
     "session_en": _("Name of the session (English)"),
+    "by_arrival": _("Order of service"),
     "by_appointment": _("Times"),
     "promise": _("When a time is given"),
     "silence": _("When nobody answers an offer"),
@@ -62,6 +63,7 @@ LABELS: dict[str, StrOrPromise] = {
     "keep_days": _("Days that a ready bag is kept"),
     "keep_counts": _("Which days count for that"),
     "lend_at": _("When a book counts as lent"),
+    "auto_call": _("When a lane is free"),
     "service_seconds": _("Seconds for one car, until this place's own are known"),
     "bag_places": _("Places of the pickup shelf, in their order"),
 }
@@ -69,6 +71,16 @@ LABELS: dict[str, StrOrPromise] = {
 
 
 TOLD = ((False, _("no text: the next one says that it is ready")), (True, _("a text says so")))
+
+
+CALLS = (
+    (False, _("a librarian calls the next car")),
+    (True, _("the service calls the next car by itself (single file)")),
+)
+ORDERS = (
+    (False, _("by the promised time")),
+    (True, _("by arrival")),
+)
 
 
 def shown(name: str, value: Any) -> str:
@@ -91,6 +103,8 @@ def shown(name: str, value: Any) -> str:
         "promise": PointRules.Promise.choices,
         "silence": PointRules.Silence.choices,
         "tell_fixed": TOLD,
+        "auto_call": CALLS,
+        "by_arrival": ORDERS,
     }
     return str(dict(words.get(name, ())).get(value, value))
 
@@ -150,11 +164,17 @@ class WindowForm(HoursForm):
     session_ko = forms.CharField(label=LABELS["session_ko"], max_length=30, required=False)
     session_en = forms.CharField(label=LABELS["session_en"], max_length=40, required=False)
     regime = forms.ChoiceField(label=LABELS["regime"], choices=Window.Regime.choices)
+    by_arrival = forms.TypedChoiceField(
+        label=LABELS["by_arrival"],
+        help_text=_("By arrival: for hours to which all come at once, whatever time they have."),
+        choices=ORDERS,
+        coerce=lambda said: said == "True",
+    )
 
     DAYS: ClassVar = ("weekday", "nth", "date")
     HOURS = ("opens", "closes", "slot_minutes", "capacity", "accessible")
     ORDERED = ("cutoff_time", "cutoff_days")
-    MORE = ("session_ko", "session_en", "regime")
+    MORE = ("session_ko", "session_en", "regime", "by_arrival")
 
     def groups(self) -> Iterator[tuple[StrOrPromise, list[forms.BoundField]]]:
         """The fields under what they are about."""
@@ -214,6 +234,7 @@ class PointRulesForm(HoursForm):
     silence = forms.ChoiceField(label=LABELS["silence"], choices=PointRules.Silence.choices)
     tell_fixed = forms.TypedChoiceField(label=LABELS["tell_fixed"], choices=TOLD, coerce=lambda said: said == "True")
     lend_at = forms.ChoiceField(label=LABELS["lend_at"], choices=PointRules.LendAt.choices)
+    auto_call = forms.TypedChoiceField(label=LABELS["auto_call"], choices=CALLS, coerce=lambda said: said == "True")
     answer_minutes = number("answer_minutes", least=0, most=hours.LONGEST["answer_minutes"])
     offers = number("offers", least=1, most=hours.LONGEST["offers"])
     lead_minutes = number("lead_minutes", least=0, most=hours.LONGEST["lead_minutes"])
@@ -237,7 +258,8 @@ class PointRulesForm(HoursForm):
 
     def groups(self) -> list[list[forms.BoundField]]:
         """What is chosen, then what is counted, then what is written: sentences need more room than numbers."""
-        chosen, written = ["by_appointment", "promise", "silence", "tell_fixed", "lend_at"], ["bag_places"]
+        chosen = ["by_appointment", "promise", "silence", "tell_fixed", "lend_at", "auto_call"]
+        written = ["bag_places"]
         counted = [name for name in self.fields if name not in {*chosen, *written}]
         return [[self[name] for name in names] for names in (chosen[:2], chosen[2:], counted, written)]
 

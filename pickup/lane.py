@@ -13,7 +13,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db.models import Exists, OuterRef, Q
+from django.db.models import Q
 
 from core import live
 from core.actor import RULE, Actor
@@ -22,7 +22,7 @@ from core.refusal import BadInput
 from lending import copies, patrons
 from lending import queries as lending_queries
 from lending.errors import UnknownCard
-from pickup import handovers, parties, queries
+from pickup import calling, handovers, parties, queries, texts
 from pickup.arrivals import FOR_THEMSELVES, arrive
 from pickup.errors import (
     AlreadyHandedOver,
@@ -43,8 +43,8 @@ from pickup.errors import (
 )
 from pickup.models import Lane, Order, Visit
 from pickup.names import digits
+from pickup.order_of_service import STEP
 from pickup.states import HERE, OPEN_ORDER, OrderState, VisitState
-from pickup.texts import UNDO
 
 __all__ = [
     "HandOver",
@@ -58,16 +58,23 @@ __all__ = [
     "leave",
     "open_lane",
     "put_back",
+    "recall",
     "serve",
+    "skip",
     "undo",
 ]
 
 STALE = timedelta(hours=4)
 """After so long nobody is still standing there: the visit was forgotten."""
 
+RECALL_AGAIN = timedelta(seconds=30)
+"""So soon after a recall another one changes nothing: it is the same tap."""
+
+OF_USE = timedelta(minutes=10)
+"""How long a text about a recall is of use."""
+
 MOST_AT_ONCE = 10
 BATCH = 500
-_FILE = "file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,25 +95,27 @@ class HandedOver:
 
 @transaction.atomic
 def call_next(*, point_id: int, by: Actor, now: datetime, lane_id: int | None = None, count: int = 1) -> list[Visit]:
-    """Call those who are next: an undone hand-over first, then who arrived first, if something is ready for them.
+    """Call those who are next: an undone hand-over first, then by their turn, if something is ready for them.
 
+    The turn (`Visit.queued_at`) is the arrival of who came on time, the time of who is early, and a little later than
+    the arrival for who is late or has none (see `order_of_service`); staff may have moved the car.
     Who came to return or to ask needs no bag. In a single file (`layout` file) one car is called to an open lane:
     the one named, else the first that is free; elsewhere several may be called, to be served where they stand.
     Any number of librarians may call at once and get different cars. Refuses with `lane_closed`, `lane_busy` (and the
     visit in it), `nobody_waiting` (and how many wait for their bag to be packed).
     """
     layout = _layout(point_id)
-    if not 1 <= count <= MOST_AT_ONCE or (layout == _FILE and count != 1):
+    if not 1 <= count <= MOST_AT_ONCE or (layout == calling.FILE and count != 1):
         raise BadInput(field="count")
-    if lane_id is not None and layout != _FILE:
+    if lane_id is not None and layout != calling.FILE:
         raise BadInput(field="lane")
-    lane = _lane_to_use(point_id, lane_id) if layout == _FILE else None
-    visits = _next(point_id, count)
+    lane = _lane_to_use(point_id, lane_id) if layout == calling.FILE else None
+    visits = calling.next_up(point_id, count)
     if not visits:
         waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
         raise NobodyWaiting(waiting=waiting.count())
     for visit in visits:
-        _call(visit, lane, by=by, now=now)
+        calling.call(visit, lane, by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
     return visits
 
@@ -135,6 +144,7 @@ def hand_over(*, visit_id: int, by: Actor, now: datetime, orders: Sequence[HandO
     if not any(bag.state == OrderState.READY for bag in found):
         visit.move(VisitState.SERVED, at=now, by=by, ended_at=now)
     live.publish([f"point:{visit.point_id}"], now=now)
+    calling.call_where_free(point_id=visit.point_id, now=now)
     return HandedOver(visit, given)
 
 
@@ -161,10 +171,10 @@ def serve(
     order = _scanned(point_id, order_number=order_number, card_number=card_number, barcode=barcode, now=now)
     if order.point_id != point_id:
         raise AtAnotherPoint(point=str(order.point), pickup_point=order.point_id)
-    visit = arrive(point_id=point_id, order_id=order.pk, by=by, now=now)
+    visit = arrive(point_id=point_id, order_id=order.pk, by=by, now=now, calls=False)
     if visit.state == VisitState.WAITING:
-        lane = _free_lane(point_id) if layout == _FILE else None
-        _call(visit, lane, by=by, now=now)
+        lane = calling.free_lane(point_id) if layout == calling.FILE else None
+        calling.call(visit, lane, by=by, now=now)
     order.refresh_from_db(fields=["state", "handed_over_at"])
     if order.state == OrderState.HANDED_OVER:
         raise AlreadyHandedOver.of(order)
@@ -172,14 +182,57 @@ def serve(
 
 
 @transaction.atomic
-def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
-    """Somebody was called who is not there yet: they wait again in their old place."""
+def recall(*, visit_id: int, by: Actor, now: datetime) -> Visit:
+    """Call once more who was called and is not there yet: the pages show it anew, and one text says so.
+
+    The text goes to who collects the first ready bag and may be texted; nobody is rung. Again within half a minute it
+    changes nothing. Refuses a visit that is not called (`not_in_this_state`).
+    """
     visit = _locked(visit_id)
-    if visit.state != VisitState.CALLED:  # the table lets who was served or left wait again too: that is `undo`
-        raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
-    visit.move(VisitState.WAITING, at=now, by=by, **_NOT_CALLED)
+    _refuse_uncalled(visit, VisitState.CALLED)
+    if visit.recalled_at is not None and now - visit.recalled_at < RECALL_AGAIN:
+        return visit
+    visit.recalled_at, visit.recalls = max(now, visit.called_at or now), visit.recalls + 1
+    visit.save(update_fields=["recalled_at", "recalls"])
+    ready = queries.orders(visit=visit, state=OrderState.READY).order_by("pk")
+    order = next((order for order in ready if texts.may_text(order)), None)
+    if order is not None:
+        texts.about_order("recalled", order, now=now, kind="answer", not_after=now + OF_USE)
     live.publish([f"point:{visit.point_id}"], now=now)
     return visit
+
+
+@transaction.atomic
+def skip(*, visit_id: int, by: Actor, now: datetime) -> Visit:
+    """Pass over who is not there: they wait behind the next one that can be served, so that another car is called.
+
+    Whoever waits alone is called again, by the service itself not before a minute is over. Also a visit that was not
+    called yet may be passed over. Refuses one that has ended (`not_in_this_state`).
+    """
+    visit = _locked(visit_id)
+    behind = calling.in_turn(visit.point_id).exclude(pk=visit.pk).first()
+    turn = max(visit.queued_at, now if behind is None else behind.queued_at + STEP)
+    passed: dict[str, Any] = {"queued_at": turn, "first": False, "passed_at": now}
+    if visit.state == VisitState.WAITING:
+        for column, value in passed.items():
+            setattr(visit, column, value)
+        visit.save(update_fields=list(passed))
+    else:
+        _refuse_uncalled(visit, VisitState.WAITING)
+        visit.move(VisitState.WAITING, at=now, by=by, **passed, **_NOT_CALLED)
+    return _let_the_next_come(visit, now=now)
+
+
+@transaction.atomic
+def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
+    """Somebody was called who is not there yet: they wait again in their old place.
+
+    Unlike after `skip` they are next again, but the service itself calls them no sooner than a minute later.
+    """
+    visit = _locked(visit_id)
+    _refuse_uncalled(visit, VisitState.WAITING)
+    visit.move(VisitState.WAITING, at=now, by=by, passed_at=now, **_NOT_CALLED)
+    return _let_the_next_come(visit, now=now)
 
 
 @transaction.atomic
@@ -199,8 +252,7 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
         if visit.state == VisitState.CALLED:
             raise CalledAlready(visit=visit.pk)
     visit.move(VisitState.LEFT, at=now, by=by, ended_at=now)
-    live.publish([f"point:{visit.point_id}"], now=now)
-    return visit
+    return _let_the_next_come(visit, now=now)
 
 
 @transaction.atomic
@@ -218,9 +270,9 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     if visit.state == VisitState.WAITING or (visit.state == VisitState.CALLED and not given):
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
     ended_at = visit.ended_at or max(order.handed_over_at for order in given if order.handed_over_at)
-    if now - ended_at > UNDO:
+    if now - ended_at > texts.UNDO:
         raise UndoTooLate(at=ended_at.isoformat(timespec="seconds"))
-    given = [order for order in given if order.handed_over_at and now - order.handed_over_at <= UNDO]
+    given = [order for order in given if order.handed_over_at and now - order.handed_over_at <= texts.UNDO]
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
     first = visit.first or visit.state != VisitState.LEFT
@@ -260,7 +312,20 @@ def forget_stale(*, now: datetime) -> int:
     return len(ended)
 
 
-_NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": None}
+_NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": None, "recalled_at": None, "recalls": 0}
+
+
+def _refuse_uncalled(visit: Visit, asked: VisitState) -> None:
+    """Refuse what is not called now: the table lets who was served or left wait again too, and that is `undo`."""
+    if visit.state != VisitState.CALLED:
+        raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(asked))
+
+
+def _let_the_next_come(visit: Visit, *, now: datetime) -> Visit:
+    """Tell the pages that a lane may be free, and call the next car where the service does so."""
+    live.publish([f"point:{visit.point_id}"], now=now)
+    calling.call_where_free(point_id=visit.point_id, now=now)
+    return visit
 
 
 def _locked(visit_id: int) -> Visit:
@@ -348,25 +413,6 @@ def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str
     return order
 
 
-def _next(point_id: int, count: int) -> list[Visit]:
-    """The next visits that can be served and that nobody else is calling at this moment, locked."""
-    waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
-    ready = Exists(Order.objects.filter(visit=OuterRef("pk"), state=OrderState.READY))
-    can_be_served = waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "queued_at", "pk")
-    return list(can_be_served.select_for_update(skip_locked=True, no_key=True)[:count])
-
-
-def _call(visit: Visit, lane: Lane | None, *, by: Actor, now: datetime) -> None:
-    called_at = max(now, visit.arrived_at)
-    try:
-        with transaction.atomic():
-            visit.move(VisitState.CALLED, at=now, by=by, lane=lane, called_at=called_at, called_by=by.principal)
-    except IntegrityError as error:
-        if "pickup_one_called_per_lane" not in str(error):
-            raise
-        raise LaneBusy(visit=None) from error
-
-
 def _layout(point_id: int) -> str:
     layout = queries.points().filter(pk=point_id).values_list("layout", flat=True).first()
     if layout is None:
@@ -376,7 +422,7 @@ def _layout(point_id: int) -> str:
 
 def _lane_to_use(point_id: int, lane_id: int | None) -> Lane:
     if lane_id is None:
-        lane = _free_lane(point_id)
+        lane = calling.free_lane(point_id)
         if lane is not None:
             return lane
         if not Lane.objects.filter(point_id=point_id, open=True).exists():
@@ -388,34 +434,22 @@ def _lane_to_use(point_id: int, lane_id: int | None) -> Lane:
         raise LaneNotFound(field="lane")
     if not lane.open:
         raise LaneClosed(lane=lane.pk)
-    busy = _served_in(lane)
+    busy = calling.served_in(lane)
     if busy is not None:
         raise LaneBusy(visit=busy.pk)
     return lane
-
-
-def _free_lane(point_id: int) -> Lane | None:
-    """An open lane in which nobody is served and that nobody else is calling to at this moment."""
-    for pk in Lane.objects.filter(point_id=point_id, open=True).order_by("name", "pk").values_list("pk", flat=True):
-        lane = Lane.objects.select_for_update(skip_locked=True, no_key=True).filter(pk=pk, open=True).first()
-        if lane is not None and _served_in(lane) is None:
-            return lane
-    return None
-
-
-def _served_in(lane: Lane) -> Visit | None:
-    return Visit.objects.filter(lane=lane, state=VisitState.CALLED).first()
 
 
 def _set_open(lane_id: int, *, is_open: bool, now: datetime) -> Lane:
     lane = Lane.objects.select_for_update(no_key=True).filter(pk=lane_id).first()
     if lane is None:
         raise LaneNotFound(field="lane")
-    busy = _served_in(lane)
+    busy = calling.served_in(lane)
     if not is_open and busy is not None:
         raise LaneBusy(visit=busy.pk)
     if lane.open != is_open:
         lane.open = is_open
         lane.save(update_fields=["open"])
         live.publish([f"point:{lane.point_id}"], now=now)
+        calling.call_where_free(point_id=lane.point_id, now=now)
     return lane

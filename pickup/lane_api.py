@@ -198,16 +198,38 @@ def _handed_over(done: lane.HandedOver, by: Actor) -> dict[str, Any]:
     return dict(HandedOverRow(row, context={**seen_by(by), **of_visits([row["visit"]], by)}).data)
 
 
-class PutBack(Edge):
-    @told("put_back", VisitRow, keyed=True)
-    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
-        """They were called and are not there: they wait again in their old place."""
+class _VisitAct(Edge):
+    """What is done with a car by those who work where it is."""
+
+    def act(self, request: Request, visit_id: int, verb: Any) -> HttpResponseBase:
+        """Once, with the visit's row as the answer."""
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             read(Nothing, request)
             visit_at_work(by, visit_id)
-            lane.put_back(visit_id=visit_id, by=by, now=now)
+            verb(visit_id=visit_id, by=by, now=now)
             return answer(visit_row(visit_id, by))
+
+
+class PutBack(_VisitAct):
+    @told("put_back", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """They were called and are not there: they wait again in their old place."""
+        return self.act(request, visit_id, lane.put_back)
+
+
+class Recall(_VisitAct):
+    @told("recall", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """Call them once more, with a text where one arrives; again within half a minute changes nothing."""
+        return self.act(request, visit_id, lane.recall)
+
+
+class Skip(_VisitAct):
+    @told("skip", VisitRow, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """They are not there: they wait behind the next car that can be served."""
+        return self.act(request, visit_id, lane.skip)
 
 
 class Leave(Edge):
@@ -224,16 +246,11 @@ class Leave(Edge):
             return answer(visit_row(visit_id, by))
 
 
-class UndoVisit(Edge):
+class UndoVisit(_VisitAct):
     @told("undo_visit", VisitRow, keyed=True)
     def post(self, request: Request, visit_id: int) -> HttpResponseBase:
         """Within ten minutes: it was not served, or did not leave, after all."""
-        by, now = Actor.of(request), clock.now()
-        with once(by, request) as answer:
-            read(Nothing, request)
-            visit_at_work(by, visit_id)
-            lane.undo(visit_id=visit_id, by=by, now=now)
-            return answer(visit_row(visit_id, by))
+        return self.act(request, visit_id, lane.undo)
 
 
 class _LaneAct(Edge):

@@ -226,19 +226,27 @@ def set_open(request: HttpRequest, desk: Desk, what: str) -> HttpResponse:
         return answer.redirect(desk.to("lane"))
 
 
-ACTS = {"put-back": lane.put_back, "leave": lane.leave, "undo": lane.undo}
+ACTS = {
+    "recall": lane.recall,
+    "skip": lane.skip,
+    "put-back": lane.put_back,
+    "leave": lane.leave,
+    "undo": lane.undo,
+}
+SHOWN_AFTER = frozenset({"recall", "undo"})
+"""After these the page goes on showing the car."""
 
 
 @at_desk
 @require_POST
 def visit_act(request: HttpRequest, desk: Desk, visit_id: int, what: str) -> HttpResponse:
-    """Back into the line, left, or undone."""
+    """Called once more, passed over, back into the line, left, or undone."""
     with once(desk.by, request, key=key_of(request)) as answer:
         _check_here(desk, visit_id)
         if what not in ACTS:
             raise NotFound
         visit = ACTS[what](visit_id=visit_id, by=desk.by, now=desk.now)
-        return answer.redirect(desk.to("lane", **{"visit": visit.pk} if what == "undo" else {}))
+        return answer.redirect(desk.to("lane", **{"visit": visit.pk} if what in SHOWN_AFTER else {}))
 
 
 @at_desk

@@ -61,7 +61,7 @@ def _fragment(request: HttpRequest) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A car on the display: the numbers of its bags, and where it is called to. No name, no plate."""
+    """A car on the display: its bags' numbers, where it is called to, when it was last called. No name, no plate."""
 
     visit_id: int
     numbers: list[str]
@@ -69,6 +69,7 @@ class Shown:
     lane: str
     bay: str
     called_at: datetime | None
+    recalls: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,5 +134,6 @@ def _shown(visit: Visit, numbers: dict[int, list[str]]) -> Shown:
         purpose=str(visit.get_purpose_display()),
         lane=visit.lane.name if visit.lane is not None else "",
         bay=visit.bay,
-        called_at=visit.called_at,
+        called_at=visit.recalled_at or visit.called_at,
+        recalls=visit.recalls,
     )

@@ -15,7 +15,7 @@ from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations
 from lending import queries as lending_queries
 from lending.states import CopyState
-from pickup import appointments, bookings, gathering, orders, places, queries, texts
+from pickup import appointments, bookings, calling, gathering, orders, places, queries, texts
 from pickup.errors import AlreadyHandedOver, AlreadyPacked, NothingInBag, NotInOrder, OrderNotFound, StillToPack
 from pickup.models import Order, OrderLine, PointRules
 from pickup.states import IN_BAG, LineState, OrderState
@@ -119,7 +119,8 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     promised = queries.live_appointment(order)
     if promised is not None:
         appointments.confirm(appointment_id=promised.pk, by=RULE, now=now)
-    if queries.is_here(order):
+    here = queries.is_here(order)
+    if here:
         texts.about_order("next", order, now=now, kind="answer")
     elif promised is not None:
         together = list(queries.orders(appointment_id=promised.pk, state=OrderState.READY).order_by("id"))
@@ -129,6 +130,8 @@ def mark_ready(*, order_id: int, by: Actor, now: datetime) -> Order:
     else:
         nudge.ring("order ready", [order.pk])
     live.publish([f"point:{order.point_id}"], now=now)
+    if here:
+        calling.call_where_free(point_id=order.point_id, now=now)
     return order
 
 

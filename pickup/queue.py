@@ -18,10 +18,8 @@ from core.refusal import BadInput
 from pickup import lane
 from pickup.errors import GoesFirst, QueueChanged, VisitNotFound
 from pickup.models import Visit
+from pickup.order_of_service import STEP
 from pickup.states import VisitState
-
-STEP = timedelta(milliseconds=1)
-"""How far apart two cars are put where there is no moment left between their neighbours."""
 
 _SPACE = 0x71756575  # "queu": the first of the two numbers of the lock, the point is the second
 

@@ -236,6 +236,7 @@ class VisitRow(Local):
     plate = serializers.SerializerMethodField(help_text="for staff and devices, else null")
     arrived_at = At()
     called_at = At(allow_null=True)
+    recalled_at = At(allow_null=True, help_text="called once more")
     ended_at = At(allow_null=True)
     ahead = serializers.SerializerMethodField(help_text="cars that are called before this one")
     orders = serializers.SerializerMethodField(help_text="the bags, by number and state")

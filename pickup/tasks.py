@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from core import clock
-from pickup import coming, fitting, lane, lapses, offers, orders, rehearsals, slots
+from pickup import calling, coming, fitting, lane, lapses, offers, orders, rehearsals, slots
 
 
 @shared_task
@@ -31,6 +31,7 @@ def deadlines(**_: object) -> None:
     coming.close_due(now=now)
     orders.release_numbers(now=now)
     lane.forget_stale(now=now)
+    calling.call_due(now=now)
 
 
 @shared_task

@@ -41,6 +41,12 @@ def asks_for_answer(order: Order) -> bool:
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 
 
+def may_text(order: Order) -> bool:
+    """Whether a text reaches whoever collects this order."""
+    contact = queries.collector_of(order)
+    return contact is not None and contacts.doors(contact).may_text
+
+
 def offer(
     appointment: Appointment,
     orders: Sequence[Order],

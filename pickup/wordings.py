@@ -74,6 +74,10 @@ _SAYING = {
         "[{library}] 책 {count}권 준비. 곧 차례입니다. 번호 {number}",
         "[{library}] {count} ready, you are next. Order {number}",
     ),
+    "recalled": (
+        "[{library}] 차례가 되어 다시 부릅니다. 지금 와 주세요. 번호 {number}",
+        "[{library}] It is your turn, please come now. Order {number}",
+    ),
     "missed": (
         "[{library}] 시간에 못 오셨습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
         "[{library}] We missed you. Kept until {until}, order {number}. Tel {phone}",

@@ -50,13 +50,18 @@ class Visit(Moving):
     lane = models.ForeignKey(Lane, null=True, blank=True, on_delete=models.PROTECT, related_name="visits")
     door = models.CharField(max_length=10, help_text=_("the channel of the arrival"))
     arrived_at = models.DateTimeField()
-    queued_at = models.DateTimeField(help_text=_("the place in the queue: the arrival, until somebody moves the car"))
+    queued_at = models.DateTimeField(help_text=_("the turn: the moment by which the car stands in the line"))
     expected_seconds = models.PositiveIntegerField(
         null=True, blank=True, help_text=_("the wait that was told on arrival; null where none was")
     )
     first = models.BooleanField(default=False, help_text=_("goes before all others: an undone hand-over"))
     called_at = models.DateTimeField(null=True, blank=True)
     called_by = models.CharField(max_length=40, blank=True)
+    recalled_at = models.DateTimeField(null=True, blank=True, help_text=_("called once more"))
+    recalls = models.PositiveSmallIntegerField(default=0, help_text=_("how often it was called once more"))
+    passed_at = models.DateTimeField(
+        null=True, blank=True, help_text=_("passed over or put back: called and not there")
+    )
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
@@ -80,6 +85,11 @@ class Visit(Moving):
             models.CheckConstraint(
                 condition=Q(called_at__isnull=True) | Q(called_at__gte=F("arrived_at")),
                 name="pickup_arrived_before_called",
+            ),
+            models.CheckConstraint(
+                condition=Q(recalls=0, recalled_at__isnull=True)
+                | Q(recalls__gte=1, called_at__isnull=False, recalled_at__gte=F("called_at")),
+                name="pickup_called_before_recalled",
             ),
         ]
         indexes: ClassVar = [

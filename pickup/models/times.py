@@ -71,6 +71,9 @@ class PointRules(Read):
     tell_fixed = models.BooleanField(
         default=False, help_text=_("a text as soon as a time is fixed, before the bag is ready")
     )
+    auto_call = models.BooleanField(
+        default=False, help_text=_("in a single file the service calls the next car to a free lane by itself")
+    )
     shut_until = models.DateTimeField(null=True, blank=True, help_text=_("closed by the staff until then"))
 
     class Meta:
@@ -119,6 +122,9 @@ class Window(models.Model):
     regime = models.CharField(max_length=10, choices=Regime.choices, default=Regime.BOTH)
     session_ko = models.CharField(max_length=30, blank=True)
     session_en = models.CharField(max_length=40, blank=True)
+    by_arrival = models.BooleanField(
+        default=False, help_text=_("who has a time in it is served in the order of arrival, whatever that time is")
+    )
 
     class Meta:
         constraints: ClassVar = [

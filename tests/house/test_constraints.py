@@ -157,6 +157,7 @@ BREACHES: dict[str, tuple[str, str, dict[str, Any]]] = {
     "pickup_one_called_per_lane": ("visit", "again", {"patron": None, "plate": ""}),
     "pickup_called_has_its_time": ("visit", "change", {"called_at": None}),
     "pickup_arrived_before_called": ("visit", "change", {"called_at": NOW - HOUR}),
+    "pickup_called_before_recalled": ("visit", "change", {"recalled_at": NOW - HOUR, "recalls": 1}),
     "pickup_order_state_known": ("order", "change", {"state": "lost"}),
     "pickup_order_number_form": ("order", "change", {"number": "12a4"}),
     "pickup_order_number_held_once": ("order", "again", {"patron": "other_patron"}),

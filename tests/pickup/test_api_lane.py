@@ -120,7 +120,14 @@ def test_nobody_waits_or_the_lane_is_busy_or_closed(point, desk) -> None:
     busy = desk.post(address, {"lane": lane_id}, 409)
     assert (busy["code"], busy["facts"]["visit"]) == ("lane_busy", called["id"])
     assert desk.post(f"lanes/{lane_id}/close", status=409)["code"] == "lane_busy"
-    assert desk.post(f"visits/{called['id']}/put-back")["state"] == "waiting"
+    again = desk.post(f"visits/{called['id']}/recall")
+    assert (again["state"], called["recalled_at"]) == ("called", None)
+    assert again["recalled_at"] is not None
+    assert desk.post(f"visits/{called['id']}/skip")["state"] == "waiting"
+    assert desk.post(f"visits/{called['id']}/recall", status=409)["code"] == "not_in_this_state"
+    [other] = desk.post(address)["visits"]
+    assert other["id"] != called["id"]
+    assert desk.post(f"visits/{other['id']}/put-back")["state"] == "waiting"
     assert desk.post(f"lanes/{lane_id}/close")["open"] is False
     assert desk.post(address, {"lane": lane_id}, 409)["code"] == "lane_closed"
     assert desk.post(f"lanes/{lane_id}/open") == {
@@ -129,7 +136,7 @@ def test_nobody_waits_or_the_lane_is_busy_or_closed(point, desk) -> None:
         "name": point.lanes.get().name,
         "open": True,
     }
-    assert desk.post(address)["visits"][0]["id"] == called["id"]
+    assert desk.post(address)["visits"][0]["id"] == other["id"]
     assert desk.post(address, {"count": 0}, 400)["field"] == "count"
 
 
@@ -213,13 +220,13 @@ def test_what_is_the_staffs_is_theirs_alone(point, desk) -> None:
     for address in (f"pickup-points/{point.pk}/call-next", f"lanes/{lane_id}/open"):
         assert mine.post(address, status=403)["code"] == "staff_only"
     assert mine.post(f"pickup-points/{point.pk}/serve", {"barcode": "1"}, 403)["code"] == "staff_only"
-    for act in ("hand-over", "put-back", "undo"):
+    for act in ("hand-over", "put-back", "recall", "skip", "undo"):
         assert mine.post(f"visits/{visit['id']}/{act}", status=403)["code"] == "forbidden"
     _other, stranger = api.patron(home=point.library)
     elsewhere = api.librarian(rows.library())
     for outsider in (stranger, elsewhere):
         unknown = outsider.post("visits/999999999/undo", status=404)
-        for act in ("hand-over", "put-back", "undo", "leave"):
+        for act in ("hand-over", "put-back", "recall", "skip", "undo", "leave"):
             assert outsider.post(f"visits/{visit['id']}/{act}", status=404) == unknown
     unknown = elsewhere.post("lanes/999999999/open", status=404)
     assert elsewhere.post(f"lanes/{lane_id}/open", status=404) == unknown

@@ -426,6 +426,7 @@ TYPED = {
     "session_ko": "",
     "session_en": "",
     "regime": "both",
+    "by_arrival": "False",
 }
 
 
@@ -522,7 +523,13 @@ def test_every_rule_of_a_point_and_of_a_programme_is_on_a_page():
 def test_what_a_place_lends_promises_and_where_bags_stand_is_set_on_the_page(point, boss):
     soon(point)
     page = f"/staff/times/rules/?point={point.pk}"
-    other = {"by_appointment": False, "lend_at": "packing", "service_seconds": 120, "bag_places": ["A1", "A2", "문 옆"]}
+    other = {
+        "by_appointment": False,
+        "lend_at": "packing",
+        "service_seconds": 120,
+        "auto_call": True,
+        "bag_places": ["A1", "A2", "문 옆"],
+    }
     sent = as_typed(point.rules, **other)
     looked = boss.post(page, {**sent, "step": "look"})
     assert (
@@ -532,6 +539,7 @@ def test_what_a_place_lends_promises_and_where_bags_stand_is_set_on_the_page(poi
     assert "1 of them is booked" in shown
     assert "a time is promised →" in shown
     assert "people come when they like" in shown
+    assert "a librarian calls the next car →" in shown
     assert "A1, A2, 문 옆" in shown
     assert 'type="hidden" name="bag_places" value="A1, A2, 문 옆"' in shown
     assert boss.post(page, {**sent, "step": "save", "key": uuid4().hex}).status_code == 303
@@ -607,6 +615,7 @@ def test_programs_set_every_rule_of_a_place(point):
         "lend_at": "packing",
         "keep_counts": "all",
         "service_seconds": 75,
+        "auto_call": True,
         "bag_places": ["A1", "B1"],
     }
     done = boss.post(path, said)

@@ -313,7 +313,7 @@ class PickupLife(Life):
 
         self.do(give)
 
-    @rule(n=N, verb=st.sampled_from(["serve", "put_back", "leave", "undo"]))
+    @rule(n=N, verb=st.sampled_from(["serve", "put_back", "skip", "recall", "leave", "undo"]))
     def at_the_window(self, n: int, verb: str) -> None:
         def act() -> None:
             if verb == "serve":

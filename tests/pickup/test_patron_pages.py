@@ -301,7 +301,11 @@ def test_whoever_waits_sees_the_queue_move(place, reader):
     assert "You are next." in text_of(client.get(f"{base}wait/"))
     lane.hand_over(visit_id=visit_of(before), by=steps.DESK, now=clock.now())
     lane.call_next(point_id=place.pk, by=steps.DESK, now=clock.now())
-    assert "Please drive up now." in text_of(client.get(f"{base}wait/"))
+    called = text_of(client.get(f"{base}wait/"))
+    assert "Please drive up now." in called
+    assert "We have called you again." not in called
+    lane.recall(visit_id=visit_of(mine), by=steps.DESK, now=clock.now())
+    assert "We have called you again." in text_of(client.get(f"{base}wait/"))
     lane.hand_over(visit_id=visit_of(mine), by=steps.DESK, now=clock.now())
     after = text_of(client.get(f"{base}wait/"))
     assert "Handed over" in after

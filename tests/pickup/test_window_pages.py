@@ -122,6 +122,38 @@ def test_a_car_that_was_called_is_shown_at_once(point, desk):
     assert (shown.kind, shown.car.lane, [bag.number for bag in shown.ready]) == ("party", "1", [order.number])
 
 
+# Called and not there
+
+
+def test_who_is_not_there_is_called_again_passed_over_or_put_back(point, desk):
+    first, second = (here(ready(point)) for _ in range(2))
+    text = post(desk, point, "lane/call").content.decode()
+    for said in ("Call again", "Not there: the next one first", "Not there: back into the line"):
+        assert said in text
+    again = post(desk, point, f"visits/{first.pk}/recall").content.decode()
+    assert "called again" in again
+    assert "Call again" in again  # the page goes on showing the car
+    text = page(desk, point, visit=second.pk).content.decode()  # who waits can only be passed over
+    assert "Call again" not in text
+    post(desk, point, f"visits/{first.pk}/skip")
+    assert standing(point) == [second.pk, first.pk]
+    post(desk, point, "lane/call")
+    post(desk, point, f"visits/{second.pk}/put-back")
+    assert standing(point) == [second.pk, first.pk]
+
+
+def test_the_display_shows_first_and_anew_who_was_called_last(point, desk):
+    rows.lane(point, name="2")
+    first, second = (here(ready(point)) for _ in range(2))
+    for _ in range(2):
+        post(desk, point, "lane/call")
+    display = f"/now/{point.library.code}/lanes/"
+    shown = lambda: re.findall(r'id="call-([^"]+)"', desk.get(display).content.decode())  # noqa: E731
+    assert shown() == [str(second.pk), str(first.pk)]
+    post(desk, point, f"visits/{first.pk}/recall")
+    assert shown() == [f"{first.pk}-1", str(second.pk)]
+
+
 # What is different
 
 

@@ -13,8 +13,8 @@ from core.models import Journal
 from core.moves import Moving
 from core.refusal import Refusal
 from lending.models import Copy, Loan
-from pickup import arrivals, handovers, lane
-from pickup.models import Lane, Order, Visit
+from pickup import arrivals, calling, handovers, lane
+from pickup.models import Lane, Order, PointRules, Visit
 from pickup.states import VisitState
 from tests import rows
 from tests.pickup import steps
@@ -81,7 +81,7 @@ def test_librarians_who_call_at_once_get_different_cars_and_none_goes_away_empty
 
 
 def test_without_the_lock_the_compare_and_swap_still_lets_only_one_have_the_car(bays, now, monkeypatch):
-    monkeypatch.setattr(lane, "_next", look_without_lock)
+    monkeypatch.setattr(calling, "next_up", look_without_lock)
     outcome = everybody_calls(bays, now)
     assert len(outcome.answers) == 1
     assert outcome.codes() == ["moved_meanwhile"] * (LIBRARIANS - 1)
@@ -91,7 +91,7 @@ def test_without_the_lock_the_compare_and_swap_still_lets_only_one_have_the_car(
 @pytest.mark.control
 def test_without_both_guards_two_librarians_call_the_same_car(bays, now, monkeypatch):
     """The control: the two tests above would notice."""
-    monkeypatch.setattr(lane, "_next", look_without_lock)
+    monkeypatch.setattr(calling, "next_up", look_without_lock)
     monkeypatch.setattr(Moving, "move", write_whatever_it_was)
     outcome = everybody_calls(bays, now)
     assert len(outcome.answers) > len(set(outcome.answers))
@@ -182,6 +182,42 @@ def test_without_lock_and_law_a_free_lane_is_used_by_several(now, monkeypatch):
     with law_dropped(Visit, "pickup_one_called_per_lane"):
         outcome, _lanes = everybody_calls_to_a_free_lane(now)
         assert len(outcome.answers) > len(set(outcome.answers))
+
+
+def the_service_calls_from_everywhere(now):
+    """What several workers called when all looked at once, and how many lanes there were."""
+    point = rows.point()
+    lanes = {rows.lane(point).pk for _ in range(3)}
+    for _ in range(LIBRARIANS):
+        order = steps.ready(steps.asked(rows.patron(point.library), point))
+        arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
+    PointRules.objects.update(auto_call=True)
+
+    def look(_n):
+        return [(visit.pk, visit.lane_id) for visit in calling.call_where_free(point_id=point.pk, now=now)]
+
+    outcome = together(LIBRARIANS, look)
+    return outcome, [call for answer in outcome.answers for call in answer], lanes
+
+
+def test_workers_that_call_by_themselves_at_once_call_one_car_to_each_lane(now):
+    outcome, calls, lanes = the_service_calls_from_everywhere(now)
+    assert outcome.refused == []
+    assert {lane_id for _visit, lane_id in calls} == lanes
+    assert len({visit for visit, _lane in calls}) == len(calls) == len(lanes)
+
+
+@pytest.mark.control
+def test_without_locks_workers_that_call_by_themselves_get_into_each_others_way(now, monkeypatch):
+    """The control."""
+
+    def look_without(point_id, count, **_):
+        return look_without_lock(point_id, count)
+
+    monkeypatch.setattr(calling, "free_lane", lambda point_id: first_lane_that_looks_free(point_id, None))
+    monkeypatch.setattr(calling, "next_up", look_without)
+    outcome, _calls, _lanes = the_service_calls_from_everywhere(now)
+    assert outcome.refused
 
 
 class without_law:  # noqa: N801 - reads as a sentence

@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("lending", "0017_told_by"),
-        ("pickup", "0022_keep_counts"),
+        ("pickup", "0019_keep_counts"),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
     dependencies = [
         ("lending", "0017_told_by"),
-        ("pickup", "0017_laws_said_once"),
+        ("pickup", "0018_order_of_service"),
     ]
 
     operations = [
