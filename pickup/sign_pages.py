@@ -24,6 +24,8 @@ from core.once import once
 from core.refusal import Refusal
 from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show
+from notifications import phone
+from notifications import queries as notified
 from pickup import arrivals, barcodes, links, queries, waits
 from pickup.desk_forms import SignSheetForm
 from pickup.errors import OrderNotFound
@@ -171,6 +173,12 @@ def _visit(point: PickupPoint, patron: Actor | None) -> Visit | None:
     return Visit.objects.filter(point=point, patron=patron.id, state__in=HERE).select_related("lane").first()
 
 
+def _rings(point: PickupPoint) -> str:
+    """The number that notes who calls it as here, as people write it; the library's own where it has no such number."""
+    sender = notified.sender(point.library.sender)
+    return phone.shown(sender.number, sender.region) if sender is not None else point.library.phone
+
+
 @at_desk
 @require_safe
 def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
@@ -186,6 +194,7 @@ def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
         "sheets": sheets,
         "paper": told["paper"],
         "address": address,
+        "phone": _rings(desk.point),
         "drives": desk.point.layout in {"file", "bays"},
     }
     return show_desk(request, desk, "pickup/staff/signs.html", context, status=form.status)

@@ -330,6 +330,21 @@ def test_a_list_of_what_is_lent_there_is_looked_at_before_it_is_kept(reading):
     expect(page.locator("[role=status]").first).to_contain_text("1 copy is marked as lent there.")
 
 
+@pytest.mark.parametrize(("paper", "points"), [("a4", (595, 842)), ("a3", (842, 1191))])
+def test_each_sign_prints_on_one_page_of_its_paper(reading, paper, points):
+    page = reading("ko", 1024).new_page()
+    sign_in_staff(page)
+    for places, signs in (("", 1), ("1-2", 2)):
+        page.goto(f"/staff/signs/?point=1&paper={paper}&places={places}")
+        printed = page.pdf(prefer_css_page_size=True, print_background=True)
+        sizes = re.findall(rb"/MediaBox\s*\[0 0 ([0-9.]+) ([0-9.]+)\]", printed)
+        assert [(round(float(wide)), round(float(high))) for wide, high in sizes] == [points] * signs
+        page.emulate_media(media="print")
+        fits = "[...document.querySelectorAll('.poster')].every(e => e.scrollHeight <= e.clientHeight + 1)"
+        assert page.evaluate(fits), "something on the sign is cut off"
+        page.emulate_media(media="null")  # as a browser prints, whatever is looked at
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_page_says_in_which_language_it_is(reading, language):
     page = reading(language).new_page()

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from uuid import uuid4
 
 import pytest
 from django.test import Client
 
 from core import clock
+from notifications import voice
+from notifications.models import Sender
 from pickup.models import Order, Visit
 from tests import rows
 from tests.pickup import steps
@@ -143,10 +146,51 @@ def test_signs_are_printed_from_the_settings(place, settings):
     desk.force_login(rows.staff(place.library))
     one = desk.get(f"/staff/signs/?point={place.pk}").content.decode()
     assert f"{settings.PUBLIC_BASE_URL}/here/{place.code}/" in one
-    assert place.library.phone in one
-    assert "정차 후" in one
+    for said in (
+        '<p class="first" lang="ko">정차 후 찍어 주세요</p>',
+        '<p class="second" lang="en">Stop the car, then scan</p>',
+        '<b lang="ko">누르면 도착이 접수되고, 책을 가져다 드립니다.</b>',
+        '<span lang="en">One tap tells us that you are here; we bring your books.</span>',
+        '<span lang="ko">전화로도 됩니다</span> · <span lang="en">or call us</span>',
+    ):
+        assert said in " ".join(one.split()).replace("> ", ">").replace(" <", "<").replace("</span>·<", "</span> · <")
     many = desk.get(f"/staff/signs/?point={place.pk}&paper=a3&places=1-3+A1,A1")
     assert [sheet["bay"] for sheet in many.context["sheets"]] == ["1", "2", "3", "A1"]
     assert len({sheet["qr"] for sheet in many.context["sheets"]}) == 4
     assert desk.get(f"/staff/signs/?point={place.pk}&paper=a4&places=1-99").status_code == 400
     assert desk.get(f"/staff/signs/?point={place.pk}&paper=a5").status_code == 400
+
+
+def test_a_sign_of_a_place_to_which_one_walks_does_not_speak_of_cars(place):
+    place.layout = "door"
+    place.save()
+    desk = Client()
+    desk.force_login(rows.staff(place.library))
+    page = desk.get(f"/staff/signs/?point={place.pk}").content.decode()
+    assert [said in page for said in ("도착하면 찍어 주세요", "Scan when you are here", "정차 후", "Stop the car")] == [
+        True,
+        True,
+        False,
+        False,
+    ]
+
+
+def test_the_number_on_a_sign_is_the_one_whose_calls_check_in(place):
+    desk = Client()
+    desk.force_login(rows.staff(place.library))
+
+    def printed():
+        page = desk.get(f"/staff/signs/?point={place.pk}").content.decode()
+        return re.findall(r'<b class="nowrap">([^<]*)</b>', page)
+
+    Sender.objects.filter(key=place.library.sender).update(number="+8221002099")
+    assert printed() == ["02-100-2099"]
+
+    def is_answered(number):
+        return voice.talk(call_id="CA1", from_number=NUMBER, to_number=number, now=clock.now()) is not None
+
+    assert is_answered("+8221002099")
+    assert not is_answered("+8221006440")  # the library's own telephone, which people answer
+    place.library.sender = "nobody"
+    place.library.save()
+    assert printed() == [place.library.phone]
