@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 
 from lending.states import CopyState
-from pickup import awaited, queries, sessions
+from pickup import awaited, parties, queries, sessions
 from pickup.models import Appointment, Order, OrderLine, PointRules
 from pickup.sessions import SOON, Session
 from pickup.states import HERE, LineState, OrderState
@@ -34,7 +34,8 @@ class Bag:
     """An open order with its books; its people wait for `waits_for` more before they want it.
 
     While it holds none, `coming` are the days on which its books are expected from other libraries.
-    `session` and `appointment` are those promised; `kept_to` its last minute (UTC).
+    `session` and `appointment` are those promised; `kept_to` its last minute (UTC). `beside` are the other bags that
+    go out with it, by number.
     """
 
     order: Order
@@ -46,6 +47,12 @@ class Bag:
     problems: list[Problem]
     waits_for: int = 0
     coming: Sequence[date] = ()
+    beside: Sequence[Order] = ()
+
+    @property
+    def goes_with(self) -> str:
+        """The numbers of the bags that go out with it: 47-22, 47-23."""
+        return numbers(self.beside)
 
     @property
     def lines(self) -> list[OrderLine]:
@@ -88,8 +95,11 @@ def of(orders: Iterable[Order], *, now: datetime) -> list[Bag]:
     asked = list(orders)
     waiting = [order for order in asked if order.whole_until is not None and order.whole_until > now]
     more = awaited.more_to_come(waiting) if waiting else {}
-    coming = awaited.coming(asked)
-    return [_bag(order, more.get(order.pk, 0), coming.get(order.pk, ()), now=now) for order in asked]
+    coming, beside = awaited.coming(asked), parties.beside(asked)
+    return [
+        _bag(order, more.get(order.pk, 0), coming.get(order.pk, ()), beside.get(order.pk, ()), now=now)
+        for order in asked
+    ]
 
 
 def one(order: Order, *, now: datetime) -> Bag:
@@ -97,7 +107,12 @@ def one(order: Order, *, now: datetime) -> Bag:
     return of([order], now=now)[0]
 
 
-def _bag(order: Order, waits_for: int, coming: Sequence[date], *, now: datetime) -> Bag:
+def numbers(orders: Iterable[Order]) -> str:
+    """Order numbers as they are said one after another."""
+    return ", ".join(order.shown for order in orders)
+
+
+def _bag(order: Order, waits_for: int, coming: Sequence[date], beside: Sequence[Order], *, now: datetime) -> Bag:
     lines = list(order.lines.all())
     inside = [line for line in lines if line.state in {LineState.PACKED, LineState.GIVEN}]
     left = [line for line in lines if line.state == LineState.TO_PICK]
@@ -105,7 +120,7 @@ def _bag(order: Order, waits_for: int, coming: Sequence[date], *, now: datetime)
     session = sessions.of(promise.slot, order.library.zone) if promise is not None else None
     lost = sum(line.state == LineState.MISSING for line in lines)
     problems = list(_problems(order, left, lost, session, now=now))
-    return Bag(order, inside, left, lost, promise, session, problems, waits_for, coming)
+    return Bag(order, inside, left, lost, promise, session, problems, waits_for, coming, beside)
 
 
 def without_time(rules: PointRules) -> str:
@@ -120,19 +135,29 @@ def is_blocked(order: Order, *, now: datetime) -> bool:
 
 
 def to_pack(found: Iterable[Bag]) -> list[Bag]:
-    """Those that somebody has to work on: who is here for one comes first, then the time that was promised.
+    """Those that somebody has to work on: who is here for one comes first, then the time that was promised; bags that
+    go out together follow each other.
 
     A bag on the shelf is among them when a book came later, or when its card was blocked since it was packed. One whose
     books are still on their way is not, until its time is near or somebody is here for it.
     """
-    return sorted(
-        (
-            bag
-            for bag in found
-            if (bag.order.state == OrderState.PICKING and not bag.coming) or bag.left or bag.problems
-        ),
-        key=lambda bag: Problem.HERE not in bag.problems,
+    return next_to_each_other(
+        sorted(
+            (
+                bag
+                for bag in found
+                if (bag.order.state == OrderState.PICKING and not bag.coming) or bag.left or bag.problems
+            ),
+            key=lambda bag: Problem.HERE not in bag.problems,
+        )
     )
+
+
+def next_to_each_other(found: Iterable[Bag]) -> list[Bag]:
+    """Bags in their order, those that go out together after the first of them."""
+    asked = list(found)
+    rank = parties.side_by_side((bag.order.pk for bag in asked), {bag.order.pk: bag.beside for bag in asked})
+    return sorted(asked, key=lambda bag: rank[bag.order.pk])
 
 
 def _problems(

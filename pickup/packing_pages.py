@@ -18,7 +18,7 @@ from lending import queries as lending_queries
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
 from lending.states import TransferState
-from pickup import bags, fetching, gathering, orders, packing, queries, sessions, streams
+from pickup import bags, fetching, gathering, orders, packing, parties, queries, sessions, streams
 from pickup.desk_forms import ScanForm
 from pickup.errors import NotInOrder, OrderNotFound
 from pickup.models import Order
@@ -76,9 +76,13 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
 
 
 def _to_fetch(desk: Desk) -> list[dict[str, Any]]:
-    """A row for each book to fetch: `line` or `transfer`, its copy, the session that needs it, and who fetches it."""
+    """A row for each book to fetch: `line` or `transfer`, its copy, the session that needs it, and who fetches it.
+
+    `goes_with` names the bags that go out with its own: the list itself follows the shelves, as people walk.
+    """
     lines = list(queries.to_fetch(desk.point.library_id))
     where = queries.where_are(line.copy for line in lines)
+    beside = parties.beside(line.order for line in lines)
     zone = desk.point.library.zone
     rows: list[dict[str, Any]] = []
     for line in lines:
@@ -90,6 +94,7 @@ def _to_fetch(desk: Desk) -> list[dict[str, Any]]:
                 "line": line,
                 "copy": line.copy,
                 "bag": where.get(line.copy_id, ""),
+                "goes_with": bags.numbers(beside.get(line.order_id, ())),
                 "session": sessions.of(promise.slot, zone) if promise is not None else None,
                 "here": visit is not None and visit.state in HERE,
                 "fetcher": fetcher,

@@ -69,6 +69,44 @@ def _named_alike(collector: Contact, patron: Patron | None, *, proven: bool) -> 
     return alike & Q(collector__own=False) if collector.own else alike
 
 
+def beside(orders: Iterable[Order]) -> dict[int, list[Order]]:
+    """The other open bags at the same point that go out with each of some open ones, by the order's id and by number.
+
+    Those of one car, as `party_of` says for the rule, and those that were promised one time together. Bags beside which
+    there is none are left out. Two queries however many, for orders read with their patrons, collectors and promises.
+    """
+    asked = [order for order in orders if order.state in OPEN_ORDER]
+    houses = {_house(order) for order in asked} - {0}
+    numbers = {order.collector.number for order in asked if order.collector is not None}
+    promised = {order.appointment_id for order in asked if queries.live_appointment(order) is not None}
+    if not (houses or numbers or promised):
+        return {}
+    same = Q(patron__household__in=houses, patron__household__together=True) | Q(collector__number__in=numbers)
+    others = Order.objects.filter(
+        same | Q(appointment__in=promised), point__in={order.point_id for order in asked}, state__in=OPEN_ORDER
+    )
+    known = list(others.select_related("patron", "collector").order_by("number"))
+    cars, of_promise = _Cars(known), {pk: [one for one in known if one.appointment_id == pk] for pk in promised}
+    found = {}
+    for order in asked:
+        theirs = {one.pk: one for one in cars.with_one(order)}
+        theirs |= {one.pk: one for one in of_promise.get(order.appointment_id, ()) if one.point_id == order.point_id}
+        theirs.pop(order.pk, None)
+        if theirs:
+            found[order.pk] = sorted(theirs.values(), key=lambda one: one.number)
+    return found
+
+
+def side_by_side(order_ids: Iterable[int], together: Mapping[int, Iterable[Order]]) -> dict[int, int]:
+    """The rank of each of some bags when those that go out together (see `beside`) follow the first of them."""
+    asked = list(order_ids)
+    in_turn: dict[int, None] = {}
+    for pk in asked:
+        in_turn.setdefault(pk)
+        in_turn.update(dict.fromkeys(one.pk for one in together.get(pk, ())))
+    return {pk: rank for rank, pk in enumerate(in_turn)}
+
+
 def by_car(orders: Iterable[Order]) -> dict[int, list[Order]]:
     """Orders grouped by who comes in one car, as `party_of` says for the rule, keyed by the first order's id.
 

@@ -6,14 +6,15 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from django.db import IntegrityError, transaction
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core import live
 from core.actor import Actor
 from core.moves import MoveRefused
-from pickup import queries
+from pickup import parties, queries
 from pickup.errors import NoSuchPlace, OrderNotFound, PlaceTaken
-from pickup.models import Order
-from pickup.states import OPEN_ORDER, LineState, OrderState
+from pickup.models import Order, OrderLine
+from pickup.states import IN_BAG, OPEN_ORDER, LineState, OrderState
 
 DEAD = (OrderState.CANCELLED, OrderState.EXPIRED)
 
@@ -34,12 +35,38 @@ def take(*, order: Order) -> str:
 def plan(*, order: Order) -> str:
     """Foresee a place for a bag whose books are being packed, so that all of them are carried to one spot.
 
-    Keeps one that was foreseen before. "" when none is free. The caller has locked the order.
+    The bags that go out with it and are to be packed get theirs too, next to each other and to those that have one, as
+    near as places are free. Keeps one that was foreseen before. "" when none is free. The caller has locked the order.
     """
     if not order.place and order.state == OrderState.PICKING:
-        order.place = next(iter(free(order.point_id)), "")
+        beside = parties.beside([order]).get(order.pk, [])
+        near = _near(order.point_id, beside, count=1 + len(_to_place(beside)))
+        order.place = next(iter(near), "")
         Order.objects.filter(pk=order.pk).exclude(place=order.place).update(place=order.place)
+        if near[1:]:  # those that somebody else has in hand are left to them: nobody waits for two bags at once
+            theirs = _to_place(beside).select_for_update(no_key=True, skip_locked=True).order_by("number")
+            for other, place in zip(theirs, near[1:], strict=False):
+                Order.objects.filter(pk=other.pk).update(place=place)
     return order.place
+
+
+def _to_place(beside: Iterable[Order]) -> QuerySet[Order]:
+    """Those of some bags that are to be packed and have no place yet."""
+    asked = Order.objects.filter(pk__in=[one.pk for one in beside], state=OrderState.PICKING, place="")
+    return asked.filter(Exists(OrderLine.objects.filter(order=OuterRef("pk"), state__in=IN_BAG)))
+
+
+def _near(point_id: int, beside: Iterable[Order], *, count: int) -> list[str]:
+    """So many free places, nearest first to where the bags beside stand; else the first that lie next to each other."""
+    named, left = queries.rules_of(point_id).bag_places, free(point_id)
+    if not left or (count == 1 and not beside):
+        return left[:count]
+    rank = {place: position for position, place in enumerate(named)}
+    stand = [rank[one.place] for one in beside if one.place in rank]
+    if not stand:
+        rows = (at for at in range(len(named)) if set(named[at : at + count]) <= set(left) and at + count <= len(named))
+        stand = [next(rows, rank[left[0]])]
+    return sorted(left, key=lambda place: (min(abs(rank[place] - at) for at in stand), rank[place]))[:count]
 
 
 def free(point_id: int) -> list[str]:

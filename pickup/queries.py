@@ -121,6 +121,7 @@ def to_fetch(library_id: int) -> QuerySet[OrderLine]:
     return (
         OrderLine.objects.filter(state=LineState.TO_PICK, order__library_id=library_id)
         .select_related("copy__title", "order__point", "order__appointment__slot", "order__visit", "fetcher")
+        .select_related("order__patron", "order__collector")
         .order_by(Case(When(order__visit__state__in=HERE, then=0), default=1), "copy__shelf_key", "copy__barcode")
     )
 

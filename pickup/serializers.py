@@ -294,6 +294,9 @@ class OrderRow(Local):
     together = serializers.SerializerMethodField(
         help_text="other orders of the same car and time, by number and state; a patron sees those of the household"
     )
+    goes_with = serializers.SerializerMethodField(
+        help_text="numbers of the other open bags at this point that go out in the same car; for staff, else null"
+    )
     following = serializers.SerializerMethodField(
         help_text="reservations asked for together with these and in no bag yet; they stay if this one is cancelled"
     )
@@ -308,6 +311,10 @@ class OrderRow(Local):
 
     def get_together(self, row: Order) -> list[dict[str, Any]]:
         return [_bag(order) for order in self.context["sharing"].get(row.pk, ())]
+
+    def get_goes_with(self, row: Order) -> list[str] | None:
+        beside = self.context.get("beside")
+        return None if beside is None else [order.number for order in beside.get(row.pk, ())]
 
     def get_following(self, row: Order) -> list[int]:
         return [asked.pk for asked in self.context["following"].get(row.pk, ())]
@@ -329,6 +336,7 @@ def of_orders(orders: Iterable[Order], by: Actor) -> dict[str, Any]:
         "collectors": queries.collectors_of(asked),
         "sharing": parties.sharing(asked, by=by),
         "following": awaited.following(asked),
+        "beside": parties.beside(asked) if by.kind == "staff" else None,
         **of_visits(visits, by),
     }
 

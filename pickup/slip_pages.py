@@ -43,7 +43,7 @@ def slips(request: HttpRequest, desk: Desk) -> HttpResponse:
     else:
         found = [bag for bag in open_here if bag.order.state == OrderState.PICKING and not bag.coming]
     context = {"choices": choices, "chosen": chosen}
-    return _print(request, desk, found[:MOST], context)
+    return _print(request, desk, bags.next_to_each_other(found)[:MOST], context)
 
 
 def _print(request: HttpRequest, desk: Desk, found: Iterable[Bag], context: dict[str, Any]) -> HttpResponse:

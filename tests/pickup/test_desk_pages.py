@@ -15,7 +15,7 @@ from core import clock
 from core.actor import Actor
 from core.models import Access
 from core.refusal import BadInput
-from lending.models import Account, Copy, Library, Membership, Patron, Reservation
+from lending.models import Account, Copy, Household, Library, Membership, Patron, Reservation
 from notifications import calls, inbound
 from notifications.models import Message, Sender
 from pickup import appointments, notes, orders, plates, queries
@@ -189,6 +189,45 @@ def test_a_slip_names_nobody_and_no_book(place, desk):
     assert all(barcode in paper for barcode in barcodes(order))
     for secret in ("홍길동", "SECRET-0001", "소년이 온다", "style="):
         assert secret not in paper
+
+
+@pytest.mark.parametrize(
+    ("language", "tie", "on_slip"),
+    [
+        ("en", "goes with {0}, {1}", "Goes with 2 other bags: {0}, {1}"),
+        ("ko", "{0}, {1} 꾸러미와 함께", "다른 꾸러미 2개와 함께: {0}, {1}"),
+    ],
+)
+def test_bags_of_one_car_are_packed_together_and_every_page_says_so(place, language, tie, on_slip):
+    desk = Client(headers={"accept-language": language})
+    desk.force_login(rows.staff(place.library))
+    household = rows.household(together=True)
+    family = []
+    for _ in range(3):
+        family.append(asked(place, 1, household=household))
+        asked(place, 1)
+    others = {order.pk: sorted(one.shown for one in family if one != order) for order in family}
+    packing = desk.get(f"/staff/packing/?point={place.pk}")
+    assert [bag.order.pk in others for bag in packing.context["to_pack"]] == [True] * 3 + [False] * 3
+    run = desk.get(f"/staff/slips/?point={place.pk}").context["slips"]
+    assert [slip["bag"].order.pk in others for slip in run] == [True] * 3 + [False] * 3
+    pulled = desk.get(f"/staff/pull-list/?point={place.pk}").content.decode()
+    for order in family:
+        paper = desk.get(f"/staff/orders/{order.pk}/slip/?point={place.pk}").content.decode()
+        paper = paper[paper.index('<article class="slip"') : paper.index("</article>")]
+        said = tie.format(*others[order.pk])
+        assert said in packing.content.decode()
+        assert said in pulled
+        assert on_slip.format(*others[order.pk]) in paper
+        assert order.patron.name not in paper
+        assert said in scan(desk, place, barcodes(order)[0]).content.decode()
+    for order in family:
+        steps.ready(order, now=clock.now())
+    shelf = desk.get(f"/staff/shelf/?point={place.pk}")
+    assert [bag.order.place for bag in shelf.context["bags"]] == ["A1", "A2", "A3"]
+    assert all(tie.format(*others[order.pk]) in shelf.content.decode() for order in family)
+    Household.objects.filter(pk=household.pk).update(together=False)
+    assert tie.format(*others[family[0].pk]) not in desk.get(f"/staff/shelf/?point={place.pk}").content.decode()
 
 
 def test_the_slips_of_a_session_are_one_run(place, desk):

@@ -94,3 +94,75 @@ def test_where_a_dead_bag_still_stands_no_other_is_put_unless_nothing_else_is_le
     orders.cancel(order_id=dead.pk, by=DESK, now=now)
     assert places.free(shelf.pk) == ["A2"]
     assert [bag(shelf).place for _ in range(3)] == ["A2", "A1", ""]
+
+
+@pytest.fixture
+def long_shelf():
+    return rows.point(rules={"by_appointment": False, "bag_places": ["A1", "A2", "A3", "A4", "A5", "A6"]})
+
+
+def planned(order):
+    """The place of a bag once its first book is packed."""
+    packing.pack(order_id=order.pk, barcode=order.lines.first().copy.barcode, by=DESK, now=rows.NOW)
+    return steps.again(order).place
+
+
+def asked(shelf, **columns):
+    return steps.asked(rows.patron(shelf.library, **columns), shelf)
+
+
+def family_and_strangers(shelf, *, together):
+    """Three bags of one household, each packed before that of a stranger; their places."""
+    household = rows.household(together=together)
+    family = [asked(shelf, household=household) for _ in range(3)]
+    places_of = []
+    for order in family:
+        places_of.append(planned(order))
+        planned(asked(shelf))
+    return sorted(places_of)
+
+
+def test_bags_that_go_out_together_stand_next_to_each_other_whoever_is_packed_between(long_shelf):
+    assert family_and_strangers(long_shelf, together=True) == ["A1", "A2", "A3"]
+
+
+def test_without_the_consent_of_the_household_its_bags_are_anywhere(long_shelf):
+    assert family_and_strangers(long_shelf, together=False) == ["A1", "A3", "A5"]
+
+
+def test_bags_of_one_car_need_places_that_lie_side_by_side(long_shelf):
+    first, gone = planned(asked(long_shelf)), asked(long_shelf)
+    assert (first, planned(gone), planned(asked(long_shelf))) == ("A1", "A2", "A3")
+    orders.cancel(order_id=gone.pk, by=DESK, now=rows.NOW)
+    packing.unpack(barcode=gone.lines.first().copy.barcode, by=DESK, now=rows.NOW)
+    assert places.free(long_shelf.pk)[0] == "A2"
+    household = rows.household(together=True)
+    family = [asked(long_shelf, household=household) for _ in range(2)]
+    assert [planned(order) for order in family] == ["A4", "A5"]  # A2 alone is too narrow for two
+    late = asked(long_shelf, household=household)
+    assert planned(late) == "A6"
+
+
+def test_a_bag_whose_people_name_one_collector_stands_beside_and_a_full_shelf_scatters(shelf):
+    first, second = rows.patron(shelf.library), rows.patron(shelf.library)
+    orders_of = []
+    for patron in (first, second):
+        collector = rows.contact(patron, number="+821000005151", own=False, name="손자")
+        orders_of.append(steps.asked(patron, shelf, collector_id=collector.pk))
+    assert [planned(order) for order in orders_of] == ["A1", "A2"]
+    assert planned(asked(shelf)) == ""
+
+
+def test_who_goes_with_whom_is_asked_in_the_same_few_queries(long_shelf, django_assert_max_num_queries):
+    from pickup import parties, queries
+
+    household = rows.household(together=True)
+    for _ in range(3):
+        asked(long_shelf, household=household)
+    alone = asked(long_shelf)
+    found = list(queries.bags(point_id=long_shelf.pk))
+    with django_assert_max_num_queries(2):
+        together = parties.beside(found)
+    assert {pk: len(others) for pk, others in together.items()} == {
+        order.pk: 2 for order in found if order.pk != alone.pk
+    }
