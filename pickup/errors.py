@@ -198,10 +198,17 @@ class LaneNotFound(NotFound):
 
 
 class AtAnotherPoint(Refusal):
-    """`point` is the name of the place where the bag waits, `pickup_point` its id."""
+    """`point` names the place where the bag waits, `pickup_point` is its id, `library` the code of its library."""
 
     code = "at_another_point"
     sentence = _("This bag waits at another pickup place: %(point)s.")
+
+    @classmethod
+    def of(cls, order: Order) -> AtAnotherPoint:
+        """The refusal for an open bag that was asked for where it is not."""
+        point, library = order.point, order.library
+        named = str(point) if library.name_ko in point.name_ko else f"{library}, {point}"
+        return cls(point=named, pickup_point=point.pk, library=library.code)
 
 
 class NoSuchPlace(BadInput):

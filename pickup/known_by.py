@@ -31,7 +31,17 @@ def orders_of_number(number: str, sender_key: str) -> list[Order]:
 
     Those that it collects; if there are none, those of the patron whose own number it is.
     """
-    opened = queries.orders(state__in=OPEN_ORDER, library__sender=sender_key).order_by("id")
+    return _told(number, queries.orders(state__in=OPEN_ORDER, library__sender=sender_key))
+
+
+def orders_elsewhere(number: str, sender_key: str) -> list[Order]:
+    """The same by other senders: of libraries that somebody did not mean who wrote to this one, or rang it."""
+    others = queries.orders(state__in=OPEN_ORDER, library__training=False).exclude(library__sender=sender_key)
+    return _told(number, others)
+
+
+def _told(number: str, among: QuerySet[Order]) -> list[Order]:
+    opened = among.order_by("id")
     by_default = Q(collector__isnull=True, patron__contacts__number=number, patron__contacts__own=True)
     found = opened.filter(pk__in=Order.objects.filter(Q(collector__number=number) | by_default).values("pk"))
     if not found.exists():

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
@@ -44,12 +44,16 @@ from pickup.errors import (
 from pickup.models import Lane, Order, Visit
 from pickup.names import digits
 from pickup.order_of_service import STEP
-from pickup.states import HERE, OPEN_ORDER, OrderState, VisitState
+from pickup.states import HERE, OPEN_ORDER, LineState, OrderState, VisitState
+
+if TYPE_CHECKING:
+    from lending.models import PickupPoint
 
 __all__ = [
     "HandOver",
     "HandedOver",
     "arrive",
+    "by_number",
     "call_next",
     "close_lane",
     "digits",
@@ -170,7 +174,7 @@ def serve(
     layout = _layout(point_id)
     order = _scanned(point_id, order_number=order_number, card_number=card_number, barcode=barcode, now=now)
     if order.point_id != point_id:
-        raise AtAnotherPoint(point=str(order.point), pickup_point=order.point_id)
+        raise AtAnotherPoint.of(order) if order.state in OPEN_ORDER else NoOpenOrder(order=order.pk, state=order.state)
     visit = arrive(point_id=point_id, order_id=order.pk, by=by, now=now, calls=False)
     if visit.state == VisitState.WAITING:
         lane = calling.free_lane(point_id) if layout == calling.FILE else None
@@ -386,17 +390,20 @@ def _served_already(visit: Visit) -> AlreadyHandedOver:
 
 
 def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str, now: datetime) -> Order:
-    """The order behind a scan at this point's library."""
-    library_id = queries.point(point_id).library_id
+    """The order behind a scan: of this point's library, else an open one that waits at another of its programme."""
+    point = queries.point(point_id)
+    library_id = point.library_id
     if order_number:
-        held = queries.orders(library_id=library_id, number=digits(order_number), number_released_at__isnull=True)
-        order = held.first()
+        order = by_number(point, digits(order_number))
         if order is None:
             raise OrderNotFound(field="order_number")
         return order
     if barcode:
         copy = copies.by_barcode(barcode)
         order = queries.order_with_copy(copy_id=copy.pk, library_id=library_id)
+        if order is None or order.state not in OPEN_ORDER:
+            away = queries.waiting_elsewhere(point, lines__copy=copy, lines__state=LineState.PACKED)
+            order = away.first() or order
         if order is None:
             raise NoOpenOrder(barcode=barcode)
         return order
@@ -405,12 +412,23 @@ def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str
         raise UnknownCard(field="card_number")
     bags = parties.bags_of_family(point_id=point_id, patron_ids=[patron.pk])
     bags.sort(key=lambda bag: bag.patron_id != patron.pk)  # their own before the family's
-    elsewhere = queries.orders(library_id=library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
-    order = next(iter(bags), None) or elsewhere.first()
+    order = next(iter(bags), None) or queries.waiting_elsewhere(point, patron_id=patron.pk).first()
     if order is None:
         last = queries.handed_over_lately(point_id=point_id, patron_id=patron.pk, now=now)
         raise AlreadyHandedOver.of(last) if last is not None else NoOpenOrder()
     return order
+
+
+def by_number(point: PickupPoint, number: str) -> Order | None:
+    """The order that holds a number at a point's library; else the only open one that does at another library.
+
+    None where none does, and where several do: a number is unique within one library.
+    """
+    held = queries.orders(library_id=point.library_id, number=number, number_released_at__isnull=True).first()
+    if held is not None:
+        return held
+    away = list(queries.waiting_elsewhere(point, number=number)[:2])
+    return away[0] if len(away) == 1 else None
 
 
 def _layout(point_id: int) -> str:

@@ -36,7 +36,7 @@ from pickup.serializers import (
     VisitRow,
     of_visits,
 )
-from pickup.states import VisitState
+from pickup.states import OPEN_ORDER, VisitState
 
 
 def visit_rows(visit_ids: Collection[int], by: Actor) -> list[dict[str, Any]]:
@@ -112,12 +112,17 @@ def _who_is_where(given: dict[str, Any], by: Actor) -> dict[str, Any]:
         point_at_work(by, where, scope=auth.Scope.ARRIVE)
     if "order" in given:
         order = _collected_by(by, given["order"])
+        if where is not None and where != order.point_id and order.state in OPEN_ORDER:
+            raise AtAnotherPoint.of(order)
         return {**arrival, "order_id": order.pk, "point_id": where or order.point_id}
     if "order_number" in given and where is not None:
         order = _held(where, given["order_number"])
         return {**arrival, "order_id": order.pk, "point_id": where}
     if "card_number" in given:
         arrival["patron_id"] = _borrower(by, given["card_number"])
+    patron_id = by.id if by.kind == "patron" else arrival.get("patron_id")
+    if where is not None and patron_id is not None and arrival["purpose"] == Visit.Purpose.COLLECT:
+        _refuse_elsewhere(where, patron_id)
     return {**arrival, "point_id": where}
 
 
@@ -139,14 +144,20 @@ def _collected_by(by: Actor, order_id: int) -> Order:
     return order
 
 
+def _refuse_elsewhere(point_id: int, patron_id: int) -> None:
+    """Refuse somebody who comes to collect and whose bag waits at another place alone."""
+    if not parties.bags_of_family(point_id=point_id, patron_ids=[patron_id]):
+        away = queries.waiting_elsewhere(queries.point(point_id), patron_id=patron_id).first()
+        if away is not None:
+            raise AtAnotherPoint.of(away)
+
+
 def _held(point_id: int, number: str) -> Order:
-    library_id = queries.point(point_id).library_id
-    held = queries.orders(library_id=library_id, number=digits(number), number_released_at__isnull=True)
-    order = held.first()
+    order = lane.by_number(queries.point(point_id), digits(number))
     if order is None:
         raise OrderNotFound(field="order_number")
-    if order.point_id != point_id:
-        raise AtAnotherPoint(point=str(order.point), pickup_point=order.point_id)
+    if order.point_id != point_id and order.state in OPEN_ORDER:
+        raise AtAnotherPoint.of(order)
     return order
 
 

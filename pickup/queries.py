@@ -101,6 +101,19 @@ def orders(**narrow: Any) -> QuerySet[Order]:
     )
 
 
+def waiting_elsewhere(point: PickupPoint, **narrow: Any) -> QuerySet[Order]:
+    """The open orders at the other places of a point's programme, those of its own library first.
+
+    Its staff serve the people of all of them: whoever holds a card, a slip or a book is told where the bag waits.
+    """
+    library = point.library
+    found = orders(
+        library__programme=library.programme_id, library__training=library.training, state__in=OPEN_ORDER, **narrow
+    )
+    own_first = Case(When(library=library.pk, then=0), default=1)
+    return found.exclude(point=point.pk).order_by(own_first, "pk")
+
+
 def open_orders(point_id: int) -> QuerySet[Order]:
     """The bags being packed or waiting at a point, those promised soonest first."""
     return orders(point_id=point_id, state__in=OPEN_ORDER).order_by(

@@ -220,7 +220,14 @@ def _ask_which(meaning: Meaning, inbound: Inbound, mine: Sequence[Order], *, now
 
 
 def _nothing_open(inbound: Inbound, *, now: datetime) -> Reply:
-    """The number is known and has nothing to collect: say so, and when it was collected if that was today."""
+    """The number is known and has nothing to collect: say so, and when it was collected if that was today.
+
+    What waits at a library that has another number is said with its place.
+    """
+    away = next(iter(known_by.orders_elsewhere(inbound.from_number, inbound.sender_key)), None)
+    if away is not None:
+        place = away.point.name_in(language_of(away, inbound.from_number))
+        return _reply("at_another_point", away, _text("answer_elsewhere", away, inbound, place=place))
     last = known_by.last_of_number(inbound.from_number, inbound.sender_key)
     if last is None:
         return Reply(True, "nothing_open", "", _text_of_sender("answer_nothing", inbound))

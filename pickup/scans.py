@@ -20,7 +20,7 @@ from lending import circulation, copies, patrons
 from lending import queries as lending_queries
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.states import HOLDING, CopyState, LoanState
-from pickup import arrivals, board, parties, plates, queries, texts
+from pickup import arrivals, board, parties, plates, queries, texts, waits
 from pickup.models import Order, OrderLine, Visit
 from pickup.names import digits, masked
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
@@ -105,11 +105,25 @@ class OnLoan:
 
 
 @dataclass(frozen=True, slots=True)
+class Away:
+    """A bag that waits at another pickup place, whether that is one of the same library, and how it is there now."""
+
+    order: Order
+    own: bool
+    load: waits.Waiting
+
+
+@dataclass(frozen=True, slots=True)
 class Elsewhere:
-    """The bag waits at another pickup place."""
+    """The bag waits at another pickup place; several where one has bags at some, or libraries hold the same number."""
 
     kind: ClassVar[str] = "elsewhere"
-    order: Order
+    bags: list[Away]
+
+    @property
+    def order(self) -> Order:
+        """The first of them."""
+        return self.bags[0].order
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,8 +357,7 @@ def _by_card(point: PickupPoint, text: str) -> list[Order]:
         return []
     bags = parties.bags_of_family(point_id=point.pk, patron_ids=[patron.pk])
     bags.sort(key=lambda bag: bag.patron_id != patron.pk)  # their own before the family's
-    elsewhere = queries.orders(library_id=point.library_id, patron_id=patron.pk, state__in=OPEN_ORDER)
-    return bags[:1] or list(elsewhere[:1])
+    return bags[:1] or list(queries.waiting_elsewhere(point, patron_id=patron.pk)[:MOST_CARS])
 
 
 def _patron(point: PickupPoint, text: str) -> Patron | None:
@@ -382,7 +395,10 @@ def _book(point: PickupPoint, text: str, *, now: datetime) -> Found | None:
         order = queries.orders(pk=line.order_id).get()
         if _open_at(point, order):
             return party(order, now=now)
-        return Elsewhere(order) if order.state in OPEN_ORDER else _over(order)
+        return _elsewhere(point, [order], now=now) if order.state in OPEN_ORDER else _over(order)
+    away = queries.waiting_elsewhere(point, lines__copy=copy, lines__state=LineState.PACKED).first()
+    if away is not None:
+        return _elsewhere(point, [away], now=now)
     loan = lending_queries.loans().filter(copy=copy, state=LoanState.OUT).first()
     if loan is not None:
         return OnLoan(copy.barcode, copy.title.title, loan.due_on, _just_given(copy, since=now - texts.UNDO))
@@ -437,21 +453,33 @@ def _party(order_id: int, orders: list[Order], visit: Visit | None, *, now: date
 
 def _nothing_to_give(point: PickupPoint, text: str, named: Order | None, found: list[Order], *, now: datetime) -> Found:
     """Why there is no bag to hand over here."""
-    elsewhere = next((order for order in [*found, named] if order is not None and order.state in OPEN_ORDER), None)
-    if elsewhere is not None:
-        return Elsewhere(elsewhere)
+    away = [order for order in [*found, named] if order is not None and order.state in OPEN_ORDER]
+    if away:
+        return _elsewhere(point, away, now=now)
     if named is not None:
         return _over(named)
     lately: dict[str, Any] = {"state": OrderState.HANDED_OVER, "handed_over_at__gt": now - LATELY}
     recent = queries.orders(point_id=point.pk, **lately).order_by("-handed_over_at")
     if len(text) == 4 and text.isdigit():
         last = recent.filter(_told_at(text) | Q(plate__endswith=text)).first()
-        return _over(last) if last is not None else Unknown(text)
+        if last is not None:
+            return _over(last)
+    if len(digits(text)) == 4 and len(text) <= 6:
+        away = list(queries.waiting_elsewhere(point, number=digits(text))[:MOST_CARS])
+        return _elsewhere(point, away, now=now) if away else Unknown(text)
     patron = _patron(point, text)
     if patron is None:
         return Unknown(text)
     last = recent.filter(patron_id=patron.pk).first()
     return _over(last) if last is not None else NoBag(patron.name)
+
+
+def _elsewhere(point: PickupPoint, orders: Iterable[Order], *, now: datetime) -> Elsewhere:
+    away = list({order.pk: order for order in orders}.values())
+    loads = waits.at_points([order.point for order in away], now=now)
+    return Elsewhere(
+        [Away(order, order.library_id == point.library_id, load) for order, load in zip(away, loads, strict=True)]
+    )
 
 
 def _over(order: Order) -> Over:

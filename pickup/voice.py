@@ -248,10 +248,14 @@ def _nothing(ringing: Ringing, *, now: datetime, last: Order | None = None) -> T
     """Nothing to collect; when it was collected if that was today. Whoever wants a person gets one."""
     last = last or known_by.last_of_number(ringing.from_number, ringing.sender_key)
     at = replies.handed_over_today(last, now=now) if last is not None else None
+    theirs = known_by.orders_elsewhere(ringing.from_number, ringing.sender_key) if ringing.from_number else []
 
     def told() -> str:
         found = _("There is nothing to collect at the moment.")
-        if at is not None:
+        if theirs:
+            away = {"library": theirs[0].library, "point": theirs[0].point}
+            found = _("Your books wait at another library: %(library)s, %(point)s.") % away
+        elif at is not None:
             found = _("Your books were handed over today at %(at)s.") % {"at": f"{at:%H:%M}"}
         return " ".join([found, _("For a librarian, press 0.")])
 

@@ -193,6 +193,10 @@ _ANSWERING = {
         "[{library}] 지금 받으실 책이 없습니다. 문의 {phone}",
         "[{library}] There is nothing to collect at the moment. Tel {phone}",
     ),
+    "answer_elsewhere": (
+        "[{library}] 신청 {number}의 책은 {place}에 있습니다. 문의 {phone}",
+        "[{library}] Order {number} waits here: {place}. Tel {phone}",
+    ),
     "answer_help": (
         "[{library}] 1=예 2=다른 시간 3=취소 4=도착. 직원이 곧 확인합니다. 문의 {phone}",
         "[{library}] 1=yes 2=other time 3=not needed 4=I am here. A librarian will read your text. Tel {phone}",
@@ -202,7 +206,7 @@ _ANSWERING = {
         "[{library}] That did not work. A librarian will look into it. Tel {phone}",
     ),
 }
-ANSWER_PLACES = PLACES | {"options", "ahead", "at"}
+ANSWER_PLACES = PLACES | {"options", "ahead", "at", "place"}
 
 for _name, (_ko, _en) in _ANSWERING.items():
     wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en, kind="answer")
@@ -213,7 +217,9 @@ _LONGEST = {
     "number": ("47-21+2", "47-21+2"),
     "options": ("5=11/25 16:00 6=11/26 16:15 7=11/27 16:30", "5=25 Nov 16:00 6=26 Nov 16:15 7=27 Nov 16:30"),
     "ahead": ("12", "12"),
+    "sought": ("2", "2 books"),
     "at": ("14:02", "14:02"),
+    "place": ("성동구립도서관 주차면", "Seongdong Library, parking bays"),
     wording.LINK: ("/o/4f9c2b7d1e8a6053/", "/o/4f9c2b7d1e8a6053/"),
 }
 for _place, (_ko, _en) in _LONGEST.items():

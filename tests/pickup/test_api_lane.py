@@ -213,6 +213,26 @@ def test_a_patron_comes_for_their_own_order_only(point) -> None:
     assert not Visit.objects.exists()
 
 
+def test_who_comes_to_the_wrong_place_is_told_which_is_right_and_strangers_are_not(point, desk) -> None:
+    branch = rows.point(rows.library(programme=point.library.programme))
+    who, mine, order = with_bag(branch)
+    _other, stranger = api.patron(home=point.library)
+    at = {"pickup_point": point.pk}
+    for sent in ({**at, "order": order.pk}, at):
+        said = mine.post("visits", sent, 409)
+        assert (said["code"], said["facts"]["pickup_point"]) == ("at_another_point", branch.pk)
+        assert said["facts"]["library"] == branch.library.code
+    for sent in ({"order_number": order.number}, {"card_number": who.card_number}):
+        assert desk.post("visits", {**at, **sent}, 409)["facts"]["pickup_point"] == branch.pk
+        assert desk.post(f"pickup-points/{point.pk}/serve", sent, 409)["code"] == "at_another_point"
+    unknown = stranger.post("visits", {**at, "order": 999_999_999}, 404)
+    assert stranger.post("visits", {**at, "order": order.pk}, 404) == unknown
+    assert stranger.post("visits", at, 409)["code"] == "no_open_order"
+    assert not Visit.objects.exists()
+    assert mine.post("visits", {"pickup_point": branch.pk})["orders"][0]["id"] == order.pk
+    assert mine.post("visits", {**at, "purpose": "return"})["purpose"] == "return"
+
+
 def test_what_is_the_staffs_is_theirs_alone(point, desk) -> None:
     _who, mine, order = with_bag(point)
     visit = mine.post("visits", {"order": order.pk})

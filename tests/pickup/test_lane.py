@@ -418,6 +418,43 @@ def test_a_scan_at_the_wrong_place_says_where_the_bag_waits(point, now):
     assert refusal.value.facts["pickup_point"] == other.pk
 
 
+def test_a_scan_at_the_wrong_library_says_at_which_the_bag_waits(point, now):
+    branch = rows.point(rows.library(programme=point.library.programme))
+    order = ready(branch)
+    barcode = order.lines.get().copy.barcode
+    for scan in ({"order_number": order.number}, {"card_number": order.patron.card_number}, {"barcode": barcode}):
+        with pytest.raises(errors.AtAnotherPoint) as refusal:
+            lane.serve(point_id=point.pk, **scan, by=DESK, now=now)
+        assert refusal.value.facts == {
+            "point": f"{branch.library}, {branch}",
+            "pickup_point": branch.pk,
+            "library": branch.library.code,
+        }
+    given = lane.serve(point_id=branch.pk, order_number=order.number, by=DESK, now=now)
+    assert given.visit.state == "served"
+    for scan in ({"order_number": order.number}, {"card_number": order.patron.card_number}, {"barcode": barcode}):
+        with pytest.raises((errors.OrderNotFound, errors.NoOpenOrder)):  # it waits nowhere any more
+            lane.serve(point_id=point.pk, **scan, by=DESK, now=now)
+
+
+def test_a_number_that_two_other_libraries_hold_names_neither(point, now):
+    for _ in range(2):
+        branch = rows.point(rows.library(programme=point.library.programme))
+        Order.objects.filter(pk=ready(branch).pk).update(number="0471")
+    with pytest.raises(errors.OrderNotFound):
+        lane.serve(point_id=point.pk, order_number="0471", by=DESK, now=now)
+    Order.objects.filter(pk=ready(point).pk).update(number="0471")
+    assert lane.serve(point_id=point.pk, order_number="0471", by=DESK, now=now).visit.state == "served"
+
+
+def test_libraries_of_another_programme_are_not_told_of(point, now):
+    order = ready(rows.point())
+    with pytest.raises(errors.OrderNotFound):
+        lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now)
+    with pytest.raises(errors.NoOpenOrder):
+        lane.serve(point_id=point.pk, barcode=order.lines.get().copy.barcode, by=DESK, now=now)
+
+
 def test_scans_that_mean_nothing_are_refused(point, reader, now):
     wrong = [
         ({"order_number": "0000"}, errors.OrderNotFound),

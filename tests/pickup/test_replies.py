@@ -353,8 +353,12 @@ def test_somebody_elses_order_number_tells_nothing(point, reader, phone, now):
 def test_another_librarys_number_does_not_answer_for_this_one(point, reader, phone, now):
     order = offered(point, reader, now)
     other = rows.point(rows.library(sender=rows.sender(number="+821000000002").key))
-    row, _said = texted(other, phone, "3", now)
-    assert (row.why, steps.again(order).state) == ("nothing_open", "ready")
+    row, said = texted(other, phone, "3", now)
+    assert (row.why, steps.again(order).state) == ("at_another_point", "ready")
+    assert said == f"[{point.library.name_ko}] 신청 {order.shown}의 책은 {point.name_ko}에 있습니다. 문의 02-100-6440"
+    stranger = rows.contact(rows.patron(other.library), number="+821000009191").number
+    row, said = texted(other, stranger, "4", now)
+    assert (row.why, order.shown in said) == ("nothing_open", False)
 
 
 # Nothing to answer
@@ -426,6 +430,7 @@ LONGEST = {
     "phone": "02-2204-6440",
     "ahead": 12,
     "at": "14:02",
+    "place": "Parking bays of the library",
 }
 
 
@@ -434,6 +439,7 @@ def test_korean_answers_fit_a_short_text(key):
     values = {
         **LONGEST,
         "library": "성동도서관",
+        "place": "성동도서관 주차면",
         "when": "11/25(수) 16:00",
         "until": "11/28(토)",
         "options": "5=47-21 6=47-22" if key == "answer_which" else "5=11/25 16:00 6=11/26 16:15 7=11/27 16:30",

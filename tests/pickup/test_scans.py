@@ -105,8 +105,24 @@ def test_a_bag_of_another_place_is_told_with_the_place(point, now):
     for text in (order.number, order.patron.card_number, barcode_of(order)):
         found = read(point, text, now)
         assert (found.kind, found.order.point_id) == ("elsewhere", other.pk)
+    branch = rows.point(rows.library(programme=point.library.programme))
+    there = ready(branch)
+    for text in (there.shown, there.number, there.patron.card_number, barcode_of(there)):
+        found = read(point, text, now)
+        assert (found.kind, [(bag.order.pk, bag.own) for bag in found.bags]) == ("elsewhere", [(there.pk, False)]), text
     stranger = ready(rows.point())
     assert read(point, stranger.number, now).kind in {"unknown", "party"}  # another library's numbers are its own
+
+
+def test_a_number_that_several_libraries_hold_names_each_and_ones_own_comes_first(point, now):
+    branches = [rows.point(rows.library(programme=point.library.programme)) for _ in range(2)]
+    there = [ready(branch) for branch in branches]
+    for order in there:
+        Order.objects.filter(pk=order.pk).update(number="0471")
+    found = read(point, "04-71", now)
+    assert [bag.order.point for bag in found.bags] == branches
+    Order.objects.filter(pk=ready(point).pk).update(number="0471")
+    assert read(point, "04-71", now).kind == "party"
 
 
 def test_a_bag_that_was_given_says_when_by_number_card_and_phone(point, now):

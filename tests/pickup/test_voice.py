@@ -243,3 +243,17 @@ def test_an_order_of_another_library_is_out_of_reach(point, reader, phone, now):
     line = Line(point, phone, now)
     line._ask(f"back-{theirs.pk}", "3")
     assert steps.again(theirs).state == "ready"
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("ko", "책은 다른 도서관에 있습니다. {0}, {1}."), ("en", "Your books wait at another library: {0}, {1}.")],
+)
+def test_whoever_rings_the_wrong_library_hears_where_the_books_wait(point, now, language, words):
+    number = rows.mobile()
+    steps.ready(steps.asked(rows.patron(point.library, number=number, language=language), point))
+    other = rows.point(rows.library())
+    said = Line(other, number, now).said
+    assert words.format(point.library.name_in(language), point.name_in(language)) in said
+    stranger = rows.patron(other.library, number=rows.mobile(), language=language)
+    assert point.name_in(language) not in Line(other, stranger.contacts.get().number, now).said

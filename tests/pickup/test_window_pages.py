@@ -200,6 +200,26 @@ def test_staff_of_another_library_do_not_reach_the_bag_or_the_car(point):
     assert visit.state == "waiting"
 
 
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "This bag waits at another library: {library}, {point}."),
+        ("ko", "이 꾸러미는 다른 도서관에 있습니다. {library}, {point}"),
+    ],
+)
+def test_the_window_says_at_which_library_a_bag_waits(point, language, words):
+    branch = rows.point(rows.library(programme=point.library.programme), name_en="Bays", name_ko="주차면")
+    order = ready(branch)
+    desk = Client(headers={"accept-language": language})
+    desk.force_login(rows.staff(point.library))
+    for typed in (order.shown, order.patron.card_number, order.lines.get().copy.barcode):
+        shown = page(desk, point, "shown", number=typed).content.decode()
+        said = words.format(library=branch.library.name_in(language), point=branch.name_in(language))
+        assert said in shown, typed
+        assert f"point={branch.pk}" not in shown  # its window is not this desk's to open
+    assert order.patron.name not in shown
+
+
 def test_undo_shows_the_car_again_and_it_goes_first(point, desk):
     order = ready(point)
     visit_id = post(desk, point, "lane/serve", order_number=order.number).context["shown"].visit_id
