@@ -15,8 +15,9 @@ from lending import queries as lending_queries
 from lending import wishes
 from lending.models import Reservation
 from lending.states import ReservationState
+from pickup import queries
 from pickup.models import Order, OrderLine
-from pickup.states import IN_BAG, OrderState
+from pickup.states import IN_BAG, LineState, OrderState
 
 
 def more_to_come(orders: Iterable[Order]) -> dict[int, int]:
@@ -128,6 +129,13 @@ def following(orders: Iterable[Order]) -> dict[int, list[Reservation]]:
 def staying(order: Order) -> int:
     """How many books stay on order when a bag is called off; see `following`."""
     return len(following([order]).get(order.pk, []))
+
+
+def back_in_line(orders: Iterable[Order]) -> dict[int, list[int]]:
+    """`queries.back_in_line` of orders that were read with their lines; asks nothing where every copy was found."""
+    return queries.back_in_line(
+        [order.pk for order in orders if any(line.state == LineState.MISSING for line in order.lines.all())]
+    )
 
 
 def not_before(orders: Collection[Order]) -> datetime | None:

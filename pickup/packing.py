@@ -66,7 +66,8 @@ def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
 def not_on_shelf(*, line_id: int, by: Actor, now: datetime) -> OrderLine:
     """The copy could not be found: its reservation waits again in its old place, for another copy.
 
-    A bag for which nothing is left is closed, and the patron is told that we keep looking.
+    A bag for which nothing is left is closed, and the patron is told that we keep looking. What else cannot be had is
+    told with the bag when it is ready; once it is, by itself.
     """
     return _not_to_be_had(line_id, "not_on_shelf", reservations.copy_missing, by=by, now=now)
 
@@ -93,6 +94,8 @@ def _not_to_be_had(
         orders.close_empty(order=order, why="nothing_found", by=by, now=now)
         if known:
             texts.about_order("not_found", order, now=now)
+    elif order.state == OrderState.READY and (again := queries.back_in_line([order.pk]).get(order.pk)):
+        texts.back_in_line(order, count=len(again), now=now)
     live.publish([f"point:{order.point_id}"], now=now)
     return line
 

@@ -38,6 +38,7 @@ class Progress:
     `over`: cancelled or expired.
     `to_come` books that were asked for together with these are still waited for. While the bag holds none,
     `on_their_way` are the days on which its books are expected from other libraries.
+    `sought` are its books of which no copy could be had: each keeps its place in line.
     `closed_on` is the closed day for which the time before this one fell away.
     `together` are the other orders of the same car and time that whoever looks may know of.
     `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
@@ -57,6 +58,7 @@ class Progress:
     on_their_way: Sequence[date] = ()
     together: Sequence[Order] = ()
     closed_on: date | None = None
+    sought: int = 0
 
     @property
     def whole(self) -> bool:
@@ -131,7 +133,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
     to_come, coming = awaited.more_to_come(rows), awaited.coming(rows)
-    sharing = parties.sharing(rows, by=by)
+    sharing, again = parties.sharing(rows, by=by), awaited.back_in_line(rows)
     promised = [queries.live_appointment(order) for order in rows]
     before = queries.times_before(one for one in promised if one is not None and one.why == Appointment.Why.CLOSED)
     found = []
@@ -154,6 +156,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
                 to_come=to_come.get(order.pk, 0),
                 on_their_way=coming.get(order.pk, ()),
                 together=sharing.get(order.pk, ()),
+                sought=len(again.get(order.pk, ())),
                 closed_on=_day(before[appointment.pk], order.library.zone)
                 if appointment is not None and appointment.pk in before
                 else None,

@@ -29,6 +29,7 @@ from core.among import Among
 from core.compiled import Compiled, Given
 from core.models import Journal
 from lending.models import Contact, Copy, Loan, PickupPoint, Posting, Reservation
+from lending.states import ReservationState
 from pickup import scheduling, windows
 from pickup.errors import PointNotFound
 from pickup.models import Appointment, Note, Order, OrderLine, PointRules, Preference, Slot, Visit, Window
@@ -263,6 +264,27 @@ def books_of(order_ids: Collection[int]) -> dict[int, int]:
     """How many books lie packed for each of these orders, by its id; those with none are left out."""
     packed = OrderLine.objects.filter(Among("order_id", order_ids, "bigint"), state=LineState.PACKED)
     return dict(packed.values_list("order_id").annotate(n=Count("pk")).order_by())
+
+
+def back_in_line(order_ids: Collection[int]) -> dict[int, list[int]]:
+    """The lines of these orders whose copy could not be had, while the reservation waits for another one; by order.
+
+    Orders without any are left out. One query, none for no orders.
+    """
+    if not order_ids:
+        return {}
+    lost = OrderLine.objects.filter(
+        Among("order_id", order_ids, "bigint"),
+        state=LineState.MISSING,
+        reservation__state__in=[ReservationState.WAITING, ReservationState.SUSPENDED],
+    )
+    newest: dict[int, tuple[int, int]] = {}  # one of each book, whose second copy may be missing too
+    for reservation_id, order_id, pk in lost.order_by("pk").values_list("reservation_id", "order_id", "pk"):
+        newest[reservation_id] = (order_id, pk)
+    found: dict[int, list[int]] = {}
+    for order_id, pk in newest.values():
+        found.setdefault(order_id, []).append(pk)
+    return found
 
 
 def live_appointment(order: Order) -> Appointment | None:

@@ -219,6 +219,12 @@ class LineRow(serializers.Serializer[Any]):
     reservation = serializers.IntegerField(source="reservation_id")
     late = serializers.BooleanField(help_text="joined after the bag was ready")
     reason = serializers.CharField(help_text="why it was not given")
+    back_in_line = serializers.SerializerMethodField(
+        help_text="the copy could not be had; the reservation waits for another one"
+    )
+
+    def get_back_in_line(self, row: Any) -> bool:
+        return row.pk in self.context["back_in_line"].get(row.order_id, ())
 
     def get_barcode(self, row: Any) -> str | None:
         return str(row.copy.barcode) if self.context.get("staff") else None
@@ -336,6 +342,7 @@ def of_orders(orders: Iterable[Order], by: Actor) -> dict[str, Any]:
         "collectors": queries.collectors_of(asked),
         "sharing": parties.sharing(asked, by=by),
         "following": awaited.following(asked),
+        "back_in_line": awaited.back_in_line(asked),
         "beside": parties.beside(asked) if by.kind == "staff" else None,
         **of_visits(visits, by),
     }

@@ -7,7 +7,7 @@ can arrive (notifications/doors.py); elsewhere it says the number to call, and t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -31,6 +31,8 @@ log = structlog.get_logger()
 
 UNDO = timedelta(minutes=10)
 """How long a hand-over may be undone; its receipt waits that long."""
+SETTLES = timedelta(minutes=10)
+"""How long somebody looks for the books of a bag: what is not there is told once."""
 
 
 def asks_for_answer(order: Order) -> bool:
@@ -76,11 +78,18 @@ def offer_all(
         send_offers(offers(promises, known, now=now, template=template, until=until), now=now)
 
 
+class Books(NamedTuple):
+    """How many books lie in each bag, by the order's id, and how many could not be had and wait in line again."""
+
+    inside: Mapping[int, int]
+    sought: Mapping[int, int]
+
+
 class Known(NamedTuple):
     """What is asked before texts are written: who is told of an order and by which doors, what lies in its bag."""
 
     told: Mapping[int, Contact]
-    books: Mapping[int, int]
+    books: Books
     doors: Mapping[str, frozenset[doors.Door]]
     post: outbox.Known
 
@@ -100,9 +109,9 @@ def known_of(of_parties: Sequence[Sequence[Order]], *, template: str = "offer") 
     sender = of_parties[0][0].library.sender
     return Known(
         told,
-        queries.books_of([order.pk for orders in of_parties for order in orders]),
+        _books_of([order.pk for orders in of_parties for order in orders]),
         notification_queries.open_for_many(sender, numbers),
-        outbox.known_of({sender}, numbers, {f"{template}{tail}" for tail in wordings.TAILS}),
+        outbox.known_of({sender}, numbers, _with_parts(f"{template}{tail}" for tail in wordings.TAILS)),
     )
 
 
@@ -188,7 +197,7 @@ def fixed(appointment: Appointment, orders: Sequence[Order], *, kind: str, now: 
 def _untimed(orders: Sequence[Order], *, now: datetime) -> None:
     """Keep back what says "at any time" of bags that are promised a time now."""
     about = {f"order:{order.pk}" for order in orders}
-    outbox.suppress(about=about, templates={"ready_until"}, why="replaced", now=now, by=RULE)
+    outbox.suppress(about=about, templates=_with_parts(["ready_until"]), why="replaced", now=now, by=RULE)
 
 
 def again(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
@@ -212,7 +221,8 @@ def not_told_until(orders: Sequence[Order]) -> list[Order]:
     What was kept back was not said.
     """
     about = {f"order:{order.pk}" for order in orders}
-    texts = notification_queries.messages_about(about).filter(template="ready_until").exclude(state__in=KEPT_BACK)
+    said = notification_queries.messages_about(about).filter(template__in=_with_parts(["ready_until"]))
+    texts = said.exclude(state__in=KEPT_BACK)
     calls = notification_queries.calls_about(about).exclude(state=CallState.DROPPED)
     told: dict[str, datetime] = {}
     for thing, at in [*texts.values_list("about", "created_at"), *calls.values_list("about", "created_at")]:
@@ -273,6 +283,24 @@ def about_order(
     )
 
 
+def back_in_line(order: Order, *, count: int, now: datetime) -> None:
+    """Tell those who know already that their bag is packed that books of it could not be had: `count` by now.
+
+    Waits a while, so that one text says it of all that somebody looks for in vain.
+    """
+    outbox.suppress(about={f"order:{order.pk}"}, templates={"back_in_line"}, why="replaced", now=now, by=RULE)
+    _say(
+        "back_in_line",
+        [order],
+        about=f"order:{order.pk}",
+        dedup_key=f"back_in_line:order:{order.pk}:{count}:{int(now.timestamp())}",
+        now=now,
+        not_before=now + SETTLES,
+        not_after=order.keep_until,
+        count=count,
+    )
+
+
 def hush(*, orders: Sequence[Order], why: str, now: datetime, by: Actor = RULE) -> int:
     """Keep back what was not sent yet about these orders and their promises; gives back how much that was."""
     about = {f"order:{order.pk}" for order in orders}
@@ -321,6 +349,16 @@ class _Letter:
     by_mail: bool = False
 
 
+def _with_parts(templates: Iterable[str]) -> set[str]:
+    """Sentences with those that say the same of bags of which a book could not be had."""
+    return {key for template in templates for key in (template, wordings.partly(template))}
+
+
+def _books_of(order_ids: Sequence[int]) -> Books:
+    sought = {pk: len(lines) for pk, lines in queries.back_in_line(order_ids).items()}
+    return Books(queries.books_of(order_ids), sought)
+
+
 class _Written(NamedTuple):
     """Letters with what will be queued of each, or with the word for why nothing is."""
 
@@ -331,15 +369,16 @@ class _Written(NamedTuple):
 def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
     letter = _Letter(template, orders, **more)
     told = queries.collectors_of(orders[:1])
-    books = queries.books_of([order.pk for order in orders]) if letter.count is None else {}
-    post = outbox.known_of({orders[0].library.sender}, {contact.number for contact in told.values()}, {template})
+    books = _books_of([order.pk for order in orders]) if letter.count is None else Books({}, {})
+    numbers = {contact.number for contact in told.values()}
+    post = outbox.known_of({orders[0].library.sender}, numbers, _with_parts([template]))
     _send_all(_all_written([letter], told, books, post, now=now), now=now)
 
 
 def _all_written(
     letters: Sequence[_Letter],
     told: Mapping[int, Contact],
-    books: Mapping[int, int],
+    books: Books,
     post: outbox.Known,
     *,
     now: datetime,
@@ -374,14 +413,16 @@ def _send_all(written: _Written, *, now: datetime, fresh: bool = False) -> None:
             _note_why(letter.orders, "nobody_to_tell", letter.kind)
 
 
-def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now: datetime) -> outbox.Text:
+def _written(letter: _Letter, contact: Contact, books: Books, *, now: datetime) -> outbox.Text:
     head, language = letter.orders[0], contact.language
     library = head.library
     zone = ZoneInfo(library.zone)
-    count = sum(books.get(order.pk, 0) for order in letter.orders) if letter.count is None else letter.count
+    count = sum(books.inside.get(order.pk, 0) for order in letter.orders) if letter.count is None else letter.count
+    sought = sum(books.sought.get(order.pk, 0) for order in letter.orders)
     values = {
         "library": library.name_in(language),
         "count": wordings.counted(count, language),
+        "sought": wordings.counted(sought, language),
         "when": wordings.moment(letter.at, zone, language) if letter.at else "",
         "until": wordings.last_day(head.keep_until, zone, language) if head.keep_until else "",
         "number": head.shown if len(letter.orders) == 1 else f"{head.shown}+{len(letter.orders) - 1}",
@@ -394,7 +435,7 @@ def _written(letter: _Letter, contact: Contact, books: Mapping[int, int], *, now
         to=contact.number,
         language=language,
         kind=letter.kind,
-        template=letter.template,
+        template=wordings.partly(letter.template) if sought else letter.template,
         values=values,
         about=letter.about,
         dedup_key=letter.dedup_key,

@@ -18,6 +18,7 @@ TAILS = {
 # Where an answer arrives a question does too; without the number to call the Korean text stays a short one.
 _SHORTER = {
     "offer": "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}.",
+    "offer_part": "[{library}] {count}권 준비, {sought}권 대기. {when}, {number}.",
     "moved": "[{library}] 준비 늦어 새 시간 {when}, 번호 {number}.",
     "closing": "[{library}] 휴관, 새 시간 {when}, 번호 {number}.",
     "hours": "[{library}] 운영 변경, 새 시간 {when}, 번호 {number}.",
@@ -27,6 +28,10 @@ _ASKING = {
     "offer": (
         "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}. 문의 {phone}",
         "[{library}] {count} ready. Pick up {when}, order {number}. Tel {phone}",
+    ),
+    "offer_part": (
+        "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {when}, 번호 {number}.",
+        "[{library}] {count} ready, {sought} missing and kept in line. Pick up {when}, order {number}. Tel {phone}",
     ),
     "moved": (
         "[{library}] 준비가 늦어 새 시간 {when}. 번호 {number}. 문의 {phone}",
@@ -78,6 +83,22 @@ _SAYING = {
         "[{library}] 차례가 되어 다시 부릅니다. 지금 와 주세요. 번호 {number}",
         "[{library}] It is your turn, please come now. Order {number}",
     ),
+    "ready_part": (
+        "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {when}, 번호 {number}.",
+        "[{library}] {count} ready for {when}, {sought} missing and kept in line. Order {number}. Tel {phone}",
+    ),
+    "ready_until_part": (
+        "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {until}까지, 번호 {number}.",
+        "[{library}] {count} ready, {sought} missing and kept in line. Pick up by {until}, order {number}. Tel {phone}",
+    ),
+    "next_part": (
+        "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. 곧 차례입니다. 번호 {number}",
+        "[{library}] {count} ready, {sought} missing and kept in line. You are next. Order {number}",
+    ),
+    "back_in_line": (
+        "[{library}] 책 {count}권을 못 구해 예약을 유지합니다. 번호 {number}. 문의 {phone}",
+        "[{library}] Order {number}: {count} missing and kept in line; we tell you when a copy is there. Tel {phone}",
+    ),
     "missed": (
         "[{library}] 시간에 못 오셨습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
         "[{library}] We missed you. Kept until {until}, order {number}. Tel {phone}",
@@ -123,7 +144,9 @@ _SAYING = {
         "[{library}] {count} handed over. Thank you.",
     ),
 }
-PLACES = frozenset({"library", "count", "when", "until", "number", "phone", "due"})
+PLACES = frozenset({"library", "count", "sought", "when", "until", "number", "phone", "due"})
+PARTLY = frozenset({"offer", "ready", "ready_until", "next"})
+"""What is also said of bags of which a book could not be had: under the same key with `_part`."""
 
 for _name, (_ko, _en) in _ASKING.items():
     for _variant, (_tail_ko, _tail_en) in TAILS.items():
@@ -262,6 +285,12 @@ def short_day(at: datetime, zone: ZoneInfo, language: str) -> str:
     """The local day where room is scarce: `11/25`, `25 Nov`."""
     local = at.astimezone(zone)
     return f"{local.month}/{local.day}" if language.startswith("ko") else f"{local.day} {local:%b}"
+
+
+def partly(key: str) -> str:
+    """The key of the same sentence for bags of which a book could not be had; itself where there is none."""
+    name, dot, tail = key.partition(".")
+    return f"{name}_part{dot}{tail}" if name in PARTLY else key
 
 
 def counted(count: int, language: str) -> str:

@@ -9,7 +9,7 @@ import pytest
 from core import clock
 from core.models import Access
 from lending.models import Patron, Reservation
-from pickup import appointments
+from pickup import appointments, packing
 from pickup.models import Order, Slot
 from tests import api, rows
 from tests.pickup import steps
@@ -249,6 +249,26 @@ def test_staff_ask_on_the_phone_pack_and_make_ready(point, slot) -> None:
     assert ready["keep_until"].endswith("+09:00")
     assert desk.post(f"{address}/ready", status=409)["code"] == "not_in_this_state"
     assert desk.get("orders", state="ready", pickup_point=point.pk)["results"][0]["id"] == order["id"]
+
+
+def test_staff_see_with_which_bags_one_goes_and_everybody_which_book_is_back_in_line() -> None:
+    point, household = rows.point(), rows.household(together=True)
+    who, mine = api.patron(home=point.library, household=household)
+    order = steps.asked(who, point, books=2, now=clock.now())
+    others = [
+        steps.asked(rows.patron(point.library, household=household), point, now=clock.now()).number for _ in range(2)
+    ]
+    desk = api.librarian(point.library)
+    assert desk.get(f"orders/{order.pk}")["goes_with"] == sorted(others)
+    assert mine.get(f"orders/{order.pk}")["goes_with"] is None
+    lost = order.lines.first()
+    packing.not_on_shelf(line_id=lost.pk, by=steps.DESK, now=clock.now())
+    for client in (desk, mine):
+        row = client.get(f"orders/{order.pk}")
+        said = {line["id"]: (line["state"], line["back_in_line"]) for line in row["lines"]}
+        assert said[lost.pk] == ("missing", True)
+        assert row["following"] == [lost.reservation_id]
+        assert sum(line["back_in_line"] for line in row["lines"]) == 1
 
 
 def test_a_patron_neither_packs_nor_sees_anothers_order(point) -> None:

@@ -11,8 +11,10 @@ from lending import copies
 from lending.errors import Blocked, QuotaExceeded, UnknownBarcode
 from lending.models import Copy, Patron, Reservation
 from lending.reservations import Item
-from pickup import errors, orders, packing, returns
-from pickup.models import Order
+from notifications import encoding
+from notifications.models import Message
+from pickup import errors, offers, orders, packing, queries, returns, texts
+from pickup.models import Order, PointRules
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -123,6 +125,55 @@ def test_a_bag_of_which_nothing_is_found_is_closed_and_nobody_forgets_the_patron
     order = steps.again(order)
     assert (order.state, order.why) == ("cancelled", "nothing_found")
     assert Reservation.objects.get(patron=reader).state == "waiting"
+
+
+def told(order):
+    """The texts about a bag and its promise that were not kept back, oldest first."""
+    about = [f"order:{order.pk}", f"appointment:{order.appointment_id}"]
+    return list(Message.objects.filter(about__in=about).exclude(state="suppressed").order_by("pk"))
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("ko", "책 1권 준비, 2권은 못 구해 예약 유지."), ("en", "1 book ready, 2 books missing and kept in line.")],
+)
+@pytest.mark.parametrize("by_appointment", [False, True])
+def test_books_that_cannot_be_had_are_said_once_with_the_bag_that_is_ready(lane, now, language, words, by_appointment):
+    PointRules.objects.filter(point=lane).update(by_appointment=by_appointment)
+    order = steps.asked(rows.patron(lane.library, language=language), lane, books=3)
+    for line in order.lines.all()[:2]:
+        packing.not_on_shelf(line_id=line.pk, by=DESK, now=now)
+    assert told(order) == []
+    order = steps.ready(order)
+    if by_appointment:
+        rows.slot(lane, now + timedelta(hours=3))
+        offers.offer_ready(now=now)
+    [text] = told(steps.again(order))
+    assert words in text.body
+    assert encoding.ucs2_length(text.body) <= 70 or language == "en"
+
+
+def test_a_book_of_which_another_copy_is_fetched_is_not_said_to_be_missing(lane, reader, now):
+    order = steps.asked(reader, lane, books=2)
+    line = order.lines.select_related("copy").first()
+    rows.copy(line.copy.title, at=lane.library)
+    packing.not_on_shelf(line_id=line.pk, by=DESK, now=now)
+    PointRules.objects.filter(point=lane).update(by_appointment=False)
+    [text] = told(steps.ready(steps.again(order)))
+    assert text.body.startswith(f"[{lane.library.name_ko}] 책 2권 준비. ")
+    assert queries.back_in_line([order.pk]) == {}
+
+
+def test_books_that_came_later_and_cannot_be_had_are_one_text_of_their_own(lane, reader, now):
+    order = steps.ready(steps.asked(reader, lane))
+    late = steps.asked(reader, lane, books=2)
+    before = len(told(order))
+    for line in late.lines.filter(state="to_pick"):
+        packing.not_on_shelf(line_id=line.pk, by=DESK, now=now)
+    [text] = told(steps.again(order))[before:]
+    assert text.template == "back_in_line"
+    assert "책 2권을 못 구해 예약을 유지합니다." in text.body
+    assert text.not_before >= now + texts.SETTLES
 
 
 def test_a_ready_bag_is_kept_for_three_open_days(now):

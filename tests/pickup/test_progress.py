@@ -5,9 +5,11 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.test import Client
 
+from core import clock
 from lending.models import Contact
-from pickup import appointments, arrivals, lane, lapses, orders, progress, waits
+from pickup import appointments, arrivals, lane, lapses, links, orders, packing, progress, waits
 from pickup.states import AppointmentState
 from tests import rows
 from tests.pickup import steps
@@ -109,3 +111,19 @@ def test_early_is_fine_on_the_day_itself(drive):
     order = chosen(drive)
     assert seen(order).may_come
     assert not seen(order, now=rows.NOW - timedelta(days=1)).may_come
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("en", "1 book could not be found and keeps its place in line"),
+        ("ko", "1권은 구하지 못해 예약 순서를 유지합니다"),
+    ],
+)
+def test_the_page_behind_a_link_says_that_a_book_is_back_in_line(drive, language, words):
+    order = steps.asked(rows.patron(drive.library), drive, books=2, now=clock.now())
+    client = Client(headers={"accept-language": language})
+    address = f"/o/{links.token_for(order, now=clock.now())}/"
+    assert words not in client.get(address).content.decode()
+    packing.not_on_shelf(line_id=order.lines.first().pk, by=steps.DESK, now=clock.now())
+    assert words in client.get(address).content.decode()
