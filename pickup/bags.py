@@ -108,8 +108,8 @@ def one(order: Order, *, now: datetime) -> Bag:
 
 
 def numbers(orders: Iterable[Order]) -> str:
-    """Order numbers as they are said one after another."""
-    return ", ".join(order.shown for order in orders)
+    """Order numbers as they are said one after another; no line ends within one."""
+    return ", ".join(order.shown.replace("-", "\N{WORD JOINER}-\N{WORD JOINER}") for order in orders)
 
 
 def _bag(order: Order, waits_for: int, coming: Sequence[date], beside: Sequence[Order], *, now: datetime) -> Bag:

@@ -206,9 +206,7 @@ class AtAnotherPoint(Refusal):
     @classmethod
     def of(cls, order: Order) -> AtAnotherPoint:
         """The refusal for an open bag that was asked for where it is not."""
-        point, library = order.point, order.library
-        named = str(point) if library.name_ko in point.name_ko else f"{library}, {point}"
-        return cls(point=named, pickup_point=point.pk, library=library.code)
+        return cls(point=order.point.with_library, pickup_point=order.point_id, library=order.library.code)
 
 
 class NoSuchPlace(BadInput):

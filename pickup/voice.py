@@ -253,8 +253,7 @@ def _nothing(ringing: Ringing, *, now: datetime, last: Order | None = None) -> T
     def told() -> str:
         found = _("There is nothing to collect at the moment.")
         if theirs:
-            away = {"library": theirs[0].library, "point": theirs[0].point}
-            found = _("Your books wait at another library: %(library)s, %(point)s.") % away
+            found = _("Your books wait at another library: %(point)s.") % {"point": theirs[0].point.with_library}
         elif at is not None:
             found = _("Your books were handed over today at %(at)s.") % {"at": f"{at:%H:%M}"}
         return " ".join([found, _("For a librarian, press 0.")])

@@ -184,6 +184,11 @@ class PickupPoint(Named):
             ),
         ]
 
+    @property
+    def with_library(self) -> str:
+        """Its name, after that of its library where the name alone does not say it."""
+        return str(self) if self.library.name_ko in self.name_ko else f"{self.library}, {self}"
+
     def place_in(self, language: str) -> str:
         """How to find it, in the reader's language."""
         return self.place_ko if language.startswith("ko") else self.place_en

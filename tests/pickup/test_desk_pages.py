@@ -18,7 +18,7 @@ from core.refusal import BadInput
 from lending.models import Account, Copy, Household, Library, Membership, Patron, Reservation
 from notifications import calls, inbound
 from notifications.models import Message, Sender
-from pickup import appointments, notes, orders, plates, queries
+from pickup import appointments, bags, notes, orders, plates, queries
 from pickup.models import Note, Order, PointRules
 from pickup.templatetags.desk import unbroken
 from tests import rows
@@ -206,7 +206,10 @@ def test_bags_of_one_car_are_packed_together_and_every_page_says_so(place, langu
     for _ in range(3):
         family.append(asked(place, 1, household=household))
         asked(place, 1)
-    others = {order.pk: sorted(one.shown for one in family if one != order) for order in family}
+    others = {
+        order.pk: [bags.numbers([one]) for one in sorted(family, key=lambda one: one.number) if one != order]
+        for order in family
+    }
     packing = desk.get(f"/staff/packing/?point={place.pk}")
     assert [bag.order.pk in others for bag in packing.context["to_pack"]] == [True] * 3 + [False] * 3
     run = desk.get(f"/staff/slips/?point={place.pk}").context["slips"]

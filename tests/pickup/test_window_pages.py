@@ -204,7 +204,7 @@ def test_staff_of_another_library_do_not_reach_the_bag_or_the_car(point):
     ("language", "words"),
     [
         ("en", "This bag waits at another library: {library}, {point}."),
-        ("ko", "이 꾸러미는 다른 도서관에 있습니다. {library}, {point}"),
+        ("ko", "이 꾸러미는 다른 도서관에 있습니다: {library}, {point}."),
     ],
 )
 def test_the_window_says_at_which_library_a_bag_waits(point, language, words):
