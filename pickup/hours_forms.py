@@ -61,7 +61,7 @@ LABELS: dict[str, StrOrPromise] = {
     "horizon_days": _("Days ahead that can be booked"),
     "grace_minutes": _("Minutes until who has not come counts as missed"),
     "keep_days": _("Days that a ready bag is kept"),
-    "keep_counts": _("Which days count for that"),
+    "keep_counts": _("Days that count for keeping a bag"),
     "lend_at": _("When a book counts as lent"),
     "auto_call": _("When a lane is free"),
     "service_seconds": _("Seconds for one car, until this place's own are known"),
