@@ -21,7 +21,7 @@ from tests import rows
 from tests.pickup import steps
 
 pytestmark = pytest.mark.django_db
-AT_ORDER = {"promise": "at_order"}
+AT_ORDER = {"promise": "at_order", "offers": 1}  # who misses the last offer is told so
 
 
 @pytest.fixture
