@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -117,9 +116,9 @@ class Progress:
         return self.appointment is not None and _day(self.appointment.slot.starts_at, self.zone) == self.today
 
     def expect(self, load: Waiting) -> None:
-        """Note how many minutes are left to wait, from the load of the point: its cars are served one after another."""
-        if self.visit is not None and load.expected_minutes is not None:
-            self.minutes = math.ceil(load.expected_minutes * self.ahead / max(load.waiting, 1))
+        """Note how many minutes are left to wait until called, from the load of the point; none while it is packed."""
+        if self.todo == "wait" and self.order.state == OrderState.READY:
+            self.minutes = load.minutes(self.ahead)
 
 
 def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:

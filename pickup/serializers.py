@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 from rest_framework import serializers
 from rest_framework.exceptions import ValidationError
 
+from core import clock
 from core.actor import Actor
 from lending.serializers import At, Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
-from pickup import awaited, handovers, parties, queries
+from pickup import awaited, handovers, parties, queries, waits
 from pickup.models import Appointment, Order, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
 
@@ -50,9 +51,15 @@ class WaitingRow(serializers.Serializer[Any]):
     waiting = serializers.IntegerField(help_text="cars not called yet")
     called = serializers.IntegerField()
     lanes_open = serializers.IntegerField()
-    expected_minutes = serializers.IntegerField(allow_null=True)
-    closed = serializers.BooleanField()
-    why_closed = serializers.ChoiceField(["", "hours", "staff"], help_text="empty while it is open")
+    expected_minutes = serializers.IntegerField(
+        allow_null=True, help_text="until somebody who comes now is called; null where nobody can be said to serve"
+    )
+    closed = serializers.BooleanField(help_text="whoever sets out now comes in vain")
+    why_closed = serializers.ChoiceField(
+        ["", "hours", "staff", "queue"],
+        help_text="empty while it is open; queue: too many wait to serve one more before it closes",
+    )
+    open_until = At(allow_null=True, help_text="the end of the hours that hold now, null outside them or without any")
     next_open = At(allow_null=True)
 
 
@@ -245,6 +252,9 @@ class VisitRow(Local):
     recalled_at = At(allow_null=True, help_text="called once more")
     ended_at = At(allow_null=True)
     ahead = serializers.SerializerMethodField(help_text="cars that are called before this one")
+    expected_minutes = serializers.SerializerMethodField(
+        help_text="until it is called; null then, while it is closed or nobody serves, and until a bag is packed"
+    )
     orders = serializers.SerializerMethodField(help_text="the bags, by number and state")
 
     def zone(self, row: Visit) -> str:
@@ -255,6 +265,10 @@ class VisitRow(Local):
 
     def get_ahead(self, row: Visit) -> int:
         return int(self.context["ahead"].get(row.pk, 0))
+
+    def get_expected_minutes(self, row: Visit) -> int | None:
+        minutes: int | None = self.context["minutes"].get(row.pk)
+        return minutes
 
     def get_orders(self, row: Visit) -> list[dict[str, Any]]:
         return [_bag(order) for order in self.context["bags"].get(row.pk, [])]
@@ -271,11 +285,26 @@ def of_visits(visits: Iterable[Visit], by: Actor) -> dict[str, Any]:
     A patron sees the bags of the own family; those of others that came in the same car are not theirs to know.
     """
     asked = list(visits)
-    bags = queries.bags_of_visits(asked)
+    bags, ahead = queries.bags_of_visits(asked), queries.cars_ahead(asked)
+    minutes = _minutes(asked, ahead, bags)
     if by.kind == "patron":
         family = parties.family_of(by.id or 0)
         bags = {pk: [order for order in orders if order.patron_id in family] for pk, orders in bags.items()}
-    return {"ahead": queries.cars_ahead(asked), "bags": bags}
+    return {"ahead": ahead, "minutes": minutes, "bags": bags}
+
+
+def _minutes(
+    visits: Iterable[Visit], ahead: Mapping[int, int], bags: Mapping[int, list[Order]]
+) -> dict[int, int | None]:
+    """How long each car that waits and could be called has still to wait, by its id."""
+    told = [
+        visit
+        for visit in visits
+        if visit.state == VisitState.WAITING
+        and (not bags[visit.pk] or any(order.state == OrderState.READY for order in bags[visit.pk]))
+    ]
+    loads = waits.of_points({visit.point_id for visit in told}, now=clock.now()) if told else {}
+    return {visit.pk: loads[visit.point_id].minutes(ahead[visit.pk]) for visit in told}
 
 
 class OrderRow(Local):

@@ -32,7 +32,7 @@ from pickup.errors import OrderNotFound
 from pickup.forms import SignForm
 from pickup.models import Order, Visit
 from pickup.staff_pages import Desk, at_desk, show_desk
-from pickup.states import HERE, OPEN_ORDER
+from pickup.states import HERE, OPEN_ORDER, VisitState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -81,6 +81,7 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
     except Refusal as refusal:
         form.refuse(refusal) if asked_by_code else messages.error(request, str(refusal))
         status = refusal.status
+    visit, load = _visit(point, patron), waits.now_at(point_id=point.pk, now=now)
     context = {
         "point": point,
         "library": point.library,
@@ -89,9 +90,10 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         "elsewhere": [order for order in bags if order.point_id != point.pk],
         "patron": patron is not None,
         "remembered": contact_id is not None and patron is None,
-        "visit": _visit(point, patron),
+        "visit": visit,
+        "minutes": load.minutes(waits.ahead_of(visit)) if visit and visit.state == VisitState.WAITING else None,
         "form": form,
-        "load": waits.now_at(point_id=point.pk, now=now),
+        "load": load,
         "now": now,
     }
     return show(request, "pickup/sign.html", context, status=status)

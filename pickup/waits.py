@@ -1,17 +1,23 @@
-"""How long it takes right now: cars at a point, expected minutes, whether it is closed. Counts and times only."""
+"""How long it takes right now: cars at a point, expected minutes, whether it is closed. Counts and times only.
+
+Each car goes to whoever of those who serve is free first: those at the window are there for what is left of the usual
+time, then the line follows one by one. So many serve as lanes are open, else as people called cars in the last hour;
+what one car takes is told by the point's own cars. Where nobody can be said to serve, no wait is told.
+"""
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from statistics import median
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from django.db.models import Count, F, Q, QuerySet, Window
+from django.db.models import F, Window
 from django.db.models.functions import RowNumber
 
 from lending import queries as lending_queries
@@ -28,7 +34,11 @@ if TYPE_CHECKING:
 OPENS_SOON = timedelta(hours=1)
 """So long before it opens people may stand in line."""
 LOOK_BACK = 20  # served cars that tell how long one takes
+LOOK_BACK_DAYS = timedelta(days=7)  # until then, while today's are too few: a week has its like evening
 ENOUGH = 5  # fewer than that tell nothing
+LATELY = timedelta(hours=1)
+"""Who called a car within this time still serves; a car that was called before it was forgotten."""
+AT_LEAST = 15.0  # seconds that a car at the window still takes, however long it has been there
 LOOK_AHEAD = 15  # days in which the next opening is sought
 
 
@@ -36,9 +46,13 @@ LOOK_AHEAD = 15  # days in which the next opening is sought
 class Waiting:
     """The load of a pickup point at this moment.
 
-    `expected_minutes` is what somebody who came now would wait until called, rounded up; null while it is closed and
-    nobody waits. `why_closed` is "hours" or, when somebody at the window said so, "staff"; "" while it is open.
-    `next_open` (UTC) is the next opening of a point that is closed now, null when none is in sight.
+    `expected_minutes` is what somebody who came now would wait until called, rounded up; null while nobody can be said
+    to serve, and while it is closed and nobody waits. `why_closed` is "hours"; "staff" when somebody at the window said
+    so; "queue" when whoever sets out now could not be served any more before it closes: who is here or has a time still
+    is. It is "" while it is open. `open_until` (UTC) is when the hours that hold now end; null outside them and where
+    there are none. `next_open` (UTC) is the next opening of a point that is closed now, null when none is in sight.
+    `free_in` are the seconds until each of those who serve is done with those who were called, `one_takes` the seconds
+    that a car takes.
     """
 
     point_id: int
@@ -48,7 +62,22 @@ class Waiting:
     expected_minutes: int | None
     closed: bool
     why_closed: str
+    open_until: datetime | None
     next_open: datetime | None
+    free_in: tuple[float, ...]
+    one_takes: float
+
+    @property
+    def shut(self) -> bool:
+        """Whether it is closed also for who is here: not merely too late to set out."""
+        return self.why_closed in {"hours", "staff"}
+
+    def minutes(self, ahead: int) -> int | None:
+        """How many minutes a car before which so many wait is told until it is called, rounded up.
+
+        None where nothing can honestly be said: it is closed, or nobody can be said to serve.
+        """
+        return None if self.shut else _minutes(_until_called(self.free_in, ahead, self.one_takes))
 
 
 def now_at(*, point_id: int, now: datetime) -> Waiting:
@@ -70,9 +99,14 @@ def at_points(points: Sequence[PickupPoint], *, now: datetime) -> list[Waiting]:
     return [facts.load(point) for point in points]
 
 
+def of_points(point_ids: Collection[int], *, now: datetime) -> dict[int, Waiting]:
+    """The load of each of these points, by its id; as many queries as for one."""
+    return {load.point_id: load for load in at_points(list(queries.points(pk__in=point_ids)), now=now)}
+
+
 def is_night(load: Waiting, *, now: datetime) -> bool:
     """Whether a place is closed and does not open soon: who passes now does not come to wait."""
-    return load.closed and (load.next_open is None or load.next_open - now > OPENS_SOON)
+    return load.shut and (load.next_open is None or load.next_open - now > OPENS_SOON)
 
 
 def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
@@ -86,8 +120,9 @@ def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
 
 
 def expected_seconds(load: Waiting) -> int | None:
-    """What somebody who comes now will wait until called, as everybody is told it; None while it is closed."""
-    return None if load.closed or load.expected_minutes is None else 60 * load.expected_minutes
+    """What somebody who comes now is told to wait until called; None where nothing is told."""
+    minutes = load.minutes(load.waiting)
+    return None if minutes is None else 60 * minutes
 
 
 def ahead_of(visit: Visit) -> int:
@@ -105,14 +140,20 @@ class _Facts:
     def __init__(self, points: Sequence[PickupPoint], *, now: datetime) -> None:
         self.now = now
         ids = [point.pk for point in points]
-        here = Visit.objects.filter(point__in=ids, state__in=HERE).values("point_id", "state").annotate(n=Count("id"))
-        self.here: Counter[tuple[int, str]] = Counter({(row["point_id"], row["state"]): row["n"] for row in here})
+        self.waiting: Counter[int] = Counter()
+        self.called: defaultdict[int, list[tuple[datetime, str]]] = defaultdict(list)
+        here = Visit.objects.filter(point__in=ids, state__in=HERE)
+        for point_id, called_at, by in here.values_list("point_id", "called_at", "called_by"):
+            if called_at is None:
+                self.waiting[point_id] += 1
+            else:
+                self.called[point_id].append((called_at, by))
         self.lanes = Counter(Lane.objects.filter(point__in=ids, open=True).values_list("point_id", flat=True))
         self.rules = {rules.point_id: rules for rules in PointRules.objects.filter(point__in=ids)}
         self.windows = queries.window_rules_of(ids)
         libraries = {point.library_id: point.library for point in points}
         self.calendars = lending_queries.calendars_of(list(libraries.values()))
-        self.taken = _seconds_taken(points, now=now)
+        self.served = _served(ids, now=now)
         self.shut: defaultdict[int, set[datetime]] = defaultdict(set)
         for point_id, starts_at in Slot.objects.filter(point__in=ids, open=False, ends_at__gt=now).values_list(
             "point_id", "starts_at"
@@ -120,57 +161,106 @@ class _Facts:
             self.shut[point_id].add(starts_at)
 
     def load(self, point: PickupPoint) -> Waiting:
-        waiting, called = (self.here[point.pk, state] for state in (VisitState.WAITING, VisitState.CALLED))
-        lanes = self.lanes[point.pk]
-        why_closed, next_open = self._opening(point)
-        minutes = math.ceil(waiting * self._service_seconds(point) / max(lanes, 1) / 60)
+        waiting, one_takes = self.waiting[point.pk], self._one_takes(point)
+        free_in = self._free_in(point, one_takes)
+        seconds = _until_called(free_in, waiting, one_takes)
+        why_closed, until, next_open = self._opening(point)
+        if until is not None and seconds is not None and self.now + timedelta(seconds=seconds + one_takes) > until:
+            why_closed = "queue"
         return Waiting(
             point_id=point.pk,
             waiting=waiting,
-            called=called,
-            lanes_open=lanes,
-            expected_minutes=None if why_closed and not waiting else minutes,
+            called=len(self.called[point.pk]),
+            lanes_open=self.lanes[point.pk],
+            expected_minutes=None if why_closed and not waiting else _minutes(seconds),
             closed=bool(why_closed),
             why_closed=why_closed,
-            next_open=next_open,
+            open_until=until,
+            next_open=next_open if why_closed else None,
+            free_in=free_in,
+            one_takes=one_takes,
         )
 
-    def _service_seconds(self, point: PickupPoint) -> float:
-        """What one car takes: the median of today's last ones, else what the point's rules say."""
-        taken = self.taken.get(point.pk, [])
-        if len(taken) >= ENOUGH:
-            return median(taken)
+    def _one_takes(self, point: PickupPoint) -> float:
+        """What one car takes: the median of today's last ones, else of the last days, else what the rules say."""
+        day = self.now.astimezone(ZoneInfo(point.library.zone)).date()
+        midnight = datetime.combine(day, time(), tzinfo=ZoneInfo(point.library.zone))
+        cars = self.served[point.pk]
+        for seen in ([car for car in cars if car.ended_at >= midnight], cars):
+            taken = list(_seconds_taken(seen))
+            if len(taken) >= ENOUGH:
+                return median(taken)
         return self.rules.get(point.pk, PointRules()).service_seconds
 
-    def _opening(self, point: PickupPoint) -> tuple[str, datetime | None]:
-        """Why a point is closed now, "" while it is open, and when it opens next if it is closed."""
+    def _free_in(self, point: PickupPoint, one_takes: float) -> tuple[float, ...]:
+        """The seconds until each of those who serve is free; none where nobody can be said to serve.
+
+        Cars that were called are served side by side, by however many people: so many are free one after another.
+        """
+        since = self.now - LATELY
+        called = [(moment, by) for moment, by in self.called[point.pk] if moment > since]
+        people = {by for _moment, by in called} | {car.by for car in self.served[point.pk] if car.ended_at > since}
+        lanes = self.lanes[point.pk]
+        if not lanes and not people and point.layout == point.Layout.FILE:
+            return ()
+        busy = [max(one_takes - (self.now - moment).total_seconds(), AT_LEAST) for moment, _by in called]
+        return (*busy, *[0.0] * ((lanes or len(people) or 1) - len(busy)))
+
+    def _opening(self, point: PickupPoint) -> tuple[str, datetime | None, datetime | None]:
+        """Why a point is closed now, "" while it is open; until when its hours hold; when it opens next after that."""
         if not point.open:
-            return "hours", None
+            return "hours", None, None
         rules = self.rules.get(point.pk)
         until = rules.shut_until if rules is not None else None
         if until is None or until <= self.now:
-            is_open, opens = self._hours(point, self.now)
-            return ("", None) if is_open else ("hours", opens)
-        is_open, opens = self._hours(point, until)
-        return "staff", until if is_open else opens
+            is_open, closes, opens = self._hours(point, self.now)
+            return "" if is_open else "hours", closes, opens
+        is_open, _closes, opens = self._hours(point, until)
+        return "staff", None, until if is_open else opens
 
-    def _hours(self, point: PickupPoint, moment: datetime) -> tuple[bool, datetime | None]:
-        """Whether the hours say open at a moment, and when they next do if not.
+    def _hours(self, point: PickupPoint, moment: datetime) -> tuple[bool, datetime | None, datetime | None]:
+        """Whether the hours say open at a moment, until when without a break, and when they next do after that.
 
         Hours are the windows of the point on the library's open days, without slots that were closed by hand; a point
-        without any window is open all day on open days.
+        without any window is open all day on open days, and nobody can say until when.
         """
         zone, calendar = ZoneInfo(point.library.zone), self.calendars[point.library_id]
         today = moment.astimezone(zone).date()
-        rules = self.windows.get(point.pk, [])
-        if not rules:
-            return calendar.is_open(today), None if calendar.is_open(today) else _next_day(calendar, moment, zone)
+        if not self.windows.get(point.pk):
+            return calendar.is_open(today), None, None if calendar.is_open(today) else _next_day(calendar, moment, zone)
+        until = None
+        for starts_at, ends_at in self._slots(point, moment):
+            if starts_at > (until or moment):
+                return until is not None, until, starts_at
+            until = max(ends_at, until or ends_at)
+        return until is not None, until, None
+
+    def _slots(self, point: PickupPoint, moment: datetime) -> Iterator[tuple[datetime, datetime]]:
+        """From when to when the slots last in which somebody is served, from a moment on; not those closed by hand."""
+        zone, calendar = ZoneInfo(point.library.zone), self.calendars[point.library_id]
+        today = moment.astimezone(zone).date()
         for ahead in range(LOOK_AHEAD):
             day = today + timedelta(days=ahead)
-            for plan in windows.plan(rules, day, zone, calendar.is_open, surge=point.library.surge):
+            for plan in windows.plan(self.windows[point.pk], day, zone, calendar.is_open, surge=point.library.surge):
                 if plan.ends_at > moment and plan.starts_at not in self.shut[point.pk]:
-                    return (True, None) if plan.starts_at <= moment else (False, plan.starts_at)
-        return False, None
+                    yield plan.starts_at, plan.ends_at
+
+
+def _until_called(free_in: Sequence[float], ahead: int, one_takes: float) -> float | None:
+    """The seconds until a car is called before which so many wait, each of them served by who is free first.
+
+    None where nobody serves.
+    """
+    free = sorted(free_in)
+    if not free:
+        return None
+    for _car in range(ahead):
+        heapq.heapreplace(free, free[0] + one_takes)
+    return free[0]
+
+
+def _minutes(seconds: float | None) -> int | None:
+    return None if seconds is None else math.ceil(seconds / 60)
 
 
 def _next_day(calendar: Calendar, moment: datetime, zone: ZoneInfo) -> datetime | None:
@@ -181,26 +271,42 @@ def _next_day(calendar: Calendar, moment: datetime, zone: ZoneInfo) -> datetime 
     return datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
 
 
-def _seconds_taken(points: Iterable[PickupPoint], *, now: datetime) -> dict[int, list[float]]:
-    """For each point what today's last cars took from the call to the end.
+@dataclass(frozen=True, slots=True)
+class _Served:
+    """A car that was served, and by whom."""
 
-    A car that was called and served by the same tap tells nothing.
-    """
-    today = Q()
-    for point in points:
-        zone = ZoneInfo(point.library.zone)
-        midnight = datetime.combine(now.astimezone(zone).date(), time(), tzinfo=zone)
-        today |= Q(point=point, ended_at__gte=midnight)
-    if not today:
-        return {}
-    served: QuerySet[Visit] = Visit.objects.filter(
-        today, state=VisitState.SERVED, ended_at__lte=now, ended_at__gt=F("called_at")
-    )
+    by: str
+    arrived_at: datetime
+    called_at: datetime
+    ended_at: datetime
+
+
+def _served(point_ids: Sequence[int], *, now: datetime) -> defaultdict[int, list[_Served]]:
+    """For each point its last cars of the last days, in the order in which they were served."""
     latest = Window(RowNumber(), partition_by=F("point_id"), order_by=F("ended_at").desc())
-    taken: dict[int, list[float]] = {}
-    for point_id, called_at, ended_at in (
-        served.annotate(place=latest).filter(place__lte=LOOK_BACK).values_list("point_id", "called_at", "ended_at")
-    ):
-        if called_at is not None and ended_at is not None:
-            taken.setdefault(point_id, []).append((ended_at - called_at).total_seconds())
-    return taken
+    cars = Visit.objects.filter(
+        point__in=point_ids,
+        state=VisitState.SERVED,
+        called_at__isnull=False,
+        ended_at__gt=now - LOOK_BACK_DAYS,
+        ended_at__lte=now,
+    )
+    found: defaultdict[int, list[_Served]] = defaultdict(list)
+    for car in cars.annotate(place=latest).filter(place__lte=LOOK_BACK).order_by("ended_at"):
+        if car.called_at is not None and car.ended_at is not None:
+            found[car.point_id].append(_Served(car.called_by, car.arrived_at, car.called_at, car.ended_at))
+    return found
+
+
+def _seconds_taken(cars: Iterable[_Served]) -> Iterator[float]:
+    """What each of these cars took from the call to the end, where that can be told.
+
+    One that was called and served by the same tap was begun when whoever tapped had done with the one before, if it
+    stood in line by then; else nobody knows.
+    """
+    done: dict[str, datetime] = {}
+    for car in cars:
+        begun = car.called_at if car.called_at < car.ended_at else done.get(car.by)
+        if begun is not None and (car.called_at < car.ended_at or car.arrived_at <= begun < car.ended_at):
+            yield (car.ended_at - begun).total_seconds()
+        done[car.by] = car.ended_at

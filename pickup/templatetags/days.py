@@ -13,7 +13,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from pickup import wordings
+from pickup import windows, wordings
 from pickup.models import Slot
 
 register = template.Library()
@@ -49,6 +49,20 @@ def opens(moment: datetime, zone: str, today: date) -> str:
     if day == today + _DAY:
         return _("Opens tomorrow at %(hour)s.") % {"hour": hour}
     return _("Opens on %(day)s at %(hour)s.") % {"day": full_day(day), "hour": hour}
+
+
+@register.filter
+def closes(moment: datetime, zone: str) -> str:
+    """When a place closes: a local time of day, midnight as 24:00."""
+    return windows.until(moment.astimezone(ZoneInfo(zone)).time())
+
+
+@register.simple_tag
+def open_until(moment: datetime | None, zone: str, today: date) -> str:
+    """Until when a place is open today: `17:00까지 엽니다.`; empty where nobody can say, or another day."""
+    if moment is None or day_in(moment - timedelta(microseconds=1), zone) != today:
+        return ""
+    return _("Open until %(hour)s.") % {"hour": closes(moment, zone)}
 
 
 @register.filter

@@ -71,6 +71,7 @@ def test_everybody_who_watches_hears_of_it():
 
 def test_who_is_here_reads_when_it_opens_and_not_how_long_it_takes(client):
     now, point = clock.now(), rows.point()
+    rows.lane(point)
     for name in ("first", "second"):
         order = steps.ready(steps.asked(rows.patron(point.library, name=name), point, now=now), now=now)
         arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=now)
