@@ -72,7 +72,10 @@ def arrive(
         patron_id = bags[0].patron_id
     if not bags:
         _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
-    visit = _one_visit(point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load, by=by, now=now)
+    told = by.kind in FOR_THEMSELVES and (not bags or any(bag.state == OrderState.READY for bag in bags))
+    visit = _one_visit(
+        point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load if told else None, by=by, now=now
+    )
     appointments.come(visit_id=visit.pk, by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
     called = calling.call_where_free(point_id=point_id, now=now) if calls else []
@@ -148,11 +151,11 @@ def _one_visit(
     purpose: str,
     plate: str,
     bay: str,
-    load: waits.Waiting,
+    load: waits.Waiting | None,
     by: Actor,
     now: datetime,
 ) -> Visit:
-    """The live visit of this car: found and freshened, or begun."""
+    """The live visit of this car: found and freshened, or begun; with the wait by `load`, if that is told."""
     while True:
         found = _live_visit(point_id, patron_id, bags, plate, by=by)
         if found is not None:
@@ -163,6 +166,8 @@ def _one_visit(
             return found
         if plate and Visit.objects.filter(_LIVE, point_id=point_id, plate=plate).exists():
             plate = ""  # a stranger's car
+        turn = order_of_service.turn(point_id=point_id, order_ids=[order.pk for order in bags], at=now)
+        expected = None if load is None else waits.expected_seconds(load, ahead=waits.ahead_at(point_id, turn))
         try:
             with transaction.atomic():
                 visit = Visit.begin(
@@ -175,8 +180,8 @@ def _one_visit(
                     bay=bay,
                     door=by.channel,
                     arrived_at=now,
-                    queued_at=order_of_service.turn(point_id=point_id, order_ids=[order.pk for order in bags], at=now),
-                    expected_seconds=waits.expected_seconds(load),
+                    queued_at=turn,
+                    expected_seconds=expected,
                 )
                 if not _tie(bags, visit):
                     raise _OtherVisit

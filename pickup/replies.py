@@ -26,7 +26,7 @@ from notifications.keywords import Meaning
 from pickup import appointments, arrivals, awaited, known_by, orders, parties, queries, slots, texts, waits, wordings
 from pickup.errors import SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
-from pickup.states import AppointmentState, OrderState
+from pickup.states import AppointmentState, OrderState, VisitState
 
 FIRST_CHOICE = 5
 TIMES_OFFERED = 3  # that many fit into a short text
@@ -36,10 +36,15 @@ _DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
 
 @dataclass(frozen=True, slots=True)
 class CheckedIn:
-    """Somebody is here: how many cars are called before theirs, and whether a bag of theirs is packed."""
+    """Somebody is here: how many cars are called before theirs, about how many minutes they wait, and whether a bag of
+    theirs is packed.
+
+    `minutes` is None where nothing can honestly be said.
+    """
 
     visit_id: int
     ahead: int
+    minutes: int | None
     packed: bool
 
 
@@ -143,7 +148,10 @@ def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Repl
     template = "answer_here" if here.ahead else "answer_next"
     if not here.packed:
         template = "answer_here_packing"
-    return Reply(True, "here", f"visit:{here.visit_id}", _text(template, order, inbound, ahead=here.ahead))
+    elif here.minutes:
+        template += "_minutes"
+    told = {"ahead": here.ahead, "minutes": here.minutes}
+    return Reply(True, "here", f"visit:{here.visit_id}", _text(template, order, inbound, **told))
 
 
 def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
@@ -153,7 +161,9 @@ def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
         return load.next_open
     visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
     packed = queries.orders(visit=visit, state=OrderState.READY).exists()
-    return CheckedIn(visit.pk, waits.ahead_of(visit), packed)
+    ahead = waits.ahead_of(visit)
+    minutes = load.minutes(ahead) if packed and visit.state == VisitState.WAITING else None
+    return CheckedIn(visit.pk, ahead, minutes, packed)
 
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:

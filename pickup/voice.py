@@ -145,17 +145,22 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     if isinstance(here, datetime):
         opens = (_day if wordings.is_whole_day(here, zone) else _when)(here, zone, language)
         return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
-    ahead, packed = here.ahead, here.packed
+    ahead, minutes, packed = here.ahead, here.minutes, here.packed
 
     def told() -> str:
-        checked_in = _("Order %(number)s, you are checked in.") % {"number": _spelled(order)}
+        said = [_("Order %(number)s, you are checked in.") % {"number": _spelled(order)}]
         if not packed:
-            return " ".join([checked_in, _("Your books are being packed. Please wait a moment.")])
-        if not ahead:
-            return " ".join([checked_in, _("You are next.")])
-        counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
-        cars = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
-        return f"{checked_in} {cars % {'count': counted}}"
+            return " ".join([*said, _("Your books are being packed. Please wait a moment.")])
+        if ahead:
+            counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
+            cars = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
+            said.append(cars % {"count": counted})
+        else:
+            said.append(_("You are next."))
+        if minutes:
+            wait = ngettext("About %(n)s minute to wait.", "About %(n)s minutes to wait.", minutes)
+            said.append(wait % {"n": minutes})
+        return " ".join(said)
 
     return Talk(_say(language, told))
 

@@ -17,7 +17,7 @@ from statistics import median
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from django.db.models import F, Window
+from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 
 from lending import queries as lending_queries
@@ -119,9 +119,9 @@ def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
     return is_night(now_at(point_id=visit.point_id, now=visit.arrived_at), now=visit.arrived_at)
 
 
-def expected_seconds(load: Waiting) -> int | None:
-    """What somebody who comes now is told to wait until called; None where nothing is told."""
-    minutes = load.minutes(load.waiting)
+def expected_seconds(load: Waiting, *, ahead: int) -> int | None:
+    """What somebody before whom so many wait is told to wait until called; None where nothing is told."""
+    minutes = load.minutes(ahead)
     return None if minutes is None else 60 * minutes
 
 
@@ -132,6 +132,12 @@ def ahead_of(visit: Visit) -> int:
     waiting = Visit.objects.filter(point_id=visit.point_id, state=VisitState.WAITING)
     order = list(waiting.order_by("-first", "queued_at", "pk").values_list("pk", flat=True))
     return order.index(visit.pk) if visit.pk in order else 0
+
+
+def ahead_at(point_id: int, turn: datetime) -> int:
+    """How many cars would be called before one that comes now and has its turn then."""
+    before = Q(first=True) | Q(queued_at__lte=turn)
+    return Visit.objects.filter(before, point_id=point_id, state=VisitState.WAITING).count()
 
 
 class _Facts:

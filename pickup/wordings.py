@@ -196,9 +196,17 @@ _ANSWERING = {
         "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}대 있습니다.",
         "[{library}] {number}: checked in, {ahead} ahead of you.",
     ),
+    "answer_here_minutes": (
+        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}대, 약 {minutes}분 기다리시면 됩니다.",
+        "[{library}] {number}: checked in, {ahead} ahead of you, about {minutes} min to wait.",
+    ),
     "answer_next": (
         "[{library}] {number} 도착 접수되었습니다. 다음 차례입니다.",
         "[{library}] {number}: checked in, you are next.",
+    ),
+    "answer_next_minutes": (
+        "[{library}] {number} 도착 접수되었습니다. 다음 차례, 약 {minutes}분 기다리시면 됩니다.",
+        "[{library}] {number}: checked in, you are next, about {minutes} min to wait.",
     ),
     "answer_here_packing": (
         "[{library}] {number} 도착 접수되었습니다. 책을 담고 있으니 기다려 주세요.",
@@ -229,7 +237,7 @@ _ANSWERING = {
         "[{library}] That did not work. A librarian will look into it. Tel {phone}",
     ),
 }
-ANSWER_PLACES = PLACES | {"options", "ahead", "at", "place"}
+ANSWER_PLACES = PLACES | {"options", "ahead", "minutes", "at", "place"}
 
 for _name, (_ko, _en) in _ANSWERING.items():
     wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en, kind="answer")
@@ -241,6 +249,7 @@ _LONGEST = {
     "options": ("5=11/25 16:00 6=11/26 16:15 7=11/27 16:30", "5=25 Nov 16:00 6=26 Nov 16:15 7=27 Nov 16:30"),
     "ahead": ("12", "12"),
     "sought": ("2", "2 books"),
+    "minutes": ("120", "120"),
     "at": ("14:02", "14:02"),
     "place": ("성동구립도서관 주차면", "Seongdong Library, parking bays"),
     wording.LINK: ("/o/4f9c2b7d1e8a6053/", "/o/4f9c2b7d1e8a6053/"),

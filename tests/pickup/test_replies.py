@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from core.models import Journal
-from lending.models import SpecialDay
+from lending.models import Contact, SpecialDay
 from notifications import encoding, inbound, wording
 from notifications.models import InboundMessage, Message, Sender
-from pickup import appointments, offers, orders, wordings
+from pickup import appointments, lane, offers, orders, wordings
 from pickup.models import Appointment, Order, Question, Visit
 from tests import rows
 from tests.pickup import steps
@@ -245,8 +245,32 @@ def test_four_says_i_am_here_and_how_many_are_before(point, reader, phone, now):
     row, said = texted(point, phone, "도착", now + timedelta(minutes=1))
     visit = Visit.objects.get(orders=order)
     assert (row.why, row.about, visit.door) == ("here", f"visit:{visit.pk}", "text")
-    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 앞에 2대 있습니다."
+    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 앞에 2대 있습니다."  # no lane is open: how long?
+    assert visit.expected_seconds is None
     assert texted(point, phone, "4", now + timedelta(minutes=2))[0].about == f"visit:{visit.pk}"
+
+
+@pytest.mark.parametrize(("language", "first", "last"), [
+    ("ko", "다음 차례, 약 2분 기다리시면 됩니다.", "앞에 2대, 약 5분 기다리시면 됩니다."),
+    ("en", "you are next, about 2 min to wait.", "2 ahead of you, about 5 min to wait."),
+])  # fmt: skip
+def test_four_says_about_how_long_it_takes_where_somebody_serves(point, now, language, first, last):
+    rows.lane(point)
+    at_window = steps.ready(steps.asked(rows.patron(point.library), point))
+    arrive(at_window, now)
+    [called] = lane.call_next(point_id=point.pk, by=DESK, now=now)
+    phones = [rows.mobile() for _ in range(3)]
+    for phone in phones:
+        patron = rows.patron(point.library, number=phone)
+        Contact.objects.filter(patron=patron).update(language=language)
+        steps.ready(steps.asked(patron, point))
+    said = [texted(point, phone, "4", now)[1] for phone in phones]
+    assert said[0].endswith(first)
+    assert said[2].endswith(last)  # 90 seconds for each of three
+    assert sorted(Visit.objects.values_list("expected_seconds", flat=True), key=str) == [120, 180, 300, None]
+    lane.hand_over(visit_id=called.pk, by=DESK, now=now)
+    lane.call_next(point_id=point.pk, by=DESK, now=now)
+    assert texted(point, phones[0], "4", now)[1].endswith(("다음 차례입니다.", "you are next."))  # called already
 
 
 def arrive(order, now):
@@ -429,6 +453,7 @@ LONGEST = {
     "number": "47-21",
     "phone": "02-2204-6440",
     "ahead": 12,
+    "minutes": 120,
     "at": "14:02",
     "place": "Parking bays of the library",
 }

@@ -7,10 +7,10 @@ from datetime import timedelta
 import pytest
 
 from core.models import Counter
-from lending.models import SpecialDay
+from lending.models import Contact, SpecialDay
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import offers
+from pickup import lane, offers
 from pickup.models import Appointment, Visit
 from pickup.voice import COUNTED
 from tests import rows
@@ -102,6 +102,27 @@ def test_cars_ahead_are_counted_as_people_say_it(point, phone, now):
     heard = [Line(point, number, near + timedelta(seconds=n)).said for n, (number, _order) in enumerate(cars)]
     assert [COUNTED[n] in said for n, said in enumerate(heard[1:], 1)] == [True, True]
     assert heard[2].endswith("앞에 두 대 있습니다.")
+
+
+@pytest.mark.parametrize(("language", "said"), [
+    ("ko", "앞에 한 대 있습니다. 약 3분 기다리시면 됩니다."),
+    ("en", "1 car is ahead of you. About 3 minutes to wait."),
+])  # fmt: skip
+def test_a_call_hears_about_how_long_it_takes_where_somebody_serves(point, phone, now, language, said):
+    rows.lane(point)
+    cars = []
+    for number in (rows.mobile(), rows.mobile(), phone):
+        patron = rows.patron(point.library, number=number)
+        Contact.objects.filter(patron=patron).update(language=language)
+        cars.append((number, offered(point, patron, now)))
+    near = now + HOUR - timedelta(minutes=10)
+    Line(point, cars[0][0], near)
+    lane.call_next(point_id=point.pk, by=steps.DESK, now=near)
+    next_one = Line(point, cars[1][0], near)
+    assert next_one.said.endswith(
+        ("다음 차례입니다. 약 2분 기다리시면 됩니다.", "You are next. About 2 minutes to wait.")
+    )
+    assert Line(point, phone, near).said.endswith(said)
 
 
 def test_long_before_the_time_a_call_asks_what_is_wanted(point, reader, phone, now):

@@ -94,7 +94,11 @@ def test_while_no_lane_is_open_nothing_is_told(point, now):
     rows.lane(point, open=False)
     arrives(point, now)
     load = waits.now_at(point_id=point.pk, now=now)
-    assert (load.expected_minutes, load.minutes(0), waits.expected_seconds(load)) == (None, None, None)
+    assert (load.expected_minutes, load.minutes(0), waits.expected_seconds(load, ahead=load.waiting)) == (
+        None,
+        None,
+        None,
+    )
     assert not load.closed
     scanned(point, now)  # somebody serves beside the lanes
     assert waits.now_at(point_id=point.pk, now=now).expected_minutes == 2
@@ -186,7 +190,12 @@ def test_the_queue_closes_for_nobody_who_is_here(point):
     for _ in range(12):
         arrives(point, at(16, 50))
     load = waits.now_at(point_id=point.pk, now=at(16, 58))
-    assert (load.why_closed, load.shut, load.minutes(3), waits.expected_seconds(load)) == ("queue", False, 6, 24 * 60)
+    assert (load.why_closed, load.shut, load.minutes(3), waits.expected_seconds(load, ahead=load.waiting)) == (
+        "queue",
+        False,
+        6,
+        24 * 60,
+    )
     assert not waits.is_night(load, now=at(16, 58))  # a camera still sees who comes
     arrivals.arrive(point_id=point.pk, plate="12가3456", by=Actor("device", 1, "api"), now=at(16, 58))
 
