@@ -22,8 +22,6 @@ from pickup.states import HERE, PROMISED, AppointmentState, OrderState
 
 WHY = {"closing": Appointment.Why.CLOSED, "hours": Appointment.Why.HOURS, "moved": Appointment.Why.LATE}
 """What each text about a time that fell away says of the reason."""
-MOVED = frozenset(WHY.values())
-"""Why a promise is another one than its people had: our doing, not theirs."""
 
 
 def answers_due(*, now: datetime) -> int:
@@ -114,7 +112,7 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
     if not in_time:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
-    if appointment.why in MOVED and not queries.was_agreed(appointment):
+    if appointment.moved_by_us and not queries.was_agreed(appointment):
         _keep_longer(ready, now=now)
         _lapse(appointment, ready, now=now)
     else:

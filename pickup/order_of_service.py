@@ -23,10 +23,6 @@ YIELDING = timedelta(minutes=10)
 STEP = timedelta(milliseconds=1)
 """How far apart two cars are put where there is no moment left between their neighbours."""
 
-_WHY = Appointment.Why
-_OURS = frozenset({_WHY.CLOSED, _WHY.HOURS, _WHY.LATE})
-"""Why a promise was moved by us; it makes nobody late."""
-
 
 def turn(*, point_id: int, order_ids: Iterable[int], at: datetime) -> datetime:
     """The turn of a car that arrived at a moment with these orders; never before it. UTC.
@@ -60,7 +56,7 @@ def _by(promise: Appointment, orders: Sequence[Order], at: datetime) -> datetime
 def _and_before(promise: Appointment) -> Iterator[Appointment]:
     """A promise, and those before it from which we moved it."""
     yield promise
-    while promise.why in _OURS and promise.instead_of is not None:
+    while promise.moved_by_us and promise.instead_of is not None:
         promise = promise.instead_of
         yield promise
 

@@ -20,6 +20,7 @@ from django.db.models.functions import TruncMonth
 from lending import queries as lending_queries
 from pickup import queries
 from pickup.models import Appointment, Order, OrderLine, Slot, Visit
+from pickup.order_of_service import EARLY
 from pickup.states import AppointmentState, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
@@ -27,8 +28,6 @@ if TYPE_CHECKING:
 
 YEAR = 12
 """So many months are shown beside each other."""
-EARLY = timedelta(minutes=10)
-"""Who comes sooner than this before the slot is early, who comes after its end late."""
 NEAR = 120
 """Seconds within which a wait that was told counts as right."""
 

@@ -289,6 +289,11 @@ class Appointment(Moving):
         """When the party is asked to come; the start of the slot for promises from before this was spread."""
         return self.arrive_at or self.slot.starts_at
 
+    @property
+    def moved_by_us(self) -> bool:
+        """Whether its people had another time, which we took away: nobody is late or missed by it."""
+        return self.why in {self.Why.CLOSED, self.Why.HOURS, self.Why.LATE}
+
 
 class Preference(models.Model):
     """When a patron likes to come, and where: some weekdays, from one local time until another; a pickup point.
