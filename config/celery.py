@@ -24,7 +24,6 @@ HANDOFFS = {
     "reservation allocated": "pickup.tasks.assemble",
     "order ready": "pickup.tasks.offer",
     "rehearsal started": "pickup.tasks.rehearse",
-    "library changed": "pickup.tasks.make_slots",
     "code asked": "lending.tasks.send_codes",
     "message queued": "notifications.tasks.deliver",
     "inbound stored": "notifications.tasks.apply_inbound",

@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext_lazy as _
 
-from core import nudge
 from lending import circulation
 from lending.errors import BagsLent
 from lending.models import (
@@ -132,7 +131,7 @@ class LibraryAdmin(Kept):
     form = LibraryForm
     list_display = ["code", "name_ko", "programme", "circulation", "surge"]
     list_select_related = ["programme"]
-    # These are set on a page that shows what changes, with a history.
+    # These are set on a page that shows what changes, with a history. A zone is set here: the next sweep follows it.
     readonly_fields = ["surge", "surge_programme", "surge_notice_ko", "surge_notice_en", "opening_days"]
     inlines = [PointLines, SpecialDayLines]
 
@@ -144,11 +143,6 @@ class LibraryAdmin(Kept):
     def opening_days(self, _library: Library) -> str:
         """The way to that page."""
         return format_html('<a href="{}">{}</a>', reverse("days"), _("Closed days are set here; the times follow."))
-
-    def save_model(self, request: HttpRequest, obj: Library, form: Any, change: bool) -> None:
-        """Of another zone the times of the pickup places follow."""
-        super().save_model(request, obj, form, change)
-        nudge.ring("library changed", [obj.pk])
 
 
 @admin.register(PickupPoint)

@@ -56,13 +56,12 @@ def follow(library: Library, *, now: datetime) -> None:
     follow_at(library, point_ids, now=now)
 
 
-def follow_due(*, now: datetime, library_ids: Collection[int] | None = None) -> int:
+def follow_due(*, now: datetime) -> int:
     """`follow` for each library whose slots are not what its zone, days and windows make; gives back how many.
 
     Whoever changes a library where lending alone is known, such as its zone, leaves it to this.
     """
-    points = queries.points() if library_ids is None else queries.points(library_id__in=library_ids)
-    ids = sorted(set(points.values_list("library_id", flat=True)))
+    ids = sorted(set(queries.points().values_list("library_id", flat=True)))
     return sum(sweeps.each("slots to fit", ids, lambda library_id: _follow_if_due(library_id, now=now)))
 
 

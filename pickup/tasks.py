@@ -43,9 +43,8 @@ def rehearse(*, ids: list[int] | None = None, **_: object) -> None:
 
 
 @shared_task
-def make_slots(*, ids: list[int] | None = None, **_: object) -> None:
+def make_slots(**_: object) -> None:
     """Keep every point's slots made up to its horizon, and as its library's zone and days have them now."""
     now = clock.database_now()
-    if ids is None:
-        slots.make(now=now)
-    fitting.follow_due(library_ids=ids, now=now)
+    slots.make(now=now)
+    fitting.follow_due(now=now)

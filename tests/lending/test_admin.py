@@ -8,7 +8,6 @@ import pytest
 from django.contrib import admin
 from django.test import Client, RequestFactory
 
-from core import nudge
 from core.moves import Moving
 from lending import models
 from lending.models import Account
@@ -99,18 +98,6 @@ def test_the_days_of_a_library_are_set_where_its_times_follow(chief: Account, cl
 def test_a_new_library_begins_with_its_days(chief: Account, client: Client) -> None:
     client.force_login(chief)
     assert 'name="weekly_closed"' in client.get("/admin/lending/library/add/").content.decode()
-
-
-def test_another_zone_is_told_to_those_who_keep_the_times(chief: Account, client: Client, monkeypatch) -> None:
-    rung: list[object] = []
-    monkeypatch.setattr(nudge, "ring", lambda *said: rung.append(said))
-    library = rows.library(zone="America/New_York")
-    client.force_login(chief)
-    address = f"/admin/lending/library/{library.pk}/change/"
-    assert client.post(address, {**typed(client.get(address)), "zone": "America/Chicago"}).status_code == 302
-    library.refresh_from_db()
-    assert library.zone == "America/Chicago"
-    assert rung == [("library changed", [library.pk])]
 
 
 def test_strangers_stay_outside(client: Client) -> None:

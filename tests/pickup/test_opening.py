@@ -298,8 +298,8 @@ def test_after_another_zone_the_old_times_take_nobody_and_who_has_one_keeps_it_a
 
 def test_a_day_that_somebody_closed_elsewhere_takes_nobody_new_after_the_next_sweep(point):
     SpecialDay.objects.create(library=point.library, day=TOMORROW, open=False)
-    other = rows.library()
-    assert fitting.follow_due(library_ids=[other.pk], now=rows.NOW) == 0
+    rows.window(rows.point(rows.library(), rules={}))  # of another library, where nothing differs
+    slots.make(now=rows.NOW)
     assert slots_of(point, TOMORROW).filter(open=True).exists()
     assert fitting.follow_due(now=rows.NOW) == 1
     assert not slots_of(point, TOMORROW).filter(open=True).exists()
