@@ -28,7 +28,7 @@ def run() -> list[Ratio]:
     seed = os.environ.get("SEED", "2020")
     rows = _batch(random.Random(f"{seed} batch"))
     for load in LOADS:
-        rows += _online(load, random.Random(f"{seed} {load}"))
+        rows += _online(load, seed)
     return rows
 
 
@@ -38,23 +38,28 @@ def _batch(luck: random.Random) -> list[Ratio]:
         "optimum": schedules.optimum,
         "flow": lambda parties, rooms: scheduling.assign(parties, rooms, unserved=scheduling.UNSERVED),
         "greedy with swaps": schedules.swapped,
+        "nearest": lambda parties, rooms: schedules.one_by_one(parties, rooms, schedules.nearest),
     }
     costs = _rounds(ways, BATCH, slots, luck)
     return [
         Ratio("at once: flow (chosen)", "min", costs["flow"], "optimum", costs["optimum"], must=1.001, better="less"),
         Ratio("at once: greedy with swaps", "min", costs["greedy with swaps"], "optimum", costs["optimum"]),
+        Ratio("at once: first come, nearest", "min", costs["nearest"], "optimum", costs["optimum"]),
     ]
 
 
-def _online(load: float, luck: random.Random) -> list[Ratio]:
-    slots = schedules.week(PLACES, ACCESSIBLE)
+def _online(load: float, seed: str) -> list[Ratio]:
+    slots, luck = schedules.week(PLACES, ACCESSIBLE), random.Random(f"{seed} {load}")
     count = round(load * PLACES * len(slots))
-    foresight = schedules.Foresight(schedules.past_of(count, luck))
+    past = schedules.past_of(count, luck)
+    foresight, sampled = schedules.Foresight(past), schedules.Sampled(past, random.Random(f"{seed} {load} drawn"))
     ways: dict[str, Way] = {
         "optimum": schedules.optimum,
         "nearest": lambda parties, rooms: schedules.one_by_one(parties, rooms, schedules.nearest),
         "cheapest": lambda parties, rooms: schedules.one_by_one(parties, rooms, schedules.cheapest),
+        "greedy": lambda parties, rooms: schedules.one_by_one(parties, rooms, schedules.greedy),
         "foresight": lambda parties, rooms: schedules.one_by_one(parties, rooms, foresight),
+        "sampled": lambda parties, rooms: schedules.one_by_one(parties, rooms, sampled),
     }
     costs = _rounds(ways, count, slots, luck)
     best, near, mine = costs["optimum"], costs["nearest"], costs["foresight"]
@@ -62,6 +67,8 @@ def _online(load: float, luck: random.Random) -> list[Ratio]:
     return [
         Ratio(f"{at}: flow with foresight (chosen)", "min", mine, "optimum", best, must=3.0, better="less"),
         Ratio(f"{at}: flow with foresight (chosen)", "min", mine, "first come, nearest", near),
+        Ratio(f"{at}: flow with a week drawn from the past", "min", costs["sampled"], "optimum", best),
+        Ratio(f"{at}: greedy with swaps", "min", costs["greedy"], "optimum", best),
         Ratio(f"{at}: flow, no past", "min", costs["cheapest"], "optimum", best),
         Ratio(f"{at}: first come, nearest", "min", near, "optimum", best),
     ]

@@ -221,6 +221,11 @@ def cheapest(party: Party, free: Sequence[FreeSlot]) -> int | None:
     return scheduling.assign([party], free, unserved=UNSERVED).get(party.key)
 
 
+def greedy(party: Party, free: Sequence[FreeSlot]) -> int | None:
+    """Greedy with swaps of one who comes alone: what is given is given, and there is nobody to swap with."""
+    return swapped([party], free).get(party.key) if free else None
+
+
 class Foresight:
     """The product's way: who is expected from the past takes part in the plan."""
 
@@ -234,6 +239,25 @@ class Foresight:
         """Who is still to come this week."""
         days = [(MONDAY + timedelta(days=day)).date() for day in range(DAYS)]
         return scheduling.expect(self.past, weeks=WEEKS, now=now, days=days, zone=ZoneInfo("UTC"))
+
+
+class Sampled(Foresight):
+    """A week drawn from the past in place of the usual one, a new one for each party: how often a time is asked for is
+    what it usually is, give or take chance (Poisson).
+    """
+
+    def __init__(self, past: Sequence[Past], luck: random.Random) -> None:
+        super().__init__(past)
+        self.chance = np.random.default_rng(luck.getrandbits(64))
+        self.usual = np.array([one.count / WEEKS for one in past])
+
+    def expected(self, now: datetime) -> list[Expected]:
+        """Who is still to come of the week that was drawn."""
+        counts = self.chance.poisson(self.usual)
+        drawn = [replace(one, count=int(count)) for one, count in zip(self.past, counts, strict=True) if count]
+        days = [(MONDAY + timedelta(days=day)).date() for day in range(DAYS)]
+        # A week that is over tells how many there were, without a margin.
+        return scheduling.expect(drawn, weeks=scheduling.MARGIN, now=now, days=days, zone=ZoneInfo("UTC"))
 
 
 def past_of(count: int, luck: random.Random) -> list[Past]:
