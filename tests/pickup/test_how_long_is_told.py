@@ -30,6 +30,7 @@ SAID = {
         "no lane": "아직 열린 차로가 없어 대기 시간을 알 수 없습니다.",
         "left": "약 3분 기다리시면 됩니다.",
         "closed": "닫혀 있습니다",
+        "board": "지금 기다리는 차만으로 17:00까지 찹니다.",
     },
     "en": {
         "wait": "Whoever comes now waits about 3 min.",
@@ -42,6 +43,7 @@ SAID = {
         "no lane": "No lane is open yet, so nobody can say how long it takes.",
         "left": "About 3 minutes to wait.",
         "closed": "Closed",
+        "board": "whoever waits fills the time until 17:00.",
     },
 }
 
@@ -104,6 +106,9 @@ def test_the_pages_say_that_it_is_too_late_to_set_out(point, monkeypatch, langua
         assert said[words] in read(now, language)
     for words in ("served", "newcomers"):
         assert said[words] in read(lanes, language)
+    desk = Client(headers={"accept-language": language})
+    desk.force_login(rows.staff(point.library))
+    assert said["board"] in desk.get(f"/staff/lane/?point={point.pk}").content.decode()
 
 
 @pytest.mark.parametrize("language", ["ko", "en"])
