@@ -20,7 +20,7 @@ from lending.edge import Edge, told
 from lending.serializers import Nothing, Strict, read, read_query
 from pickup import board, closing, queries, statistics
 from pickup.lane_api import point_at_work, visit_rows
-from pickup.serializers import VisitRow
+from pickup.serializers import VisitRow, WhyClosed
 
 
 class LaneNowRow(serializers.Serializer[Any]):
@@ -39,7 +39,7 @@ class BoardRow(serializers.Serializer[Any]):
     layout = serializers.CharField(help_text="file, bays, door or locker")
     version = serializers.CharField(help_text="what the point's stream says while nothing has changed since")
     at = serializers.DateTimeField()
-    why_closed = serializers.ChoiceField(["", "hours", "staff"], help_text="empty while it is open")
+    why_closed = WhyClosed()
     lanes = LaneNowRow(many=True, help_text="of a single file")
     called = VisitRow(many=True)
     waiting = VisitRow(many=True)

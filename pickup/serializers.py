@@ -44,6 +44,16 @@ class PointRow(serializers.Serializer[Any]):
         return str(queries.rules_at(row).promise)
 
 
+class WhyClosed(serializers.ChoiceField):
+    """Why nobody should set out for a pickup point now."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            ["", "hours", "staff", "queue"],
+            help_text="empty while it is open; queue: too many wait to serve one more before it closes",
+        )
+
+
 class WaitingRow(serializers.Serializer[Any]):
     """The load of a pickup point."""
 
@@ -55,10 +65,7 @@ class WaitingRow(serializers.Serializer[Any]):
         allow_null=True, help_text="until somebody who comes now is called; null where nobody can be said to serve"
     )
     closed = serializers.BooleanField(help_text="whoever sets out now comes in vain")
-    why_closed = serializers.ChoiceField(
-        ["", "hours", "staff", "queue"],
-        help_text="empty while it is open; queue: too many wait to serve one more before it closes",
-    )
+    why_closed = WhyClosed()
     open_until = At(allow_null=True, help_text="the end of the hours that hold now, null outside them or without any")
     next_open = At(allow_null=True)
 
