@@ -46,7 +46,10 @@ def of(patron: Patron, *, now: datetime) -> dict[str, Any]:
         "patron": {**_row(patron), "home": str(patron.home), "has_pin": patron.has_pin},
         "household": [] if patron.household is None else [{"together": patron.household.together}],
         "contacts": _rows(contacts.order_by("pk")),
-        "likes_to_come": _rows(Preference.objects.filter(patron=patron)),
+        "likes_to_come": [
+            {**_row(row), "point": str(row.point) if row.point is not None else None}
+            for row in Preference.objects.filter(patron=patron).select_related("point")
+        ],
         "consents": _rows(Consent.objects.filter(patron=patron).order_by("pk")),
         "codes": _rows(OneTimeCode.objects.filter(patron=patron).order_by("pk")),
         "devices": _rows(RememberedDevice.objects.filter(account=account).order_by("pk")),

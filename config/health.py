@@ -60,7 +60,11 @@ WAITING = {
     "reservation_to_resume": Waiting(lambda now: wishes.to_resume(now=now), "since", "pickup_point__library"),
     "reservation_to_expire": Waiting(lambda now: wishes.to_expire(now=now), "since", "pickup_point__library"),
     "code_asked": Waiting(lambda _now: OneTimeCode.objects.filter(made_at=None), "asked_at"),
-    "order_ready": Waiting(lambda _now: pickup_queries.to_offer().filter(why=""), "ready_at", "point__library"),
+    "order_ready": Waiting(
+        lambda _now: pickup_queries.to_offer().filter(why=""),
+        Greatest("ready_at", "appointment__moved_at"),  # since the last time was missed, if there was one
+        "point__library",
+    ),
     "message_queued": Waiting(
         lambda now: Message.objects.filter(NO_PRACTICE, state=MessageState.QUEUED, not_before__lte=now), "not_before"
     ),

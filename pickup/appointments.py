@@ -5,7 +5,7 @@ Rows are locked in the order of the house: orders by id, then the appointment; p
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from django.db import transaction
@@ -182,9 +182,9 @@ def drop_if_empty(*, appointment: Appointment | None, by: Actor, now: datetime) 
     slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
 
 
-def come(*, visit_id: int, by: Actor, now: datetime) -> None:
-    """Coming is a yes to what was offered, for everybody in the car. The caller holds the locks of its orders."""
-    bags = Order.objects.filter(visit=visit_id, state__in=OPEN_ORDER)
+def come(*, order_ids: Collection[int], by: Actor, now: datetime) -> None:
+    """Coming is a yes to what was offered, for everybody in the car. The caller holds the orders' locks."""
+    bags = Order.objects.filter(pk__in=order_ids, state__in=OPEN_ORDER)
     offered = Appointment.objects.filter(pk__in=bags.values("appointment"), state=AppointmentState.OFFERED)
     said = list(offered.select_for_update(no_key=True).order_by("pk"))
     Appointment.move_many(said, AppointmentState.CONFIRMED, at=now, by=by)

@@ -76,7 +76,7 @@ def arrive(
     visit = _one_visit(
         point_id, patron_id, bags, purpose=purpose, plate=plate, bay=bay, load=load if told else None, by=by, now=now
     )
-    appointments.come(visit_id=visit.pk, by=by, now=now)
+    appointments.come(order_ids=[bag.pk for bag in bags], by=by, now=now)
     live.publish([f"point:{point_id}"], now=now)
     called = calling.call_where_free(point_id=point_id, now=now) if calls else []
     return next((one for one in called if one.pk == visit.pk), visit)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -10,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from core import live, sweeps
 from core.actor import RULE, Actor
-from pickup import queries
+from pickup import queries, waits
 from pickup.errors import LaneBusy
 from pickup.models import Lane, Order, PointRules, Visit
 from pickup.states import OrderState, VisitState
@@ -29,14 +30,22 @@ PAUSE = timedelta(minutes=1)
 def call_where_free(*, point_id: int, now: datetime) -> list[Visit]:
     """Call a car to each free open lane of a single file whose rules say that the service calls (`auto_call`).
 
-    Whoever was passed over or put back a minute ago is left out. Any number of workers may ask at once: each takes
+    Whoever was passed over or put back a minute ago is left out, and who came while it was closed for the night and
+    still is. Any number of workers may ask at once: each takes
     lanes and cars that no other has in hand. Gives back the visits that were called.
     """
     rules = queries.rules_of(point_id)
     if not rules.auto_call or rules.point.layout != FILE:
         return []
     called: list[Visit] = []
-    while (lane := free_lane(point_id)) is not None and (found := next_up(point_id, 1, passed_by=now - PAUSE)):
+    too_early: set[int] = set()
+    while (lane := free_lane(point_id)) is not None:
+        found = next_up(point_id, 1, passed_by=now - PAUSE, without=too_early)
+        if not found:
+            break
+        if waits.came_at_night(found[0], waits.now_at(point_id=point_id, now=now), now=now):
+            too_early.add(found[0].pk)
+            continue
         call(found[0], lane, by=RULE, now=now)
         called += found
     if called:
@@ -59,12 +68,14 @@ def in_turn(point_id: int) -> QuerySet[Visit]:
     return waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "queued_at", "pk")
 
 
-def next_up(point_id: int, count: int, *, passed_by: datetime | None = None) -> list[Visit]:
+def next_up(
+    point_id: int, count: int, *, passed_by: datetime | None = None, without: Collection[int] = ()
+) -> list[Visit]:
     """The next visits that can be served and that nobody else is calling at this moment, locked.
 
-    With `passed_by` those are left out that were passed over later than that.
+    With `passed_by` those are left out that were passed over later than that; those `without` too.
     """
-    visits = in_turn(point_id)
+    visits = in_turn(point_id).exclude(pk__in=without)
     if passed_by is not None:
         visits = visits.filter(Q(passed_at=None) | Q(passed_at__lte=passed_by))
     return list(visits.select_for_update(skip_locked=True, no_key=True)[:count])

@@ -166,7 +166,7 @@ class WindowForm(HoursForm):
     regime = forms.ChoiceField(label=LABELS["regime"], choices=Window.Regime.choices)
     by_arrival = forms.TypedChoiceField(
         label=LABELS["by_arrival"],
-        help_text=_("By arrival: for hours to which all come at once, whatever time they have."),
+        help_text=_("By arrival: for hours when everybody comes at once, whatever time they have."),
         choices=ORDERS,
         coerce=lambda said: said == "True",
     )

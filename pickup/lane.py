@@ -199,7 +199,8 @@ def recall(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     visit.recalled_at, visit.recalls = max(now, visit.called_at or now), visit.recalls + 1
     visit.save(update_fields=["recalled_at", "recalls"])
     ready = queries.orders(visit=visit, state=OrderState.READY).order_by("pk")
-    order = next((order for order in ready if texts.may_text(order)), None)
+    comes = visit.point.layout != visit.point.Layout.BAYS  # there the bag comes to the car
+    order = next((order for order in ready if comes and texts.may_text(order)), None)
     if order is not None:
         texts.about_order("recalled", order, now=now, kind="answer", not_after=now + OF_USE)
     live.publish([f"point:{visit.point_id}"], now=now)
@@ -214,7 +215,12 @@ def skip(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     called yet may be passed over. Refuses one that has ended (`not_in_this_state`).
     """
     visit = _locked(visit_id)
-    behind = calling.in_turn(visit.point_id).exclude(pk=visit.pk).first()
+    others = calling.in_turn(visit.point_id).exclude(pk=visit.pk)
+    if visit.state == VisitState.WAITING and not visit.first:  # those before it stay there
+        others = others.filter(first=False).filter(
+            Q(queued_at__gt=visit.queued_at) | Q(queued_at=visit.queued_at, pk__gt=visit.pk)
+        )
+    behind = others.first()
     turn = max(visit.queued_at, now if behind is None else behind.queued_at + STEP)
     passed: dict[str, Any] = {"queued_at": turn, "first": False, "passed_at": now}
     if visit.state == VisitState.WAITING:
@@ -289,8 +295,7 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
         if "_here_once" in str(error) or "pickup_one_open_order" in str(error):
             raise NewerOrder(visit=visit.pk) from error
         raise
-    live.publish([f"point:{visit.point_id}"], now=now)
-    return visit
+    return _let_the_next_come(visit, now=now)
 
 
 @transaction.atomic

@@ -20,6 +20,9 @@ EARLY = timedelta(minutes=10)
 YIELDING = timedelta(minutes=10)
 """So much later than they came those stand who are late or have no time: who is on time by then goes first."""
 
+COUNTS = frozenset({*PROMISED, AppointmentState.MISSED})
+LAPSED = AppointmentState.LAPSED
+
 STEP = timedelta(milliseconds=1)
 """How far apart two cars are put where there is no moment left between their neighbours."""
 
@@ -36,19 +39,24 @@ def turn(*, point_id: int, order_ids: Iterable[int], at: datetime) -> datetime:
         "appointment__slot__window", "appointment__point__library", "appointment__instead_of"
     ):
         promise = order.appointment
-        if promise is not None and promise.state in {*PROMISED, AppointmentState.MISSED}:
+        if promise is not None and (promise.state in COUNTS or (promise.state == LAPSED and promise.moved_by_us)):
             bags.setdefault(promise, []).append(order)
     return min((_by(promise, orders, at) for promise, orders in bags.items()), default=at + YIELDING)
 
 
 def _by(promise: Appointment, orders: Sequence[Order], at: datetime) -> datetime:
-    """The turn that one promise gives: the arrival, for who is early the time, for who is late a little more."""
+    """The turn that one promise gives: the arrival, for who is early the time, for who is late a little more.
+
+    A time that the rule gave to whoever missed another, or to which nobody has said yes, puts nobody further behind
+    than without it.
+    """
     times = [_on_time(one) for one in _and_before(promise)]
     if any(begins <= at <= ends for begins, ends in times):
         return at
     begins, _ends = times[0]
     if at < begins:
-        return begins
+        not_theirs = promise.offer > 1 or promise.state == AppointmentState.OFFERED
+        return min(begins, at + YIELDING) if not_theirs else begins
     bag_was_late = any(order.ready_at is None or order.ready_at > promise.slot.starts_at for order in orders)
     return at if len(times) > 1 or bag_was_late else at + YIELDING
 

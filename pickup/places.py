@@ -64,8 +64,8 @@ def _near(point_id: int, beside: Iterable[Order], *, count: int) -> list[str]:
     rank = {place: position for position, place in enumerate(named)}
     stand = [rank[one.place] for one in beside if one.place in rank]
     if not stand:
-        rows = (at for at in range(len(named)) if set(named[at : at + count]) <= set(left) and at + count <= len(named))
-        stand = [next(rows, rank[left[0]])]
+        rows = (list(range(at, at + count)) for at in range(len(named) - count + 1))
+        stand = next((row for row in rows if {named[at] for at in row} <= set(left)), [rank[left[0]]])
     return sorted(left, key=lambda place: (min(abs(rank[place] - at) for at in stand), rank[place]))[:count]
 
 

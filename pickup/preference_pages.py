@@ -32,7 +32,9 @@ def times(request: HttpRequest) -> HttpResponse:
             form.refuse(refusal)
             status = refusal.status
         else:
-            messages.success(request, _("Saved. It counts from the next books on."))
+            messages.success(
+                request, _("Saved. It counts from the next time that we offer, and from the next books on.")
+            )
             return redirect("settings")
     return show(request, "pickup/settings_times.html", {"times_form": form}, status=status)
 
@@ -42,4 +44,5 @@ def told_by(patron_id: int) -> dict[str, Any]:
     liked = queries.preferences_of([patron_id]).get(patron_id)
     if liked is None:
         return {}
-    return {name: getattr(liked, name) for name in ("weekdays", "begins", "ends")} | {"pickup_point": liked.point_id}
+    place = queries.points(pk=liked.point_id, open=True).values_list("pk", flat=True).first()
+    return {name: getattr(liked, name) for name in ("weekdays", "begins", "ends")} | {"pickup_point": place}

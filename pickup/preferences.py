@@ -28,7 +28,7 @@ def note(
     """Note the weekdays (Monday is 0), the local hours and the pickup point that suit a patron.
 
     No weekday at all forgets the hours, no point the point. A slot that starts within [begins, ends) suits. Refuses
-    with `invalid` (weekdays, begins, ends) and with `unknown_point` a point that takes no orders.
+    with `invalid` (weekdays, begins, ends) and with `unknown_pickup_point` a point that takes no orders.
     """
     if not set(weekdays) <= set(range(7)):
         raise BadInput(field="weekdays")

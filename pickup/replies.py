@@ -36,8 +36,8 @@ _DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
 
 @dataclass(frozen=True, slots=True)
 class CheckedIn:
-    """Somebody is here: how many cars are called before theirs, about how many minutes they wait, and whether a bag of
-    theirs is packed.
+    """Somebody is here: how many cars are called before theirs, about how many minutes they wait, whether a bag of
+    theirs is packed; whether they are called already, and to which lane, "" for none.
 
     `minutes` is None where nothing can honestly be said.
     """
@@ -46,6 +46,8 @@ class CheckedIn:
     ahead: int
     minutes: int | None
     packed: bool
+    called: bool
+    lane: str
 
 
 def answer(*, inbound: Inbound, now: datetime) -> Reply:
@@ -146,11 +148,13 @@ def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Repl
         opens = wordings.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
         return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
     template = "answer_here" if here.ahead else "answer_next"
-    if not here.packed:
+    if here.called:
+        template = "answer_called_to" if here.lane else "answer_called"
+    elif not here.packed:
         template = "answer_here_packing"
     elif here.minutes:
         template += "_minutes"
-    told = {"ahead": here.ahead, "minutes": here.minutes}
+    told = {"ahead": here.ahead, "minutes": here.minutes, "lane": here.lane}
     return Reply(True, "here", f"visit:{here.visit_id}", _text(template, order, inbound, **told))
 
 
@@ -161,9 +165,9 @@ def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
         return load.next_open
     visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
     packed = queries.orders(visit=visit, state=OrderState.READY).exists()
-    ahead = waits.ahead_of(visit)
-    minutes = load.minutes(ahead) if packed and visit.state == VisitState.WAITING else None
-    return CheckedIn(visit.pk, ahead, minutes, packed)
+    called = visit.state == VisitState.CALLED
+    lane = visit.lane.name if visit.lane is not None else ""
+    return CheckedIn(visit.pk, waits.ahead_of(visit), waits.minutes_of(visit, load), packed, called, lane)
 
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:

@@ -464,12 +464,11 @@ def _nothing_to_give(point: PickupPoint, text: str, named: Order | None, found: 
         last = recent.filter(_told_at(text) | Q(plate__endswith=text)).first()
         if last is not None:
             return _over(last)
-    if len(digits(text)) == 4 and len(text) <= 6:
-        away = list(queries.waiting_elsewhere(point, number=digits(text))[:MOST_CARS])
-        return _elsewhere(point, away, now=now) if away else Unknown(text)
     patron = _patron(point, text)
     if patron is None:
-        return Unknown(text)
+        number = digits(text) if len(text) <= 6 else ""
+        away = list(queries.waiting_elsewhere(point, number=number)[:MOST_CARS]) if len(number) == 4 else []
+        return _elsewhere(point, away, now=now) if away else Unknown(text)
     last = recent.filter(patron_id=patron.pk).first()
     return _over(last) if last is not None else NoBag(patron.name)
 

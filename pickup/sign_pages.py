@@ -32,7 +32,7 @@ from pickup.errors import OrderNotFound
 from pickup.forms import SignForm
 from pickup.models import Order, Visit
 from pickup.staff_pages import Desk, at_desk, show_desk
-from pickup.states import HERE, OPEN_ORDER, VisitState
+from pickup.states import HERE, OPEN_ORDER
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -91,7 +91,7 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         "patron": patron is not None,
         "remembered": contact_id is not None and patron is None,
         "visit": visit,
-        "minutes": load.minutes(waits.ahead_of(visit)) if visit and visit.state == VisitState.WAITING else None,
+        "minutes": waits.minutes_of(visit, load) if visit is not None else None,
         "form": form,
         "load": load,
         "now": now,

@@ -149,6 +149,11 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
 
     def told() -> str:
         said = [_("Order %(number)s, you are checked in.") % {"number": _spelled(order)}]
+        if here.called:
+            said.append(_("It is your turn now."))
+            if here.lane:
+                said.append(_("Please come to lane %(lane)s.") % {"lane": here.lane})
+            return " ".join(said)
         if not packed:
             return " ".join([*said, _("Your books are being packed. Please wait a moment.")])
         if ahead:

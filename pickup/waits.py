@@ -25,7 +25,7 @@ from lending.calendar import NeverOpen
 from pickup import queries, windows
 from pickup.errors import PointNotFound
 from pickup.models import Lane, PointRules, Slot, Visit
-from pickup.states import HERE, VisitState
+from pickup.states import HERE, OrderState, VisitState
 
 if TYPE_CHECKING:
     from lending.calendar import Calendar
@@ -132,6 +132,14 @@ def ahead_of(visit: Visit) -> int:
     waiting = Visit.objects.filter(point_id=visit.point_id, state=VisitState.WAITING)
     order = list(waiting.order_by("-first", "queued_at", "pk").values_list("pk", flat=True))
     return order.index(visit.pk) if visit.pk in order else 0
+
+
+def minutes_of(visit: Visit, load: Waiting) -> int | None:
+    """What a car that waits is told until it is called; None also while the bag that it came for is being packed."""
+    if visit.state != VisitState.WAITING:
+        return None
+    packed = visit.purpose != Visit.Purpose.COLLECT or visit.orders.filter(state=OrderState.READY).exists()
+    return load.minutes(ahead_of(visit)) if packed else None
 
 
 def ahead_at(point_id: int, turn: datetime) -> int:

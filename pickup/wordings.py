@@ -18,7 +18,7 @@ TAILS = {
 # Where an answer arrives a question does too; without the number to call the Korean text stays a short one.
 _SHORTER = {
     "offer": "[{library}] 책 {count}권 준비. {when} 수령, 번호 {number}.",
-    "offer_part": "[{library}] {count}권 준비, {sought}권 대기. {when}, {number}.",
+    "offer_part": "[{library}] {count}권 준비, {sought}권 못 구함. {when}, {number}.",
     "moved": "[{library}] 준비 늦어 새 시간 {when}, 번호 {number}.",
     "closing": "[{library}] 휴관, 새 시간 {when}, 번호 {number}.",
     "hours": "[{library}] 운영 변경, 새 시간 {when}, 번호 {number}.",
@@ -31,7 +31,7 @@ _ASKING = {
     ),
     "offer_part": (
         "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {when}, 번호 {number}.",
-        "[{library}] {count} ready, {sought} missing and kept in line. Pick up {when}, order {number}. Tel {phone}",
+        "[{library}] {count} ready, {sought} not found and kept in line. Pick up {when}, order {number}. Tel {phone}",
     ),
     "moved": (
         "[{library}] 준비가 늦어 새 시간 {when}. 번호 {number}. 문의 {phone}",
@@ -85,19 +85,19 @@ _SAYING = {
     ),
     "ready_part": (
         "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {when}, 번호 {number}.",
-        "[{library}] {count} ready for {when}, {sought} missing and kept in line. Order {number}. Tel {phone}",
+        "[{library}] {count} ready for {when}, {sought} not found and kept in line. Order {number}. Tel {phone}",
     ),
     "ready_until_part": (
         "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. {until}까지, 번호 {number}.",
-        "[{library}] {count} ready, {sought} missing and kept in line. Pick up by {until}, order {number}. Tel {phone}",
+        "[{library}] {count} ready, {sought} not found and kept in line. Collect by {until}, no. {number}. Tel {phone}",
     ),
     "next_part": (
         "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. 곧 차례입니다. 번호 {number}",
-        "[{library}] {count} ready, {sought} missing and kept in line. You are next. Order {number}",
+        "[{library}] {count} ready, {sought} not found and kept in line. You are next. Order {number}",
     ),
     "back_in_line": (
         "[{library}] 책 {count}권을 못 구해 예약을 유지합니다. 번호 {number}. 문의 {phone}",
-        "[{library}] Order {number}: {count} missing and kept in line; we tell you when a copy is there. Tel {phone}",
+        "[{library}] Order {number}: {count} not found and kept in line; we tell you when a copy is there. Tel {phone}",
     ),
     "missed": (
         "[{library}] 시간에 못 오셨습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
@@ -208,6 +208,14 @@ _ANSWERING = {
         "[{library}] {number} 도착 접수되었습니다. 다음 차례, 약 {minutes}분 기다리시면 됩니다.",
         "[{library}] {number}: checked in, you are next, about {minutes} min to wait.",
     ),
+    "answer_called": (
+        "[{library}] {number} 도착 접수되었습니다. 지금 차례입니다.",
+        "[{library}] {number}: checked in, it is your turn now.",
+    ),
+    "answer_called_to": (
+        "[{library}] {number} 도착 접수되었습니다. 지금 차례입니다. 차로: {lane}",
+        "[{library}] {number}: checked in, it is your turn now. Please come to lane {lane}.",
+    ),
     "answer_here_packing": (
         "[{library}] {number} 도착 접수되었습니다. 책을 담고 있으니 기다려 주세요.",
         "[{library}] {number}: checked in. Your bag is being packed, please wait a moment.",
@@ -226,7 +234,7 @@ _ANSWERING = {
     ),
     "answer_elsewhere": (
         "[{library}] 신청 {number}의 책은 {place}에 있습니다. 문의 {phone}",
-        "[{library}] Order {number} waits here: {place}. Tel {phone}",
+        "[{library}] Order {number} waits elsewhere: {place}. Tel {phone}",
     ),
     "answer_help": (
         "[{library}] 1=예 2=다른 시간 3=취소 4=도착. 직원이 곧 확인합니다. 문의 {phone}",
@@ -237,7 +245,7 @@ _ANSWERING = {
         "[{library}] That did not work. A librarian will look into it. Tel {phone}",
     ),
 }
-ANSWER_PLACES = PLACES | {"options", "ahead", "minutes", "at", "place"}
+ANSWER_PLACES = PLACES | {"options", "ahead", "minutes", "lane", "at", "place"}
 
 for _name, (_ko, _en) in _ANSWERING.items():
     wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en, kind="answer")
@@ -250,6 +258,7 @@ _LONGEST = {
     "ahead": ("12", "12"),
     "sought": ("2", "2 books"),
     "minutes": ("120", "120"),
+    "lane": ("2번 창구", "Window 2"),
     "at": ("14:02", "14:02"),
     "place": ("성동구립도서관 주차면", "Seongdong Library, parking bays"),
     wording.LINK: ("/o/4f9c2b7d1e8a6053/", "/o/4f9c2b7d1e8a6053/"),

@@ -187,7 +187,7 @@ class PickupPoint(Named):
     @property
     def with_library(self) -> str:
         """Its name, after that of its library where the name alone does not say it."""
-        return str(self) if self.library.name_ko in self.name_ko else f"{self.library}, {self}"
+        return str(self) if str(self.library) in str(self) else f"{self.library}, {self}"
 
     def place_in(self, language: str) -> str:
         """How to find it, in the reader's language."""

@@ -64,4 +64,6 @@ class Migration(migrations.Migration):
                 name="pickup_preference_says_something",
             ),
         ),
+        # The way back: who prefers a place alone has no hours, which were needed before.
+        migrations.RunSQL(migrations.RunSQL.noop, "DELETE FROM pickup_preference WHERE begins IS NULL"),
     ]

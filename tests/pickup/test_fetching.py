@@ -48,6 +48,15 @@ def test_each_takes_the_next_books_in_shelf_order(place):
     assert whose(place) == [one.id, one.id, two.id, two.id, one.id]
 
 
+def test_a_program_leaves_nobodys_books_to_others(place):
+    one = librarian(place)
+    take(place, one)
+    for kind in ("device", "patron"):
+        with pytest.raises(Forbidden):
+            fetching.let_go(library_id=place.library_id, by=Actor(kind, one.id, "api"), now=clock.now())
+    assert whose(place)[:2] == [one.id, one.id]
+
+
 def test_what_is_packed_or_left_or_lies_too_long_is_nobodys(place):
     one, two = librarian(place), librarian(place)
     take(place, one, 4)

@@ -20,17 +20,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SAID = {
     "ko": {
-        "wait": "지금 오시면 약 3분 기다리십니다.",
+        "wait": "지금 오시면 약 3분 기다리시면 됩니다.",
         "none": "지금은 기다리지 않으셔도 됩니다.",
         "until": "17:00까지 엽니다.",
         "late": "지금 출발하시면 늦습니다. 17:00에 마감합니다.",
         "served": "이미 오신 분과 시간을 예약하신 분은 계속 응대합니다.",
-        "newcomers": "신규 접수 마감",
+        "newcomers": "새로 오시는 분 마감",
         "opens": "에 엽니다.",
         "no lane": "아직 열린 차로가 없어 대기 시간을 알 수 없습니다.",
         "left": "약 3분 기다리시면 됩니다.",
         "closed": "닫혀 있습니다",
-        "board": "지금 기다리는 차만으로 17:00까지 찹니다.",
+        "board": "지금 기다리시는 분들만으로 17:00까지 시간이 찹니다.",
     },
     "en": {
         "wait": "Whoever comes now waits about 3 min.",
@@ -43,7 +43,7 @@ SAID = {
         "no lane": "No lane is open yet, so nobody can say how long it takes.",
         "left": "About 3 minutes to wait.",
         "closed": "Closed",
-        "board": "whoever waits fills the time until 17:00.",
+        "board": "those who wait take until 17:00.",
     },
 }
 
@@ -197,4 +197,8 @@ def test_only_a_wait_that_somebody_was_told_is_kept(point, kind, channel, told):
 def test_who_comes_before_the_bag_is_packed_is_told_no_wait(point):
     order = steps.asked(rows.patron(point.library), point, now=at(10))
     by = Actor("collector", order.pk, "link")
-    assert arrivals.arrive(point_id=point.pk, order_id=order.pk, by=by, now=at(16, 30)).expected_seconds is None
+    visit = arrivals.arrive(point_id=point.pk, order_id=order.pk, by=by, now=at(16, 30))
+    load = waits.now_at(point_id=point.pk, now=at(16, 30))
+    assert (visit.expected_seconds, waits.minutes_of(visit, load)) == (None, None)
+    steps.ready(order, now=at(16, 31))
+    assert waits.minutes_of(visit, load) == load.minutes(0) is not None

@@ -10,7 +10,19 @@ from core import clock
 from core.models import Happening, Journal
 from core.moves import MoveRefused
 from notifications.models import Call, Message
-from pickup import appointments, arrivals, calling, errors, lane, lapses, order_of_service, packing, queries, waits
+from pickup import (
+    appointments,
+    arrivals,
+    calling,
+    errors,
+    lane,
+    lapses,
+    offers,
+    order_of_service,
+    packing,
+    queries,
+    waits,
+)
 from pickup.models import PointRules, Visit
 from pickup.tasks import deadlines
 from tests import rows
@@ -127,6 +139,25 @@ def test_a_time_that_we_moved_makes_nobody_early_or_late(point):
     assert here(bag(point, 17), at(20)).queued_at == at(20, 10)
 
 
+def test_a_time_that_we_moved_makes_nobody_late_either_once_it_has_lapsed(point):
+    PointRules.objects.update(offers=1)
+    ours, _later = bag(point, 16), slot_at(point, 17)
+    point.slots.filter(starts_at=at(16)).update(open=False)
+    lapses.move_away(appointment_id=ours.appointment_id, kept_until=at(23), by=DESK, now=at(12))
+    lapses.answers_due(now=at(17))
+    assert lapses.misses_due(now=at(18)) == 1
+    assert steps.again(ours).appointment.state == "lapsed"
+    assert here(ours, at(20)).queued_at == at(20)
+
+
+def test_who_missed_a_time_and_is_offered_another_stands_no_further_back_than_without_it(point):
+    order, _later = bag(point, 13), slot_at(point, 18)
+    assert (lapses.misses_due(now=at(14)), offers.offer_ready(now=at(14))) == (1, 1)
+    order = steps.again(order)
+    assert (order.appointment.slot.starts_at, order.appointment.state) == (at(18), "offered")
+    assert here(order, at(14, 5)).queued_at == at(14, 15)
+
+
 def test_a_bag_that_was_late_makes_nobody_late(point):
     slow = steps.asked(rows.patron(point.library), point)
     quick = steps.asked(rows.patron(point.library), point)
@@ -204,6 +235,14 @@ def test_nobody_is_rung_for_a_recall_and_a_car_without_a_bag_is_only_shown(point
     assert Call.objects.count() == calls
 
 
+def test_nobody_to_whom_the_bag_is_brought_is_asked_to_come():
+    bays = rows.point(layout="bays")
+    visit = here(bag(bays), at(16))
+    lane.call_next(point_id=bays.pk, by=DESK, now=at(16, 1))
+    assert recalled(visit, at(16, 3)).recalls == 1
+    assert not Message.objects.filter(template="recalled").exists()
+
+
 def test_only_who_is_called_is_called_again_and_the_next_call_begins_anew(point):
     visit = here(bag(point, 16), at(16))
     with pytest.raises(MoveRefused):
@@ -263,6 +302,12 @@ def test_who_waits_is_passed_over_where_they_stand_and_who_has_gone_is_not(point
     lane.leave(visit_id=first.pk, by=DESK, now=at(16, 5))
     with pytest.raises(MoveRefused):
         skipped(first.pk, at(16, 6))
+
+
+def test_who_waits_further_back_lets_the_next_one_go_first(point):
+    first, second, third = (here(bag(point, 16), at(16, minute)) for minute in range(3))
+    skipped(second.pk, at(16, 4))
+    assert [next_car_and_gone(point, at(16, 5)) for _ in range(3)] == [first.pk, third.pk, second.pk]
 
 
 # Called by the service itself
@@ -327,6 +372,18 @@ def test_who_is_not_there_is_not_called_again_at_once(calls_itself, verb):
     assert calling.call_due(now=at(16, 3) + timedelta(seconds=59)) == 0
     assert calling.call_due(now=at(16, 4)) == 1
     assert (state(first), state(second)) == ("called", "waiting")
+
+
+def test_nobody_is_called_who_came_while_it_is_closed_for_the_night(calls_itself):
+    rows.window(calls_itself)  # on Tuesdays from 16:00 to 17:00
+    only = calls_itself.lanes.get()
+    lane.close_lane(lane_id=only.pk, by=DESK, now=at(16, 50))
+    in_time, at_night = here(bag(calls_itself), at(16, 55)), here(bag(calls_itself), at(22))
+    lane.open_lane(lane_id=only.pk, by=DESK, now=at(22, 1))
+    assert (state(in_time), state(at_night)) == ("called", "waiting")
+    lane.hand_over(visit_id=in_time.pk, by=DESK, now=at(22, 5))
+    assert state(at_night) == "waiting"
+    assert next_car(calls_itself, at(22, 6)) == at_night.pk  # people may
 
 
 def test_the_sweep_calls_where_nothing_else_did(calls_itself, monkeypatch):

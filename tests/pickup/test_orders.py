@@ -135,7 +135,7 @@ def told(order):
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("ko", "책 1권 준비, 2권은 못 구해 예약 유지."), ("en", "1 book ready, 2 books missing and kept in line.")],
+    [("ko", "책 1권 준비, 2권은 못 구해 예약 유지."), ("en", "1 book ready, 2 books not found and kept in line.")],
 )
 @pytest.mark.parametrize("by_appointment", [False, True])
 def test_books_that_cannot_be_had_are_said_once_with_the_bag_that_is_ready(lane, now, language, words, by_appointment):

@@ -143,6 +143,16 @@ def test_bags_of_one_car_need_places_that_lie_side_by_side(long_shelf):
     assert planned(late) == "A6"
 
 
+def test_a_place_that_is_free_before_the_row_is_left_to_others(long_shelf):
+    gone = asked(long_shelf)
+    assert (planned(gone), planned(asked(long_shelf))) == ("A1", "A2")
+    orders.cancel(order_id=gone.pk, by=DESK, now=rows.NOW)
+    packing.unpack(barcode=gone.lines.first().copy.barcode, by=DESK, now=rows.NOW)
+    household = rows.household(together=True)
+    family = [asked(long_shelf, household=household) for _ in range(3)]
+    assert sorted(planned(order) for order in family) == ["A3", "A4", "A5"]
+
+
 def test_a_bag_whose_people_name_one_collector_stands_beside_and_a_full_shelf_scatters(shelf):
     first, second = rows.patron(shelf.library), rows.patron(shelf.library)
     orders_of = []

@@ -11,7 +11,7 @@ from lending.models import Contact, SpecialDay
 from notifications import encoding, inbound, wording
 from notifications.models import InboundMessage, Message, Sender
 from pickup import appointments, lane, offers, orders, wordings
-from pickup.models import Appointment, Order, Question, Visit
+from pickup.models import Appointment, Order, PointRules, Question, Visit
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -255,7 +255,7 @@ def test_four_says_i_am_here_and_how_many_are_before(point, reader, phone, now):
     ("en", "you are next, about 2 min to wait.", "2 ahead of you, about 5 min to wait."),
 ])  # fmt: skip
 def test_four_says_about_how_long_it_takes_where_somebody_serves(point, now, language, first, last):
-    rows.lane(point)
+    rows.lane(point, name="1")
     at_window = steps.ready(steps.asked(rows.patron(point.library), point))
     arrive(at_window, now)
     [called] = lane.call_next(point_id=point.pk, by=DESK, now=now)
@@ -270,7 +270,15 @@ def test_four_says_about_how_long_it_takes_where_somebody_serves(point, now, lan
     assert sorted(Visit.objects.values_list("expected_seconds", flat=True), key=str) == [120, 180, 300, None]
     lane.hand_over(visit_id=called.pk, by=DESK, now=now)
     lane.call_next(point_id=point.pk, by=DESK, now=now)
-    assert texted(point, phones[0], "4", now)[1].endswith(("다음 차례입니다.", "you are next."))  # called already
+    turn = ("지금 차례입니다. 차로: 1", "it is your turn now. Please come to lane 1.")
+    assert texted(point, phones[0], "4", now)[1].endswith(turn)
+
+
+def test_who_is_called_at_once_is_told_to_which_lane(point, reader, phone, now):
+    rows.lane(point, name="1")
+    PointRules.objects.update(auto_call=True)
+    steps.ready(steps.asked(reader, point))
+    assert texted(point, phone, "4", now)[1].endswith("지금 차례입니다. 차로: 1")
 
 
 def arrive(order, now):
@@ -454,6 +462,7 @@ LONGEST = {
     "phone": "02-2204-6440",
     "ahead": 12,
     "minutes": 120,
+    "lane": "A2",
     "at": "14:02",
     "place": "Parking bays of the library",
 }
