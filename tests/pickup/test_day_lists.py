@@ -19,7 +19,7 @@ from lending.models import Contact, Copy, ListedCopy, Loan, Patron, Posting, Tit
 from notifications.models import Message
 from pickup import day_lists as lists
 from pickup import lane, packing, posting_pages, returns
-from pickup.models import Order, Slot
+from pickup.models import Order, OrderLine, Slot
 from tests import rows
 from tests.pickup.steps import DESK
 
@@ -293,7 +293,9 @@ def test_a_day_from_the_list_to_the_file_for_the_other_system(place, now, people
         packing.mark_ready(order_id=order.pk, by=DESK, now=now)
     assert missing
     assert set(Order.objects.values_list("state", flat=True)) == {"ready"}
-    assert Message.objects.filter(template="ready_until").count() == people
+    part = OrderLine.objects.filter(state="missing").values("order").distinct().count()
+    assert Message.objects.filter(template="ready_until_part").count() == part
+    assert Message.objects.filter(template="ready_until").count() == people - part
 
     noon = now + timedelta(days=1)
     for order in Order.objects.order_by("number"):
