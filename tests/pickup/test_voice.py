@@ -268,7 +268,7 @@ def test_an_order_of_another_library_is_out_of_reach(point, reader, phone, now):
 
 @pytest.mark.parametrize(
     ("language", "words"),
-    [("ko", "책은 다른 도서관에 있습니다. {0}, {1}."), ("en", "Your books wait at another library: {0}, {1}.")],
+    [("ko", "책은 다른 도서관, {0}, {1}에 있습니다."), ("en", "Your books wait at another library: {0}, {1}.")],
 )
 def test_whoever_rings_the_wrong_library_hears_where_the_books_wait(point, now, language, words):
     number = rows.mobile()
