@@ -330,7 +330,9 @@ def test_a_list_of_what_is_lent_there_is_looked_at_before_it_is_kept(reading):
     expect(page.locator("[role=status]").first).to_contain_text("1 copy is marked as lent there.")
 
 
-@pytest.mark.parametrize(("paper", "points"), [("a4", (595, 842)), ("a3", (842, 1191))])
+@pytest.mark.parametrize(
+    ("paper", "points"), [("a4", (595, 842)), pytest.param("a3", (842, 1191), marks=pytest.mark.long)]
+)
 def test_each_sign_prints_on_one_page_of_its_paper(reading, paper, points):
     page = reading("ko", 1024).new_page()
     sign_in_staff(page)

@@ -412,7 +412,14 @@ HOW_A_STREAM_IS_LOST: dict[str, Callable[[Route], object]] = {
 }
 
 
-@pytest.mark.parametrize("how", HOW_A_STREAM_IS_LOST)
+@pytest.mark.parametrize(
+    "how",
+    [
+        "held back by a proxy",
+        pytest.param("refused", marks=pytest.mark.long),
+        pytest.param("answered by a proxy", marks=pytest.mark.long),
+    ],
+)
 def test_where_no_stream_comes_through_the_board_follows_by_looking_and_says_so(product, desks, how):
     place = cars.place(product)
     board = desks(product.base_url, place)
