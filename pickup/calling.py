@@ -65,7 +65,7 @@ def in_turn(point_id: int) -> QuerySet[Visit]:
     """The visits that wait and can be served, whose turn it is first: something is ready, or no bag is needed."""
     waiting = Visit.objects.filter(point_id=point_id, state=VisitState.WAITING)
     ready = Exists(Order.objects.filter(visit=OuterRef("pk"), state=OrderState.READY))
-    return waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by("-first", "queued_at", "pk")
+    return waiting.filter(~Q(purpose=Visit.Purpose.COLLECT) | ready).order_by(*queries.IN_TURN)
 
 
 def next_up(

@@ -21,7 +21,6 @@ YIELDING = timedelta(minutes=10)
 """So much later than they came those stand who are late or have no time: who is on time by then goes first."""
 
 COUNTS = frozenset({*PROMISED, AppointmentState.MISSED})
-LAPSED = AppointmentState.LAPSED
 
 STEP = timedelta(milliseconds=1)
 """How far apart two cars are put where there is no moment left between their neighbours."""
@@ -39,7 +38,9 @@ def turn(*, point_id: int, order_ids: Iterable[int], at: datetime) -> datetime:
         "appointment__slot__window", "appointment__point__library", "appointment__instead_of"
     ):
         promise = order.appointment
-        if promise is not None and (promise.state in COUNTS or (promise.state == LAPSED and promise.moved_by_us)):
+        if promise is None:
+            continue
+        if promise.state in COUNTS or (promise.state == AppointmentState.LAPSED and promise.moved_by_us):
             bags.setdefault(promise, []).append(order)
     return min((_by(promise, orders, at) for promise, orders in bags.items()), default=at + YIELDING)
 

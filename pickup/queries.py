@@ -45,6 +45,8 @@ from pickup.states import (
     VisitState,
 )
 
+IN_TURN = ("-first", "queued_at", "pk")
+"""How the cars that wait are called: an undone hand-over first, then by their turn."""
 LINES = Prefetch("lines", queryset=OrderLine.objects.select_related("copy__title").order_by("copy__shelf_key", "id"))
 
 
@@ -199,7 +201,7 @@ def cars_ahead(visits: Iterable[Visit]) -> dict[int, int]:
     if points:
         waiting = Visit.objects.filter(point_id__in=points, state=VisitState.WAITING)
         before: Counter[int] = Counter()
-        for pk, point_id in waiting.order_by("-first", "queued_at", "pk").values_list("pk", "point_id"):
+        for pk, point_id in waiting.order_by(*IN_TURN).values_list("pk", "point_id"):
             if pk in ahead:
                 ahead[pk] = before[point_id]
             before[point_id] += 1
@@ -439,7 +441,7 @@ def cars_here(point_id: int) -> QuerySet[Visit]:
 def cars_here_at(point_ids: Collection[int]) -> QuerySet[Visit]:
     """The live visits of several points, those of each in the order in which they are called."""
     here = Visit.objects.filter(point__in=point_ids, state__in=HERE).select_related("lane", "patron")
-    return here.order_by("-first", "queued_at", "pk")
+    return here.order_by(*IN_TURN)
 
 
 def window_rules(point_id: int) -> list[windows.WindowRule]:

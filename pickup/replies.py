@@ -167,7 +167,9 @@ def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
     packed = queries.orders(visit=visit, state=OrderState.READY).exists()
     called = visit.state == VisitState.CALLED
     lane = visit.lane.name if visit.lane is not None else ""
-    return CheckedIn(visit.pk, waits.ahead_of(visit), waits.minutes_of(visit, load), packed, called, lane)
+    ahead = waits.ahead_of(visit)
+    minutes = load.minutes(ahead) if packed and not called else None
+    return CheckedIn(visit.pk, ahead, minutes, packed, called, lane)
 
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:

@@ -127,11 +127,7 @@ def expected_seconds(load: Waiting, *, ahead: int) -> int | None:
 
 def ahead_of(visit: Visit) -> int:
     """How many cars are called before this one, as the queue stands; 0 once it is called."""
-    if visit.state != VisitState.WAITING:
-        return 0
-    waiting = Visit.objects.filter(point_id=visit.point_id, state=VisitState.WAITING)
-    order = list(waiting.order_by("-first", "queued_at", "pk").values_list("pk", flat=True))
-    return order.index(visit.pk) if visit.pk in order else 0
+    return queries.cars_ahead([visit])[visit.pk]
 
 
 def minutes_of(visit: Visit, load: Waiting) -> int | None:
