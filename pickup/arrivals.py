@@ -47,7 +47,8 @@ def arrive(
     A plate that is already here joins its visit when staff or a device says so; a patron who types the plate of a
     stranger's car gets a visit of their own, without the plate.
     Staff and devices may note a car without any order; where the plate was said with the orders of one car alone, these
-    are tied to it. While it is closed for long yet a device sees cars that park or pass (`closed_now`).
+    are tied to it. While it is closed for long yet a device sees cars that park or pass (`closed_now`), but for those
+    that are expected.
     Refuses people who come to collect and have no open order (`no_open_order`), an order that was handed over
     (`already_handed_over`, with when), one of another point or of somebody else (`unknown_order`), and what cannot be
     read (`invalid`, with the field).
@@ -58,11 +59,11 @@ def arrive(
     load = waits.now_at(point_id=point_id, now=now)
     if by.kind == "collector" and order_id is None:
         order_id = by.id
-    if by.kind == "device" and waits.is_night(load, now=now):
-        raise ClosedNow(next_open=load.next_open.isoformat() if load.next_open is not None else None)
     order = _asked_for(order_id, point_id, by) if order_id is not None else None
     if plate and order is None and patron_id is None and by.kind in {"staff", "device"}:
         order = _of_plate(point_id, plate)
+    if by.kind == "device" and waits.is_turned_away(order, load, now=now):
+        raise ClosedNow(next_open=load.next_open.isoformat() if load.next_open is not None else None)
     if by.kind == "patron":
         patron_id = by.id
     elif order is not None:
@@ -160,6 +161,8 @@ def _one_visit(
         found = _live_visit(point_id, patron_id, bags, plate, by=by)
         if found is not None:
             _freshen(found, patron_id, plate=plate, bay=bay)
+            if not bags:
+                _say_why(found, purpose)
             more = [order.pk for order in bags if order.visit_id != found.pk]
             _tie(bags, found)
             _bring_forward(found, more)
@@ -229,6 +232,14 @@ def _freshen(visit: Visit, patron_id: int | None, *, plate: str, bay: str) -> No
                 raise
             continue  # the plate, or the patron, stands in another visit: the queue keeps both as they are
         setattr(visit, column, value)
+
+
+def _say_why(visit: Visit, purpose: str) -> None:
+    """Note what a car without any bag has come for, which whoever saw it first may not have known."""
+    collect = Visit.Purpose.COLLECT
+    if purpose != collect and visit.purpose == collect and not visit.orders.filter(state__in=OPEN_ORDER).exists():
+        visit.purpose = purpose
+        visit.save(update_fields=["purpose"])
 
 
 def _bring_forward(visit: Visit, order_ids: Sequence[int]) -> None:

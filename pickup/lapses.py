@@ -16,7 +16,7 @@ from core.actor import RULE, Actor
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
-from pickup import appointments, awaited, bookings, queries, slots, texts
+from pickup import appointments, awaited, bookings, queries, slots, texts, waits
 from pickup.models import Appointment, Order, PointRules
 from pickup.states import HERE, PROMISED, AppointmentState, OrderState
 
@@ -59,6 +59,14 @@ def _are_here(orders: Sequence[Order]) -> bool:
     return any(order.visit is not None and order.visit.state in HERE for order in orders)
 
 
+def _came(orders: Sequence[Order], appointment: Appointment) -> bool:
+    """Whether somebody of a party came for this time and left again: then it was the line that was too long."""
+    first = appointment.slot.starts_at - waits.OPENS_SOON
+    return any(
+        order.visit is not None and first <= order.visit.arrived_at <= appointment.miss_after for order in orders
+    )
+
+
 def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -> None:
     """Give the place of a promise back; bags are offered another time as after a miss."""
     appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
@@ -70,7 +78,10 @@ def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -
 def _offer_again(appointment: Appointment, ready: Sequence[Order], missed: Sequence[Order], *, now: datetime) -> None:
     """Ring for another offer, which says all there is to say; after the last one say until when bags are kept."""
     rules = queries.rules_of(appointment.point_id)
-    if rules.by_appointment and appointment.offer < rules.offers:
+    another = appointment.offer < rules.offers or (
+        appointment.state == AppointmentState.LAPSED and appointment.moved_by_us
+    )
+    if rules.by_appointment and another:
         nudge.ring("order ready", [order.pk for order in ready])
         return
     for order in ready:
@@ -80,8 +91,8 @@ def _offer_again(appointment: Appointment, ready: Sequence[Order], missed: Seque
 def misses_due(*, now: datetime) -> int:
     """Note who did not come within the grace period; they are offered another time, if it was not the last offer.
 
-    Never missed: who is here, whose bag was not ready when the time began, and whom we gave another time that they
-    never said yes to.
+    Never missed: who is here or was and left without the bag, whose bag was not ready when the time began, and whom we
+    gave another time that they never said yes to.
     """
     keys = to_miss(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("people who did not come", keys, lambda pk: _miss(pk, now=now)))
@@ -112,7 +123,8 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
     if not in_time:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
-    if appointment.moved_by_us and not queries.was_agreed(appointment):
+    not_agreed = appointment.moved_by_us and not queries.was_agreed(appointment)
+    if not_agreed or _came(orders, appointment):
         _keep_longer(ready, now=now)
         _lapse(appointment, ready, now=now)
     else:

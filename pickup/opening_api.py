@@ -55,6 +55,47 @@ class BecameRow(serializers.Serializer[Any]):
     called = serializers.IntegerField(help_text="visits without one, on the call list of the staff")
 
 
+class WeekRow(serializers.Serializer[Any]):
+    """On which days a library is closed by rule."""
+
+    weekly_closed = serializers.ListField(child=serializers.IntegerField(), help_text="weekdays; Monday is 0")
+    nth_closed = serializers.ListField(
+        child=serializers.CharField(), help_text='weekdays of some weeks of a month; "1-0" is the first Monday'
+    )
+    holidays = serializers.CharField(help_text='whose public holidays, such as KR or US-NY; "" for nobody\'s')
+
+
+class WeekInput(Strict):
+    """What is absent stays as it is."""
+
+    weekly_closed = serializers.ListField(child=serializers.IntegerField(), required=False, max_length=7)
+    nth_closed = serializers.ListField(child=Words(max_length=10), required=False, max_length=35)
+    holidays = Words(required=False, allow_blank=True, max_length=10)
+
+
+class WeekSetRow(WeekRow):
+    standing = serializers.IntegerField(help_text="promised visits that lie outside the hours now; they stand")
+
+
+class Week(PublicEdge):
+    @told("get_week", WeekRow)
+    def get(self, request: Request, code: str) -> Response:
+        """On which days it is closed by rule."""
+        return Response(WeekRow(_library(code)).data)
+
+    @told("set_week", WeekSetRow, takes=WeekInput, keyed=True)
+    def post(self, request: Request, code: str) -> HttpResponseBase:
+        """Change the rule; for managers. Visits that are promised stand until somebody closes their day."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(WeekInput, request)
+            library = _library(code)
+            auth.require_staff(by, library.pk, members.Role.MANAGER)
+            rule = {**WeekRow(library).data, **given}
+            standing = opening.rule(library_id=library.pk, **rule, by=by, now=now)
+            return answer({**WeekRow(_library(code)).data, "standing": standing})
+
+
 class Days(PublicEdge):
     @told("list_days", DaysRow, asks=DaysQuery)
     def get(self, request: Request, code: str) -> Response:

@@ -8,6 +8,7 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.utils.dateparse import parse_date
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from core.once import once
@@ -65,8 +66,8 @@ def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> Htt
     step, library_id = request.POST.get("step", ""), desk.point.library_id
     with once(desk.by, request, key=key_of(request)) as answer:
         if step == "week":
-            opening.rule(library_id=library_id, **week.cleaned_data, by=desk.by, now=desk.now)
-            messages.success(request, _("Saved. Visits that are promised stand; look at the days below."))
+            standing = opening.rule(library_id=library_id, **week.cleaned_data, by=desk.by, now=desk.now)
+            messages.success(request, _said_of_rule(standing))
             return answer.redirect(desk.to("days"))
         day, reason = form.cleaned_data["day"], form.cleaned_data["reason"]
         if step == "close":
@@ -82,6 +83,16 @@ def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> Htt
         else:
             raise BadInput(field="step")
         return answer.redirect(desk.to("days"))
+
+
+def _said_of_rule(standing: int) -> str:
+    if not standing:
+        return _("Saved.")
+    return ngettext(
+        "Saved. %(n)s promised visit lies outside the hours now, and stands: “Pickup times” keeps or moves it.",
+        "Saved. %(n)s promised visits lie outside the hours now, and stand: “Pickup times” keeps or moves them.",
+        standing,
+    ) % {"n": standing}
 
 
 def _chosen(request: HttpRequest, today: date) -> date | None:

@@ -241,7 +241,7 @@ def past_demand(point_id: int, *, zone: ZoneInfo, since: datetime, until: dateti
     about the next ones.
     """
     told = Appointment.objects.filter(
-        point_id=point_id,
+        slot__point_id=point_id,
         state__in=COUNTED,
         why__in=[Appointment.Why.CHOSEN, Appointment.Why.WISHED, Appointment.Why.NEAREST, Appointment.Why.NEAR],
         slot__starts_at__gte=since,
@@ -322,6 +322,7 @@ def is_here(order: Order) -> bool:
 def to_offer(*, point_ids: Collection[int] | None = None, order_ids: Collection[int] | None = None) -> QuerySet[Order]:
     """Ready orders that need a time: none promised yet, or the last one lapsed or was missed and another is allowed.
 
+    One that we gave in place of another, and that lapsed, does not count among the offers.
     A point without appointments, a party that is already here, and a person who gave the time back get none.
     """
     waiting = Order.objects.filter(state=OrderState.READY, point__rules__by_appointment=True).filter(
@@ -330,6 +331,7 @@ def to_offer(*, point_ids: Collection[int] | None = None, order_ids: Collection[
             appointment__state__in=[AppointmentState.LAPSED, AppointmentState.MISSED],
             appointment__offer__lt=F("point__rules__offers"),
         )
+        | Q(appointment__state=AppointmentState.LAPSED, appointment__why__in=Appointment.MOVED)
     )
     if point_ids is not None:
         waiting = waiting.filter(point_id__in=point_ids)

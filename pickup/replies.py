@@ -159,9 +159,9 @@ def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Repl
 
 
 def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
-    """Note that somebody has come for an order; where it is closed for long yet, only say when it opens."""
+    """Note that somebody has come for an order; where they are turned away, as it is closed, say when it opens."""
     load = waits.now_at(point_id=order.point_id, now=now)
-    if waits.is_night(load, now=now) and load.next_open is not None:
+    if load.next_open is not None and waits.is_turned_away(order, load, now=now):
         return load.next_open
     visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
     packed = queries.orders(visit=visit, state=OrderState.READY).exists()

@@ -194,7 +194,7 @@ def of_year(library: Library, *, now: datetime) -> list[tuple[PickupPoint, list[
     count(given, "order__point", "order__handed_over_at", books=Count("pk"))
     count(
         Appointment.objects.all(),
-        "point",
+        "slot__point",
         "slot__starts_at",
         kept=Count("pk", filter=Q(state=AppointmentState.KEPT)),
         missed=Count("pk", filter=Q(state=AppointmentState.MISSED)),
@@ -235,7 +235,7 @@ def _of_point(point: PickupPoint, begin: datetime, end: datetime, zone: ZoneInfo
     given = Order.objects.filter(
         point=point, state=OrderState.HANDED_OVER, handed_over_at__gte=begin, handed_over_at__lt=end
     )
-    promised = Appointment.objects.filter(point=point, slot__starts_at__gte=begin, slot__starts_at__lt=end)
+    promised = Appointment.objects.filter(slot__point=point, slot__starts_at__gte=begin, slot__starts_at__lt=end)
     ended = Counter(promised.values_list("state", flat=True))
     early, on_time, late = _punctual(promised)
     return Figures(

@@ -71,6 +71,7 @@ api: list[URLPattern | URLResolver] = [
     path("appointments/<int:appointment_id>/cancel", edges.CancelAppointment.as_view(), name="api-cancel"),
     path("libraries/<slug:code>/now", edges.Now.as_view(), name="api-now"),
     path("libraries/<slug:code>/days", opening_api.Days.as_view(), name="api-days"),
+    path("libraries/<slug:code>/week", opening_api.Week.as_view(), name="api-week"),
     path("libraries/<slug:code>/surge", surge_api.Surge.as_view(), name="api-surge"),
     path("libraries/<slug:code>/texts", sender_api.Texts.as_view(), name="api-sentences"),
     path("libraries/<slug:code>/texts/preview", sender_api.TextPreview.as_view(), name="api-text-preview"),

@@ -30,6 +30,7 @@ from pickup.states import HERE, OrderState, VisitState
 if TYPE_CHECKING:
     from lending.calendar import Calendar
     from lending.models import PickupPoint
+    from pickup.models import Order
 
 OPENS_SOON = timedelta(hours=1)
 """So long before it opens people may stand in line."""
@@ -116,7 +117,32 @@ def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
     """
     if load.why_closed != "hours" or load.next_open is None or not is_night(load, now=now):
         return False
-    return is_night(now_at(point_id=visit.point_id, now=visit.arrived_at), now=visit.arrived_at)
+    came = visit.arrived_at
+    then = now_at(point_id=visit.point_id, now=came)
+    return is_night(then, now=came) and not any(_has_time(order, then, now=came) for order in visit.orders.all())
+
+
+def is_turned_away(order: Order | None, load: Waiting, *, now: datetime) -> bool:
+    """Whether somebody who says that they are here only hears when it opens: it is closed for long yet.
+
+    Never who stands in the line since before, and whose time is still to come before it opens again, or has its grace.
+    """
+    if not is_night(load, now=now):
+        return False
+    if order is None:
+        return True
+    if order.visit is not None and order.visit.state in HERE:
+        return came_at_night(order.visit, load, now=now)
+    return not _has_time(order, load, now=now)
+
+
+def _has_time(order: Order, load: Waiting, *, now: datetime) -> bool:
+    """Whether the promise of an order stands although it is closed: promises outlast who closes for today."""
+    promised = queries.live_appointment(order)
+    if promised is None or now > promised.miss_after:
+        return False
+    soon = load.next_open if load.why_closed == "staff" and load.next_open is not None else now + OPENS_SOON
+    return promised.slot.starts_at <= soon
 
 
 def expected_seconds(load: Waiting, *, ahead: int) -> int | None:

@@ -155,7 +155,7 @@ async def versions(topics: Iterable[str], *, until: asyncio.Future[Any] | None =
     with here.watching(topics) as queue:
         if until is not None:
             until.add_done_callback(lambda _done: _put(queue, END))
-        while not here.ended:
+        while not here.ended and not (until is not None and until.done()):  # a version may have taken END's place
             version = await queue.get()
             if version == END:
                 return

@@ -77,7 +77,7 @@ _SAYING = {
     ),
     "next": (
         "[{library}] 책 {count}권 준비. 곧 차례입니다. 번호 {number}",
-        "[{library}] {count} ready, you are next. Order {number}",
+        "[{library}] {count} ready, your turn comes soon. Order {number}",
     ),
     "recalled": (
         "[{library}] 차례가 되어 다시 부릅니다. 지금 와 주세요. 번호 {number}",
@@ -93,7 +93,7 @@ _SAYING = {
     ),
     "next_part": (
         "[{library}] 책 {count}권 준비, {sought}권은 못 구해 예약 유지. 곧 차례입니다. 번호 {number}",
-        "[{library}] {count} ready, {sought} not found and kept in line. You are next. Order {number}",
+        "[{library}] {count} ready, {sought} not found and kept in line. Your turn comes soon. Order {number}",
     ),
     "back_in_line": (
         "[{library}] 책 {count}권을 못 구해 예약을 유지합니다. 번호 {number}. 문의 {phone}",

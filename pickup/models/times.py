@@ -15,12 +15,7 @@ from core.moves import Moving, state_law
 from core.rows import Read
 from lending.models import Patron, PickupPoint
 from pickup import windows
-from pickup.states import (
-    APPOINTMENT_MOVES,
-    COUNTED,
-    PROMISED,
-    AppointmentState,
-)
+from pickup.states import APPOINTMENT_MOVES, PROMISED, AppointmentState
 
 
 class PointRules(Read):
@@ -248,8 +243,13 @@ class Appointment(Moving):
         HOURS = "hours", _("Moved: the pickup hours have changed")
         LATE = "late", _("Moved: the bag was not ready in time")
 
-    point = models.ForeignKey(PickupPoint, on_delete=models.PROTECT, related_name="appointments")
-    slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="appointments")
+    MOVED = frozenset({Why.CLOSED, Why.HOURS, Why.LATE})
+
+    # PostgreSQL holds both by one law, pickup_appointment_at_its_slot.
+    point = models.ForeignKey(
+        PickupPoint, on_delete=models.PROTECT, related_name="appointments", db_constraint=False, db_index=False
+    )
+    slot = models.ForeignKey(Slot, on_delete=models.PROTECT, related_name="appointments", db_constraint=False)
     accessible = models.BooleanField(default=False, help_text=_("takes an accessible place"))
     offered_at = models.DateTimeField()
     answer_by = models.DateTimeField()
@@ -274,7 +274,6 @@ class Appointment(Moving):
             ),
         ]
         indexes: ClassVar = [
-            models.Index(fields=["slot"], condition=Q(state__in=COUNTED), name="pickup_appointment_in_slot"),
             models.Index(
                 fields=["answer_by"], condition=Q(state=AppointmentState.OFFERED), name="pickup_appointment_to_answer"
             ),
@@ -292,7 +291,7 @@ class Appointment(Moving):
     @property
     def moved_by_us(self) -> bool:
         """Whether its people had another time, which we took away: nobody is late or missed by it."""
-        return self.why in {self.Why.CLOSED, self.Why.HOURS, self.Why.LATE}
+        return self.why in self.MOVED
 
 
 class Preference(models.Model):

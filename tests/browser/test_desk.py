@@ -326,7 +326,7 @@ def test_the_menu_closes_by_escape_and_by_a_tap_elsewhere(base_url, desk):
     expect(menu).not_to_have_attribute("open", "")
 
 
-@pytest.mark.parametrize("width", [320, 390, 1024])
+@pytest.mark.parametrize("width", [320, pytest.param(390, marks=pytest.mark.long), 1024])
 def test_nothing_of_the_desk_is_beside_the_screen(base_url, desk, width):
     """320 px is a wide screen at 400 %."""
     page, point = desk("en", width), point_of(base_url)

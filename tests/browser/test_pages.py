@@ -461,7 +461,7 @@ def test_the_board_moves_by_itself(reading):
     expect(board.locator("#board .line li", has_text=number)).to_be_visible()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", ["light", pytest.param("dark", marks=pytest.mark.long)])
 def test_the_board_is_read_in_sunlight(reading, scheme):
     page = reading(width=1024).new_page()
     page.emulate_media(color_scheme=scheme)

@@ -358,8 +358,15 @@ def with_a_bag(page: Page) -> None:
     expect(page.locator(".basket")).to_be_visible()
 
 
-@pytest.mark.parametrize(("width", "letters"), [(390, "200%"), (320, "100%")])
-@pytest.mark.parametrize("language", LOCALES)
+@pytest.mark.parametrize(
+    ("language", "width", "letters"),
+    [
+        ("ko", 320, "100%"),
+        ("en", 390, "200%"),
+        pytest.param("ko", 390, "200%", marks=pytest.mark.long),
+        pytest.param("en", 320, "100%", marks=pytest.mark.long),
+    ],
+)
 def test_large_letters_and_a_small_screen_lose_nothing(opened, pages_of_all_kinds, language, width, letters):
     page = opened(language, width, bypass_csp=True).new_page()
     with_a_bag(page)

@@ -82,7 +82,8 @@ def open_at_window(page: Page, number: int) -> None:
     expect(page.locator("[data-live-said]")).to_have_text("실시간", timeout=15_000)
 
 
-@pytest.mark.parametrize("by_hand", [2, pytest.param(9, marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("by_hand", [2, 9])
 def test_twelve_cars_from_the_start_to_the_figure(page: Page, product: Running, by_hand: int) -> None:
     page.locator("main a", has_text="열두 대로 연습하기").click()
     expect(page.locator("ol.grid > li")).to_have_count(12)

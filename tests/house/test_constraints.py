@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 from django.apps import apps
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, connection, models, transaction
 
+from lending.models import PickupPoint
 from tests.house.conftest import HOUR, NOW
 
 pytestmark = pytest.mark.lawless("I1", "I2", "I3", "I11", "I13", why="one row of each kind, put there by hand")
@@ -228,3 +229,15 @@ def test_no_law_is_forgotten() -> None:
 def test_every_law_is_named_after_its_room() -> None:
     for name, model in laws_of_the_tables():
         assert name.startswith(f"{model._meta.app_label}_"), name
+
+
+def test_a_promise_is_at_the_point_of_its_slot(rows: SimpleNamespace) -> None:
+    elsewhere = PickupPoint.objects.create(library=rows.library, code="elsewhere", layout="file")
+
+    @transaction.atomic
+    def move() -> None:
+        write(rows.appointment, "change", {"point": elsewhere})
+        connection.check_constraints()
+
+    with pytest.raises(IntegrityError, match="pickup_appointment_at_its_slot"):
+        move()

@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from core import clock, live
-from pickup import arrivals, closing, errors, links, waits
+from core.actor import Actor
+from pickup import appointments, arrivals, calling, closing, errors, lapses, links, replies, waits
+from pickup.models import PointRules
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -88,3 +90,58 @@ def test_who_is_here_reads_when_it_opens_and_not_how_long_it_takes(client):
 def test_an_unknown_place_is_refused(verb, now):
     with pytest.raises(errors.PointNotFound):
         verb(point_id=10**9, by=DESK, now=now + timedelta(minutes=1))
+
+
+# Promises outlast who closes for today
+
+
+@pytest.fixture
+def evening():
+    """A place open on Tuesdays from 16:00 to 17:00, and somebody with a fixed time there at 16:30."""
+    point = rows.point(rules={"grace_minutes": 10})
+    rows.window(point)
+    reader = rows.patron(point.library, number=rows.mobile())
+    order = steps.ready(steps.asked(reader, point), now=at(15))
+    slot = rows.slot(point, at(16, 30), minutes=30)
+    appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=at(15))
+    return order
+
+
+def checked_in(order, now):
+    return replies.check_in(steps.again(order), by=Actor("collector", order.pk, "text"), now=now)
+
+
+@pytest.mark.parametrize("when", [at(16, 5), at(16, 25), at(16, 35)])
+def test_who_has_a_time_today_is_served_by_text_and_call_although_it_is_closed_for_today(evening, when):
+    closing.shut(point_id=evening.point_id, by=DESK, now=at(16))
+    assert checked_in(evening, when).packed
+    assert lapses.misses_due(now=at(17, 30)) == 0
+
+
+def test_who_has_no_time_today_hears_that_it_is_closed_for_today(evening):
+    other = steps.ready(steps.asked(rows.patron(evening.library), evening.point), now=at(15))
+    closing.shut(point_id=evening.point_id, by=DESK, now=at(16))
+    assert isinstance(checked_in(other, at(16, 5)), datetime)
+
+
+def test_in_the_grace_after_the_last_hour_they_are_here_by_every_door_and_called(evening):
+    PointRules.objects.update(auto_call=True)
+    late = at(17, 5)
+    assert load(evening.point, late).why_closed == "hours"
+    visit = arrivals.arrive(point_id=evening.point_id, order_id=evening.pk, by=Actor("device", 1, "api"), now=late)
+    assert not waits.came_at_night(visit, load(evening.point, at(17, 20)), now=at(17, 20))
+    rows.lane(evening.point, name="1")
+    assert calling.call_due(now=at(17, 20)) == 1
+    assert checked_in(evening, at(17, 25)).called
+
+
+def test_after_the_grace_it_is_closed_to_them_too(evening):
+    assert isinstance(checked_in(evening, at(17, 15)), datetime)
+    with pytest.raises(errors.ClosedNow):
+        arrivals.arrive(point_id=evening.point_id, order_id=evening.pk, by=Actor("device", 1, "api"), now=at(17, 15))
+
+
+def test_who_stands_in_the_line_since_before_may_say_so_again(evening):
+    other = steps.ready(steps.asked(rows.patron(evening.library), evening.point), now=at(15))
+    first = checked_in(other, at(16, 55))
+    assert checked_in(other, at(17, 20)).visit_id == first.visit_id

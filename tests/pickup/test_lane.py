@@ -156,6 +156,23 @@ def test_the_camera_knows_the_bag_by_the_plate_that_was_said_with_the_order(poin
     assert [called.pk for called in lane.call_next(point_id=point.pk, by=DESK, now=now)] == [visit.pk]
 
 
+@pytest.mark.parametrize("purpose", ["return", "ask"])
+def test_what_a_car_that_the_camera_saw_has_come_for_is_noted_when_somebody_says_it(point, one_lane, now, purpose):
+    seen = arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now)
+    with pytest.raises(errors.NobodyWaiting):
+        lane.call_next(point_id=point.pk, by=DESK, now=now)
+    said = arrivals.arrive(point_id=point.pk, plate="12가3456", purpose=purpose, by=DESK, now=now)
+    assert (said.pk, said.purpose) == (seen.pk, purpose)
+    assert [called.pk for called in lane.call_next(point_id=point.pk, by=DESK, now=now)] == [seen.pk]
+
+
+def test_who_collects_and_returns_at_once_still_collects(point, one_lane, reader, now):
+    steps.ready(steps.asked(reader, point, plate="12가3456"))
+    arrivals.arrive(point_id=point.pk, plate="12가3456", by=CAMERA, now=now)
+    said = arrivals.arrive(point_id=point.pk, patron_id=reader.pk, purpose="return", by=DESK, now=now)
+    assert said.purpose == "collect"
+
+
 def test_a_plate_that_two_strangers_said_is_nobodys(point, now):
     for _ in range(2):
         steps.ready(steps.asked(rows.patron(point.library), point, plate="12가3456"))

@@ -183,12 +183,42 @@ def test_who_was_moved_and_never_said_yes_is_not_missed_but_offered_another_time
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
-def test_where_no_more_offers_are_made_they_hear_until_when_it_is_kept_and_may_choose(by_time):
+def test_the_time_that_we_gave_counts_as_none_of_the_offers(by_time):
     by_time.rules.offers = 1
     by_time.rules.save()
     order = moved_by_us(by_time)
+    over = promised(order).miss_after
+    assert lapses.misses_due(now=over) == 1
+    assert offers.offer_ready(now=over) == 1
+    again = promised(order)
+    lapses.answers_due(now=again.answer_by)
+    assert lapses.misses_due(now=again.miss_after) == 1
+    assert (promised(order).state, templates()[-1]) == ("missed", "missed")
+    assert offers.offer_ready(now=again.miss_after) == 0
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.parametrize(("allowed", "then"), [(2, "offer"), (1, "kept")])
+def test_who_came_and_left_without_the_bag_is_not_missed(by_time, allowed, then):
+    by_time.rules.offers = allowed
+    by_time.rules.save()
+    order = steps.ready(chosen(by_time))
+    Message.objects.update(state="delivered")
+    lane.leave(visit_id=come(order, now=BEGINS).pk, by=DESK, now=BEGINS + SECONDS)
+    over = promised(order).miss_after
+    assert lapses.misses_due(now=over) == 1
+    assert (promised(order).state, Strike.objects.count()) == ("lapsed", 0)
+    assert offers.offer_ready(now=over) == allowed - 1
+    assert templates()[-1] == then
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_who_came_for_nothing_in_the_morning_and_not_at_the_time_is_missed(by_time):
+    order = steps.ready(chosen(by_time))
+    Message.objects.update(state="delivered")
+    lane.leave(visit_id=come(order, now=rows.NOW).pk, by=DESK, now=rows.NOW + SECONDS)
     assert lapses.misses_due(now=promised(order).miss_after) == 1
-    assert (promised(order).state, templates()[-1]) == ("lapsed", "kept")
+    assert promised(order).state == "missed"
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
@@ -204,18 +234,16 @@ def test_the_bag_is_kept_for_another_day_at_least(by_time):
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
-@pytest.mark.parametrize("how", ["before the rule", "another time", "by coming"])
+@pytest.mark.parametrize("how", ["before the rule", "another time"])
 def test_who_said_yes_to_the_new_time_is_missed_like_anybody_else(by_time, how):
     order = chosen(by_time)
     assert order.patron is not None
     assert lapses.not_ready_in_time(now=BEGINS) == 1
     if how == "before the rule":
         appointments.confirm(appointment_id=promised(order).pk, by=rows.patron_actor(order.patron), now=BEGINS)
-    elif how == "another time":
+    else:
         later = Slot.objects.latest("starts_at")
         appointments.change(appointment_id=promised(order).pk, slot_id=later.pk, by=DESK, now=BEGINS)
-    else:
-        lane.leave(visit_id=come(order, now=BEGINS).pk, by=DESK, now=BEGINS)
     steps.ready(order, now=BEGINS + SECONDS)
     Message.objects.update(state="delivered")
     assert lapses.misses_due(now=promised(order).miss_after) == 1

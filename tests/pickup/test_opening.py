@@ -203,10 +203,16 @@ def soon(point):
     return lending_queries.today(point.library, clock.now()) + timedelta(days=1)
 
 
-def test_tomorrow_is_closed_on_one_page_with_one_click(point, boss):
+def stands_tomorrow(point):
+    """`soon`, with a visit on that day."""
     day = soon(point)
-    now = clock.now()
-    order = steps.asked(rows.patron(point.library), point, slot_id=slots_near(point, day).pk, now=now)
+    steps.asked(rows.patron(point.library), point, slot_id=slots_near(point, day).pk, now=clock.now())
+    return day
+
+
+def test_tomorrow_is_closed_on_one_page_with_one_click(point, boss):
+    day = stands_tomorrow(point)
+    order = Order.objects.get()
     shown = boss.get(f"/staff/days/?point={point.pk}&day={day}").content.decode()
     assert "1 visit is promised on this day." in shown
     assert order.shown in shown
@@ -233,6 +239,31 @@ def test_the_rule_is_changed_on_the_page_and_nonsense_is_shown_beside_it(point, 
     assert (library.weekly_closed, library.nth_closed, library.holidays) == ([0], ["1-1", "3-1"], "KR")
     wrong = {**sent, "key": uuid4().hex, "holidays": "ATLANTIS"}
     assert boss.post(f"/staff/days/?point={point.pk}", wrong).status_code == 400
+
+
+def test_visits_that_a_rule_leaves_on_a_closed_day_are_counted_and_moved_with_a_click(point, boss):
+    day = stands_tomorrow(point)
+    week = {"key": uuid4().hex, "step": "week", "weekly_closed": [day.weekday()], "holidays": ""}
+    told = boss.post(f"/staff/days/?point={point.pk}", week, follow=True).content.decode()
+    assert "1 promised visit lies outside the hours now, and stands" in told
+    page = f"/staff/days/?point={point.pk}&day={day}"
+    assert "They stand although it is closed." in boss.get(page).content.decode()
+    sent = {"key": uuid4().hex, "step": "close", "day": day, "reason": ""}
+    assert "1 visit has a new time." in boss.post(page, sent, follow=True).content.decode()
+    assert "Move them" not in boss.get(page).content.decode()
+
+
+def test_programs_read_and_change_the_rule(point):
+    closed = [stands_tomorrow(point).weekday()]
+    address = f"libraries/{point.library.code}/week"
+    rule = {"weekly_closed": [], "nth_closed": [], "holidays": ""}
+    assert api.anyone().get(address) == rule
+    manager = api.signed_in(rows.staff(point.library, role="manager"))
+    assert manager.post(address, {"weekly_closed": closed}) == {**rule, "weekly_closed": closed, "standing": 1}
+    assert manager.post(address, {"holidays": "KR"})["weekly_closed"] == closed
+    assert manager.post(address, {"holidays": "ATLANTIS"}, 400)["field"] == "holidays"
+    assert manager.post(address, {"weekly_closed": [7]}, 400)["code"] == "invalid"
+    assert api.signed_in(rows.staff(point.library)).post(address, {}, 403)["code"] == "forbidden"
 
 
 def test_only_managers_change_days(point):

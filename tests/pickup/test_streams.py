@@ -111,6 +111,21 @@ def test_without_the_look_into_the_database_the_event_would_be_lost(point, now, 
     loop.run(watched())
 
 
+def test_a_stream_whose_client_has_gone_ends_although_a_version_takes_the_place_of_the_end(point):
+    async def watched():
+        gone = asyncio.get_running_loop().create_future()
+        async with aclosing(watch.versions([f"point:{point.pk}"], until=gone)) as versions:
+            await anext(versions)
+            gone.set_result(None)
+            await asyncio.sleep(0)  # the end is said
+            for queue in watch.hub().watchers:
+                watch._put(queue, "newer")
+            with pytest.raises(StopAsyncIteration):
+                await asyncio.wait_for(anext(versions), 5)
+
+    loop.run(watched())
+
+
 def test_without_redis_the_board_still_hears_of_it(point, now, monkeypatch, settings):
     settings.REDIS_URL = "redis://127.0.0.1:1/0"
     monkeypatch.setattr(live, "_ring", lambda topics: None)

@@ -88,9 +88,9 @@ def test_whoever_rings_near_the_time_is_checked_in_and_told_so(point, reader, ph
 
 
 def test_where_a_place_has_no_hours_a_call_names_only_the_day(point, reader, phone, now):
-    offered(point, reader, now)
+    steps.ready(steps.asked(reader, point))
     SpecialDay.objects.create(library=point.library, day=rows.day("2026-11-24"))
-    assert Line(point, phone, now + HOUR).said == "지금은 닫혀 있습니다. 11월 25일 수요일에 엽니다."
+    assert Line(point, phone, now + HOUR).press("4").said == "지금은 닫혀 있습니다. 11월 25일 수요일에 엽니다."
 
 
 def test_cars_ahead_are_counted_as_people_say_it(point, phone, now):
