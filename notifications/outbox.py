@@ -94,7 +94,7 @@ class Draft(NamedTuple):
 def known_of(senders: Collection[str], numbers: Collection[str], templates: Collection[str]) -> Known:
     """What `draft` has to know of texts from these senders to these numbers."""
     houses = {row.key: row for row in Sender.objects.filter(key__in=senders)}
-    return Known(houses, _taking_texts(numbers), words.own([house.pk for house in houses.values()], templates))
+    return Known(houses, taking_texts(numbers), words.own([house.pk for house in houses.values()], templates))
 
 
 def draft(text: Text, known: Known, *, now: datetime) -> Draft:
@@ -219,7 +219,13 @@ def _insert(rows: Sequence[dict[str, Any]], *, now: datetime, by: Actor) -> list
 
 def takes_texts(number: str) -> bool:
     """Whether a text may be sent to this number: one that can be texted, and whose owner has not opted out."""
-    return number in _taking_texts({number})
+    return number in taking_texts({number})
+
+
+def rests(sender: str, *, now: datetime) -> bool:
+    """Whether what is no answer waits for the morning at this sender."""
+    house = queries.sender(sender)
+    return house is not None and may_go(house, "notice", now) > now
 
 
 def takes_mails(address: str) -> bool:
@@ -227,7 +233,8 @@ def takes_mails(address: str) -> bool:
     return bool(address) and transports.mail() is not None
 
 
-def _taking_texts(numbers: Collection[str]) -> set[str]:
+def taking_texts(numbers: Collection[str]) -> set[str]:
+    """Those of the numbers that `takes_texts`."""
     return {number for number in numbers if _can_text(number)} - consent.opted_out(numbers)
 
 

@@ -31,8 +31,8 @@ from lending.edge import (
     told,
     within,
 )
-from lending.serializers import Nothing, Paged, PointInput, read, read_query, shown
-from pickup import appointments, elsewhere, gathering, orders, packing, preferences, queries, turns, waits
+from lending.serializers import Nothing, Paged, PointInput, Strict, Words, read, read_query, shown
+from pickup import appointments, elsewhere, gathering, orders, packing, places, preferences, queries, turns, waits
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
@@ -254,6 +254,22 @@ class MoveOrder(Edge):
             order_within(by, order_id)
             moved = elsewhere.collect_at(order_id=order_id, point_id=given["pickup_point"], by=by, now=now)
             return answer(requested_row(moved, by, now=now))
+
+
+class PlaceInput(Strict):
+    place = Words(max_length=12, help_text="a place of the pickup shelf, as the point names them")
+
+
+class PlaceOrder(Edge):
+    @told("place_order", OrderRow, takes=PlaceInput, keyed=True)
+    def post(self, request: Request, order_id: int) -> HttpResponseBase:
+        """A ready bag stands on another place of its point's shelf."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(PlaceInput, request)
+            order_at_work(by, order_id)
+            places.move(order_id=order_id, place=given["place"], by=by, now=now)
+            return answer(order_row(order_id, by, purpose="api place", now=now))
 
 
 class CancelOrder(Edge):

@@ -272,8 +272,10 @@ def tell_fixed(
 ) -> None:
     """Say which time is fixed, where the point says so before the bag is ready; a ready bag says it itself.
 
-    Whoever asked for it just now is told at once, also at night.
+    Whoever asked for it just now is told at once, also at night; whoever did so by text has the answer to it.
     """
+    if by.channel == "text":
+        return
     packing = [order for order in orders if order.state == OrderState.PICKING]
     if not packing or len(packing) < len(orders):
         return

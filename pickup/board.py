@@ -81,6 +81,11 @@ class Car:
         """The bags that can be handed over."""
         return [bag for bag in self.bags if bag.ready]
 
+    @property
+    def undoable(self) -> bool:
+        """Whether it can wait again, as far as that is known here: not a car that left whose bags are called off."""
+        return self.state != VisitState.LEFT or self.purpose != Visit.Purpose.COLLECT or bool(self.bags or self.plate)
+
 
 @dataclass(frozen=True, slots=True)
 class LaneNow:

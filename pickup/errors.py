@@ -209,6 +209,19 @@ class AtAnotherPoint(Refusal):
         return cls(point=order.point.with_library, pickup_point=order.point_id, library=order.library.code)
 
 
+class BelongsInBag(Refusal):
+    """What lies on the returns desk is packed, or to be fetched, for somebody. Facts: barcode, number, place or ""."""
+
+    code = "belongs_in_bag"
+    sentence = _("The copy %(barcode)s belongs into the bag %(number)s. Please do not put it onto the shelf.")
+    placed = _(
+        "The copy %(barcode)s belongs into the bag %(number)s, place %(place)s. Please do not put it onto the shelf."
+    )
+
+    def __str__(self) -> str:
+        return str(self.placed if self.facts.get("place") else self.sentence) % self.facts
+
+
 class NoSuchPlace(BadInput):
     code = "unknown_place"
     sentence = _("The pickup shelf has no place %(place)s. Please choose one from the list.")

@@ -270,8 +270,9 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Take back, within ten minutes, that a visit was served or left: they wait again.
 
     After an undone hand-over they are first in line, the loans are void and the books lie in the bag; a visit of
-    several bags of which only some were given is undone alike. Refuses after ten minutes (`undo_too_late`) and when
-    the same person has a newer order or is here again (`newer_order`).
+    several bags of which only some were given is undone alike. Refuses after ten minutes (`undo_too_late`), when
+    the same person has a newer order or is here again (`newer_order`), and a car that left whose bags are called off
+    since (`no_open_order`).
     """
     visit = _locked(visit_id)
     given = []
@@ -279,6 +280,9 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
         given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at))
     if visit.state == VisitState.WAITING or (visit.state == VisitState.CALLED and not given):
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
+    nameless = visit.state == VisitState.LEFT and visit.purpose == Visit.Purpose.COLLECT and not visit.plate
+    if nameless and not visit.orders.filter(state__in=OPEN_ORDER).exists():
+        raise NoOpenOrder  # nobody could tell whose car that is
     ended_at = visit.ended_at or max(order.handed_over_at for order in given if order.handed_over_at)
     if now - ended_at > texts.UNDO:
         raise UndoTooLate(at=ended_at.isoformat(timespec="seconds"))

@@ -19,8 +19,8 @@ from lending import queries as lending_queries
 from lending.api import loans_within
 from lending.edge import Edge, Pages, note_look, page_of, told
 from lending.errors import UnknownCard
-from lending.serializers import LoanRow, Nothing, Paged, PostingRow, read, read_query
-from pickup import arrivals, lane, parties, queries, returns
+from lending.serializers import Id, LoanRow, Nothing, Paged, PostingRow, Strict, read, read_query
+from pickup import arrivals, lane, parties, queries, queue, returns
 from pickup.api import order_within, seen_by
 from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
 from pickup.models import Lane, Order, Visit
@@ -241,6 +241,22 @@ class Skip(_VisitAct):
     def post(self, request: Request, visit_id: int) -> HttpResponseBase:
         """They are not there: they wait behind the next car that can be served."""
         return self.act(request, visit_id, lane.skip)
+
+
+class MoveInput(Strict):
+    before = Id(allow_null=True, help_text="the visit to stand before; null: at the end of the line")
+
+
+class MoveVisit(Edge):
+    @told("move_visit", VisitRow, takes=MoveInput, keyed=True)
+    def post(self, request: Request, visit_id: int) -> HttpResponseBase:
+        """The car stands elsewhere in the line than it says here: before another one, or at the end."""
+        by, now = Actor.of(request), clock.now()
+        with once(by, request) as answer:
+            given = read(MoveInput, request)
+            visit_at_work(by, visit_id)
+            queue.move(visit_id=visit_id, before_id=given["before"], by=by, now=now)
+            return answer(visit_row(visit_id, by))
 
 
 class Leave(Edge):

@@ -133,6 +133,8 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
         for order in in_time:
             if texts.was_reached(order):
                 strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
+        over = [order for order in ready if order.keep_until is not None and order.keep_until <= appointment.miss_after]
+        _keep_longer(over, now=now)  # kept for this time alone: without it they would expire in the same breath
         _offer_again(appointment, ready, in_time, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1

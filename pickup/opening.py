@@ -6,6 +6,7 @@ next free time and a text, or a call of the staff where no time is free or no te
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import TYPE_CHECKING
@@ -71,6 +72,15 @@ def days(*, library: Library, first: date, last: date) -> list[Day]:
     return found
 
 
+def visits_of_days(*, library: Library, first: date, last: date, now: datetime) -> Counter[date]:
+    """How many visits are still to come on each local day from `first` to `last`; one query."""
+    zone = ZoneInfo(library.zone)
+    begin = max(now, datetime.combine(first, time(), tzinfo=zone))
+    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
+    come = queries.to_come(point__library=library, slot__starts_at__gte=begin, slot__starts_at__lt=end)
+    return Counter(at.astimezone(zone).date() for at in come.values_list("slot__starts_at", flat=True))
+
+
 def visits(*, library: Library, day: date, now: datetime) -> list[Visit]:
     """The visits that are still to come on a local day, in the order of their times."""
     return with_bags(_promised(library, day, now=now))
@@ -94,6 +104,16 @@ def close(*, library_id: int, day: date, reason: str, by: Actor, now: datetime) 
     _lock_visits(library_id, day, now=now)
     library = lending_opening.set_day(library_id=library_id, day=day, is_open=False, reason=reason, now=now).library
     fitting.follow(library, now=now)
+    return _move_all(library, day, by=by, now=now)
+
+
+@transaction.atomic
+def move(*, library_id: int, day: date, by: Actor, now: datetime) -> Closed:
+    """Give those another time who have one on a day that is closed already; leaves an open day alone."""
+    _lock_visits(library_id, day, now=now)
+    library = lending_queries.library_with_rules(library_id)
+    if lending_queries.calendar_of(library).is_open(day):
+        return Closed(0, 0)
     return _move_all(library, day, by=by, now=now)
 
 

@@ -39,11 +39,13 @@ def days(request: HttpRequest, desk: Desk) -> HttpResponse:
             "holidays": library.holidays,
         },
     )
-    form = DayForm(request.POST if request.POST.get("step") in {"close", "open", "forget"} else None)
+    form = DayForm(request.POST if request.POST.get("step") in {"close", "move", "open", "forget"} else None)
     if request.method == "POST" and ((form.is_bound and form.is_valid()) or (week.is_bound and week.is_valid())):
         return _act(request, desk, week, form)
     monday = desk.today - timedelta(days=desk.today.weekday())
-    shown = opening.days(library=library, first=monday, last=monday + timedelta(days=7 * WEEKS - 1))
+    last = monday + timedelta(days=7 * WEEKS - 1)
+    counts = opening.visits_of_days(library=library, first=monday, last=last, now=desk.now)
+    shown = [(one, counts[one.day]) for one in opening.days(library=library, first=monday, last=last)]
     chosen = _chosen(request, desk.today)
     context = {
         "library": library,
@@ -73,6 +75,9 @@ def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> Htt
         if step == "close":
             done = opening.close(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
             messages.success(request, " ".join([_("The day is closed."), *became(done.moved, done.called)]))
+        elif step == "move":
+            done = opening.move(library_id=library_id, day=day, by=desk.by, now=desk.now)
+            messages.success(request, " ".join(became(done.moved, done.called)))
         elif step == "open":
             opening.open_up(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
             messages.success(request, _("The day is open; its times can be had."))

@@ -51,7 +51,7 @@ def _by(promise: Appointment, orders: Sequence[Order], at: datetime) -> datetime
     A time that the rule gave to whoever missed another, or to which nobody has said yes, puts nobody further behind
     than without it.
     """
-    times = [_on_time(one) for one in _and_before(promise)]
+    times = [on_time(one) for one in and_before(promise)]
     if any(begins <= at <= ends for begins, ends in times):
         return at
     begins, _ends = times[0]
@@ -62,7 +62,7 @@ def _by(promise: Appointment, orders: Sequence[Order], at: datetime) -> datetime
     return at if len(times) > 1 or bag_was_late else at + YIELDING
 
 
-def _and_before(promise: Appointment) -> Iterator[Appointment]:
+def and_before(promise: Appointment) -> Iterator[Appointment]:
     """A promise, and those before it from which we moved it."""
     yield promise
     while promise.moved_by_us and promise.instead_of is not None:
@@ -70,7 +70,7 @@ def _and_before(promise: Appointment) -> Iterator[Appointment]:
         yield promise
 
 
-def _on_time(promise: Appointment) -> tuple[datetime, datetime]:
+def on_time(promise: Appointment) -> tuple[datetime, datetime]:
     """From when until when one is on time: for the slot, or for the whole window that serves by arrival."""
     slot = promise.slot
     begins, ends = slot.starts_at, slot.ends_at

@@ -144,7 +144,7 @@ def code_of(request: HttpRequest, library: str) -> HttpResponse:
 def _page(request: HttpRequest, order: Order, door: Door, *, status: int = 200, **forms: Any) -> HttpResponse:
     context = {
         **_seen(order, door),
-        "notes": queries.notes().filter(order=order),
+        "notes": queries.notes().filter(order=order, **({} if door.titles_too else {"channel": door.by.channel})),
         "note_form": NoteForm(),
         "here_form": HereForm(),
         "points": elsewhere.other_points(order) if door.titles_too else [],
@@ -181,12 +181,10 @@ def _seen(order: Order, door: Door) -> dict[str, Any]:
     seen = progress.of_one(order, now=now, by=door.by)
     load = waits.now_at(point_id=order.point_id, now=now) if seen.is_open else None
     if load is not None:
-        seen.expect(load)
+        seen.expect(load, now=now)
     due = queries.first_due(order.pk) if order.state == OrderState.HANDED_OVER else None
     return {
         "seen": seen,
-        "load": load,
-        "shut": seen.visit is not None and load is not None and waits.came_at_night(seen.visit, load, now=now),
         "due": due,
         "base": door.base,
         "titles_too": door.titles_too,
@@ -296,6 +294,9 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
         after=awaited.not_before([order]),
         ready=order.state == OrderState.READY,
     )
+    if seen.appointment is not None:  # another one is looked for
+        for day in days:
+            day.rooms[:] = [room for room in day.rooms if room.slot.pk != seen.appointment.slot_id]
     context = {
         "seen": seen,
         "base": door.base,

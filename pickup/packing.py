@@ -182,6 +182,9 @@ def unpack(*, barcode: str, by: Actor, now: datetime) -> OrderLine:
     if line.state == LineState.WITHHELD:
         line.move(LineState.TO_UNPACK, at=now, by=by)
     line.move(LineState.UNPACKED, at=now, by=by)
-    copies.to_return_cart(copy_ids=[copy.pk], by=by, now=now)
+    if copy.state == CopyState.MISSING:  # sought in vain for another bag, while it lay in this one
+        copies.found(barcode=barcode, library_id=line.order.library_id, by=by, now=now)
+    else:
+        copies.to_return_cart(copy_ids=[copy.pk], by=by, now=now)
     live.publish([f"point:{line.order.point_id}"], now=now)
     return line

@@ -223,7 +223,8 @@ def _scanned(desk: Desk, form: ScanForm) -> str:
             packing.mark_ready(order_id=order.pk, by=desk.by, now=desk.now)
         return desk.to("packing", bag=order.pk)
     order = queries.order_with_copy(copy_id=copy.pk, library_id=desk.point.library_id)
-    if order is None and lending_queries.transfers(
+    in_bag = order is not None and order.state in OPEN_ORDER
+    if not in_bag and lending_queries.transfers(
         copy=copy, from_library=desk.point.library_id, state=TransferState.REQUESTED
     ):
         sent = transfers.scan(barcode=barcode, library_id=desk.point.library_id, by=desk.by, now=desk.now)

@@ -317,8 +317,9 @@ def my(request: HttpRequest) -> HttpResponse:
     out = list(lent.select_related("library__programme", "library__surge_programme"))
     queues = lending_queries.queues([loan.copy.title_id for loan in out])
     wanted = {(title_id, volume, programme_id) for title_id, volume, programme_id, _library, _count in queues}
+    open_orders = queries.orders_of(patron.pk).filter(state__in=OPEN_ORDER)
     context = {
-        "orders": progress.of(queries.orders_of(patron.pk).filter(state__in=OPEN_ORDER), now=now, by=Actor.of(request)),
+        "orders": progress.expected(progress.of(open_orders, now=now, by=Actor.of(request)), now=now),
         "waiting": turns.of(waiting, now=now),
         "let_go": lending_queries.not_needed_any_more(patron.pk, since=now - LET_GO_SHOWN),
         "surging": lending_queries.surging(),

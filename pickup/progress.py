@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from core.actor import RULE, Actor
 from lending import contacts
 from notifications import outbox
-from pickup import awaited, parties, queries
+from pickup import awaited, parties, queries, texts, waits
 from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, AppointmentState, LineState, OrderState, VisitState
 
@@ -40,7 +40,8 @@ class Progress:
     `sought` are its books of which no copy could be had: each keeps its place in line.
     `closed_on` is the closed day for which the time before this one fell away.
     `together` are the other orders of the same car and time that whoever looks may know of.
-    `told` is how the library tells whoever collects; `minutes` to wait are known once `expect` was asked.
+    `told` is how the library tells whoever collects. Once `expect` was asked, `load` is known, whether the place is
+    `shut` to whoever came, and the `minutes` left to wait.
     """
 
     order: Order
@@ -53,6 +54,8 @@ class Progress:
     today: date
     todo: Todo
     minutes: int | None = None
+    load: Waiting | None = None
+    shut: bool = False
     to_come: int = 0
     on_their_way: Sequence[date] = ()
     together: Sequence[Order] = ()
@@ -101,10 +104,13 @@ class Progress:
     @property
     def may_choose(self) -> bool:
         """Whether another time, or a first one, can be chosen."""
-        if not self.is_open or self.visit is not None or not self.rules.by_appointment:
-            return False
-        promised = self.appointment is not None or self.rules.promise == PointRules.Promise.AT_ORDER
-        return promised or self.order.state == OrderState.READY
+        return self.is_open and self.visit is None and may_choose(self.order, self.rules)
+
+    @property
+    def must_answer(self) -> bool:
+        """Whether silence gives the offered time away: only where an answer to what was told can come."""
+        asked = self.todo == "confirm" and self.rules.silence == PointRules.Silence.LAPSE
+        return asked and self.order.state == OrderState.READY and texts.asks_for_answer(self.order)
 
     @property
     def may_come(self) -> bool:
@@ -115,10 +121,20 @@ class Progress:
             return True
         return self.appointment is not None and _day(self.appointment.slot.starts_at, self.zone) == self.today
 
-    def expect(self, load: Waiting) -> None:
-        """Note how many minutes are left to wait until called, from the load of the point; none while it is packed."""
+    def expect(self, load: Waiting, *, now: datetime) -> None:
+        """Note the load of the point, whether it is closed to whoever came, and how many minutes are left to wait until
+        called; none while it is packed.
+        """
+        self.load = load
+        self.shut = self.visit is not None and waits.came_at_night(self.visit, load, now=now)
         if self.todo == "wait" and self.order.state == OrderState.READY:
             self.minutes = load.minutes(self.ahead)
+
+
+def may_choose(order: Order, rules: PointRules) -> bool:
+    """Whether another time, or a first one, can be chosen for an open order while nobody is here."""
+    promised = queries.live_appointment(order) is not None or rules.promise == PointRules.Promise.AT_ORDER
+    return rules.by_appointment and (promised or order.state == OrderState.READY)
 
 
 def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
@@ -129,6 +145,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     rows = list(orders)
     rules = queries.rules_of_many(list({order.point_id for order in rows}))
     contacts = queries.collectors_of(rows)
+    taking_texts = outbox.taking_texts({contact.number for contact in contacts.values()})
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
     to_come, coming = awaited.more_to_come(rows), awaited.coming(rows)
@@ -149,7 +166,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
                 appointment=appointment,
                 visit=visit,
                 ahead=ahead[visit.pk] if visit is not None else 0,
-                told=_told(contact),
+                told=_told(contact, taking_texts),
                 today=_day(now, order.library.zone),
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
                 to_come=to_come.get(order.pk, 0),
@@ -164,17 +181,26 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     return found
 
 
+def expected(rows: Sequence[Progress], *, now: datetime) -> Sequence[Progress]:
+    """The same, once each of them knows the load of its point; as many queries as for one."""
+    loads = waits.of_points({seen.order.point_id for seen in rows}, now=now) if rows else {}
+    for seen in rows:
+        if seen.order.point_id in loads:
+            seen.expect(loads[seen.order.point_id], now=now)
+    return rows
+
+
 def of_one(order: Order, *, now: datetime, by: Actor = RULE) -> Progress:
     """The progress of one order."""
     return of([order], now=now, by=by)[0]
 
 
-def _told(contact: Contact | None) -> Told:
+def _told(contact: Contact | None, taking_texts: Collection[str]) -> Told:
     """How somebody is told."""
     if contact is None:
         return "nobody"
     open_doors = contacts.doors(contact)
-    if open_doors.may_text:
+    if open_doors.may_text and contact.number in taking_texts:
         return "text"
     return "mail" if outbox.takes_mails(open_doors.mail) else "call"
 

@@ -50,7 +50,7 @@ def sentences(
 
 def is_texted(contact: Contact) -> bool:
     """Whether a text reaches this number; else the staff call it."""
-    return contact.may_text and phone.can_text(contact.number)
+    return contact.may_text and outbox.takes_texts(contact.number)
 
 
 def moment(at: datetime, *, zone: str, now: datetime) -> str:

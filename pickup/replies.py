@@ -19,7 +19,7 @@ from django.db.models.functions import Greatest
 from core import counters
 from core.actor import Actor
 from core.refusal import Refusal, TooMany
-from notifications import keywords
+from notifications import keywords, outbox
 from notifications import queries as notification_queries
 from notifications.inbound import Inbound, Reply, Text
 from notifications.keywords import Meaning
@@ -128,7 +128,7 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
         promised = queries.live_appointment(order)
         if promised is not None:
             if promised.state == AppointmentState.OFFERED:
-                appointments.confirm(appointment_id=promised.pk, by=by, now=now)
+                order.appointment = appointments.confirm(appointment_id=promised.pk, by=by, now=now)
             _close(known_by.questions_about(order, inbound.from_number), now=now)
         return _tell(inbound, order, "confirmed" if promised is not None else "nothing_to_confirm")
     if meaning is Meaning.CHANGE:
@@ -213,8 +213,8 @@ def _take_time(inbound: Inbound, question: Question, slot_id: int, *, now: datet
     except SlotUnavailable:
         return _offer_times(inbound, order, "answer_gone", now=now)
     _close(known_by.questions_about(order, inbound.from_number), now=now)
-    if promised is None and order.state == OrderState.READY:
-        return _reply("time_chosen", order, None)  # the promise of a ready bag says so itself
+    if promised is None and order.state == OrderState.READY and not outbox.rests(inbound.sender_key, now=now):
+        return _reply("time_chosen", order, None)  # the promise of a ready bag says so itself, by day
     when = wordings.moment(appointment.arrives, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
     return _reply("time_chosen", order, _text("answer_changed", order, inbound, when=when))
 
@@ -279,7 +279,8 @@ def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
     promised = queries.live_appointment(order)
     if promised is not None:
         when = wordings.moment(promised.arrives, zone, language)
-        return _reply(why, order, _text("answer_confirmed", order, inbound, when=when))
+        template = "answer_offered" if promised.state == AppointmentState.OFFERED else "answer_confirmed"
+        return _reply(why, order, _text(template, order, inbound, when=when))
     if order.state == OrderState.READY and order.keep_until is not None:
         until = wordings.last_day(order.keep_until, zone, language)
         return _reply(why, order, _text("answer_until", order, inbound, until=until))

@@ -13,9 +13,10 @@ from django.db import transaction
 from core import live
 from core.actor import Actor
 from lending import allocation, circulation, copies, loans, postings, reservations, transfers
-from lending.errors import NotOnLoan
+from lending.errors import CopyNotHere, NotOnLoan
 from lending.states import ON_HAND, CopyState
 from pickup import orders, packing, queries
+from pickup.errors import BelongsInBag
 from pickup.models import OrderLine
 from pickup.states import IN_BAG, LineState
 
@@ -40,8 +41,9 @@ def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged
     """A book lies on the returns desk, wherever it comes from; who has waited longest for it here gets it.
 
     A loan ends. A book out of a bag that nobody collects is unpacked, one that was missing is found, one on its way
-    between libraries has come. A `damaged` one is set aside, and nobody is given it. Refuses as `circulation.take_back`
-    does, above all what is none of these (`not_on_loan`).
+    between libraries has come. A `damaged` one is set aside, and nobody is given it. Refuses what belongs into a bag
+    (`belongs_in_bag`), what is set aside as damaged (`copy_not_here`), and as `circulation.take_back` does, above all
+    what is none of these (`not_on_loan`).
     """
     try:
         with transaction.atomic():
@@ -57,8 +59,15 @@ def check_in(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged
             return CheckedIn(packing.unpack(barcode=barcode, by=by, now=now).copy, None)
         if copy.state == CopyState.TRANSIT:
             return CheckedIn(transfers.scan(barcode=barcode, library_id=library_id, by=by, now=now).transfer.copy, None)
+        if copy.state == CopyState.DAMAGED:  # said by hand, so it is taken back by hand
+            where = str(CopyState.DAMAGED.label)
+            raise CopyNotHere(field="barcode", barcode=copy.barcode, state=copy.state, where=where) from None
         if copy.state in copies.AWAY:
             return CheckedIn(copies.found(barcode=barcode, library_id=library_id, by=by, now=now), None)
+        line = queries.lines_in_bags([copy.pk]).get(copy.pk)
+        if line is not None:
+            order = line.order
+            raise BelongsInBag(field="barcode", barcode=copy.barcode, number=order.shown, place=order.place) from None
         raise
 
 

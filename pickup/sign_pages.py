@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib import messages
@@ -189,7 +190,8 @@ def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
     told = form.cleaned_data if form.is_bound and form.is_valid() else {"paper": "a4", "places": []}
     address = settings.PUBLIC_BASE_URL + reverse("here", args=[desk.point.code])
     sheets = [
-        {"bay": bay, "qr": barcodes.qr(f"{address}?bay={bay}" if bay else address)} for bay in told["places"] or [""]
+        {"bay": bay, "qr": barcodes.qr(f"{address}?{urlencode({'bay': bay})}" if bay else address)}
+        for bay in told["places"] or [""]
     ]
     context = {
         "form": form,

@@ -7,20 +7,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from statistics import median
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Q, QuerySet
+from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Min, Q, QuerySet
 from django.db.models.functions import TruncMonth
 
 from lending import queries as lending_queries
-from pickup import queries
+from pickup import order_of_service, queries
 from pickup.models import Appointment, Order, OrderLine, Slot, Visit
-from pickup.order_of_service import EARLY
 from pickup.states import AppointmentState, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
@@ -264,15 +263,19 @@ def _of_point(point: PickupPoint, begin: datetime, end: datetime, zone: ZoneInfo
     )
 
 
-def _punctual(promised: Iterable[Appointment]) -> tuple[int, int, int]:
-    """How many kept promises were early, on time and late, going by the car that came for them."""
-    kept = Order.objects.filter(appointment__in=promised, appointment__state=AppointmentState.KEPT)
-    cars = kept.filter(visit__isnull=False).values_list(
-        "appointment", "visit__arrived_at", "appointment__slot__starts_at", "appointment__slot__ends_at"
+def _punctual(promised: QuerySet[Appointment]) -> tuple[int, int, int]:
+    """How many kept promises were early, on time and late by the order of service, going by the first car for them."""
+    kept = promised.filter(state=AppointmentState.KEPT, orders__visit__isnull=False)
+    told = kept.annotate(arrived=Min("orders__visit__arrived_at")).select_related(
+        "slot__window", "point__library", "instead_of__slot__window", "instead_of__point__library"
     )
     found: Counter[str] = Counter()
-    for _appointment, arrived, starts, ends in set(cars):
-        found["early" if arrived < starts - EARLY else "late" if arrived > ends else "on_time"] += 1
+    for promise in told:
+        times = [order_of_service.on_time(one) for one in order_of_service.and_before(promise)]
+        if any(begins <= promise.arrived <= ends for begins, ends in times):
+            found["on_time"] += 1
+        else:
+            found["early" if promise.arrived < times[0][0] else "late"] += 1
     return found["early"], found["on_time"], found["late"]
 
 

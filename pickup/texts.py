@@ -38,7 +38,7 @@ SETTLES = timedelta(minutes=10)
 def asks_for_answer(order: Order) -> bool:
     """Whether an answer to a text about this order could arrive; where it cannot, silence is consent."""
     contact = queries.collector_of(order)
-    if contact is None or not contacts.doors(contact).may_text:
+    if contact is None or not contacts.doors(contact).may_text or not outbox.takes_texts(contact.number):
         return False
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 
@@ -127,7 +127,7 @@ def offers(
     letters, asked = [], []
     for appointment, orders in promises:
         contact = known.told.get(orders[0].pk)
-        texted = contact is not None and contacts.doors(contact).may_text
+        texted = contact is not None and contacts.doors(contact).may_text and contact.number in known.post.able
         open_doors = frozenset() if contact is None or not texted else known.doors[contact.number]
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
         letters.append(

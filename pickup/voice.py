@@ -21,7 +21,7 @@ from notifications import queries as notification_queries
 from notifications import voice
 from notifications.keywords import Meaning
 from notifications.voice import BOTH, Ringing, Said, Talk
-from pickup import appointments, awaited, known_by, links, orders, queries, replies, wordings
+from pickup import appointments, awaited, known_by, lane, links, orders, progress, queries, replies, wordings
 from pickup.errors import OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
@@ -31,6 +31,7 @@ EARLY: Final = timedelta(minutes=30)
 """So long before the promised time a call means "I am here"; before that it may be a question from home."""
 FIRST_CHOICE: Final = 5
 PERSON: Final = "0"
+NOT_HERE: Final = "9"
 COUNTED: Final = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉", "열")
 
 
@@ -50,7 +51,7 @@ def answer(*, ringing: Ringing, now: datetime) -> Talk:
                 return _numbered(ringing, now=now)
             case "phone":
                 return _proved(ringing, rest, now=now)
-            case "menu" | "times" | "back":
+            case "menu" | "times" | "back" | "here":
                 return _pressed(ringing, step, rest.split("-"), now=now)
     except TooMany:
         return Talk((), person=True)
@@ -112,6 +113,8 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
     by = Actor("collector", order.pk, "call")
     if step == "times":
         return _take_time(order, ringing, rest[1:], by=by, now=now)
+    if step == "here":
+        return _here_after_all(order, ringing, by=by, now=now)
     if step == "back":
         if ringing.keys != "3":
             return _menu(order, ringing)
@@ -148,6 +151,9 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     ahead, minutes, packed = here.ahead, here.minutes, here.packed
 
     def told() -> str:
+        return " ".join([stands(), _("If you are not here after all, press 9. For a librarian, press 0.")])
+
+    def stands() -> str:
         said = [_("Order %(number)s, you are checked in.") % {"number": _spelled(order)}]
         if here.called:
             said.append(_("It is your turn now."))
@@ -167,13 +173,23 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
             said.append(wait % {"n": minutes})
         return " ".join(said)
 
-    return Talk(_say(language, told))
+    if here.called:
+        return Talk(_say(language, stands))
+    return Talk(_say(language, told), step=f"here-{order.pk}", keys=1)
 
 
-def _menu(order: Order, ringing: Ringing) -> Talk:
+def _here_after_all(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Talk:
+    """A key after the arrival: it is taken back, or said again how it stands."""
+    if ringing.keys == NOT_HERE and order.visit is not None and order.visit.state in HERE:
+        lane.leave(visit_id=order.visit.pk, by=by, now=now)
+        return _menu(queries.orders(pk=order.pk).get(), ringing, before=lambda: _("You are not in the line any more."))
+    return _arrive(order, ringing, now=now)
+
+
+def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = None) -> Talk:
     """How it stands with an order, and what can be done with it."""
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
-    promised = queries.live_appointment(order)
+    promised, rules = queries.live_appointment(order), queries.rules_of(order.point_id)
 
     def stands() -> str:
         words = {"number": _spelled(order)}
@@ -187,11 +203,13 @@ def _menu(order: Order, ringing: Ringing) -> Talk:
         return _("Order %(number)s is being packed.") % words
 
     def told() -> str:
-        parts = [stands()]
+        parts = [*([before()] if before else []), stands()]
         if promised is not None and promised.state == AppointmentState.OFFERED:
             parts.append(_("To confirm, press 1."))
         if promised is not None:
             parts.append(_("For another time, press 2."))
+        elif progress.may_choose(order, rules):
+            parts.append(_("To choose a time, press 2."))
         parts.append(_("If you do not need the books any more, press 3."))
         parts.append(_("If you are here now, press 4."))
         parts.append(_("For a librarian, press 0."))
@@ -211,7 +229,7 @@ def _confirm(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Tal
 
 def _offer_times(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
-    other = replies.other_times(order, now=now)
+    other, promised = replies.other_times(order, now=now), queries.live_appointment(order)
     if not other:
         return Talk(_say(language, lambda: _("There is no other time at the moment.")), person=True)
 
@@ -220,7 +238,7 @@ def _offer_times(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
             _("For %(when)s, press %(key)s.") % {"when": _when(slot.starts_at, zone, language), "key": key}
             for key, slot in enumerate(other, FIRST_CHOICE)
         ]
-        return " ".join([*listed, _("To keep your time, just hang up.")])
+        return " ".join([*listed, _("To keep your time, just hang up.")] if promised is not None else listed)
 
     ids = "-".join(str(slot.pk) for slot in other)
     return Talk(_say(language, told), step=f"times-{order.pk}-{ids}", keys=1)

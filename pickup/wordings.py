@@ -11,9 +11,9 @@ from notifications import wording
 WEEKDAYS = {"ko": "월화수목금토일", "en": ["Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun"]}
 TAILS = {
     "": ("", ""),
-    ".reply": (" 답장 1=예 2=변경 3=취소", " Reply 1=yes 2=other time 3=cancel"),
+    ".reply": (" 답장 1=예 2=변경 3=취소", " Reply 1=yes 2=other time 3=not needed"),
     ".link": (" {link}", " {link}"),
-    ".reply_link": (" 답장 1=예 2=변경 3=취소 {link}", " Reply 1=yes 2=other time 3=cancel {link}"),
+    ".reply_link": (" 답장 1=예 2=변경 3=취소 {link}", " Reply 1=yes 2=other time 3=not needed {link}"),
 }
 # Where an answer arrives a question does too; without the number to call the Korean text stays a short one.
 _SHORTER = {
@@ -159,6 +159,10 @@ _ANSWERING = {
     "answer_confirmed": (
         "[{library}] {when} 확인했습니다. 번호 {number}. 문의 {phone}",
         "[{library}] Confirmed: {when}, order {number}. Tel {phone}",
+    ),
+    "answer_offered": (
+        "[{library}] 예정 {when}, 번호 {number}. 1=예 2=변경 3=취소. 문의 {phone}",
+        "[{library}] Your time is {when}, order {number}. 1=yes 2=other time 3=not needed. Tel {phone}",
     ),
     "answer_packing": (
         "[{library}] 신청 {number} 준비 중입니다. 준비되면 알려 드립니다. 문의 {phone}",

@@ -140,6 +140,22 @@ def test_nobody_waits_or_the_lane_is_busy_or_closed(point, desk) -> None:
     assert desk.post(address, {"count": 0}, 400)["field"] == "count"
 
 
+def test_a_car_is_put_where_it_stands(point, desk) -> None:
+    first, second, third = (desk.post("visits", {"pickup_point": point.pk, "plate": plate})["id"] for plate in "123")
+
+    def line():
+        return list(Visit.objects.order_by("queued_at").values_list("pk", flat=True))
+
+    assert desk.post(f"visits/{third}/move", {"before": first})["id"] == third
+    assert line() == [third, first, second]
+    desk.post(f"visits/{first}/move", {"before": None})
+    assert line() == [third, second, first]
+    assert desk.post(f"visits/{first}/move", {"before": 10**9}, 409)["code"] == "queue_changed"
+    assert desk.post(f"visits/{first}/move", {}, 400)["field"] == "before"
+    stranger = api.librarian(rows.library())
+    assert stranger.post(f"visits/{first}/move", {"before": None}, 404)["code"] == "unknown_visit"
+
+
 def test_who_leaves_may_come_again(point, desk) -> None:
     _who, mine, order = with_bag(point)
     visit = mine.post("visits", {"order": order.pk})

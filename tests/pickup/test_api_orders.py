@@ -366,3 +366,14 @@ def test_who_gives_a_common_time_back_is_told_of_their_own(point, slot) -> None:
     assert mine.get(f"orders/{own.pk}")["appointment"]["state"] == "cancelled"
     promise.refresh_from_db()
     assert promise.state == "confirmed"
+
+
+def test_a_ready_bag_is_noted_at_another_place_of_the_shelf(point) -> None:
+    point.rules.bag_places = ["A1", "A2"]
+    point.rules.save()
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    desk = api.librarian(point.library)
+    desk.post(f"orders/{order.pk}/place", {"place": "A2"})
+    assert steps.again(order).place == "A2"
+    assert desk.post(f"orders/{order.pk}/place", {"place": "B9"}, 400)["code"] == "unknown_place"
+    assert api.signed_in(rows.staff(rows.library())).post(f"orders/{order.pk}/place", {"place": "A1"}, 404)

@@ -156,6 +156,21 @@ def test_of_a_family_only_those_whose_bag_was_ready_are_told_that_they_missed_it
     assert about == {f"order:{early.pk}": "missed", f"order:{late.pk}": "kept"}
 
 
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_a_miss_ends_no_bag_that_was_kept_for_this_time_alone(by_time):
+    by_time.rules.keep_days = 0
+    by_time.rules.save()
+    late = rows.slot(by_time, rows.NOW + timedelta(days=5))
+    rows.slot(by_time, rows.NOW + timedelta(days=5, hours=3))
+    order = steps.ready(steps.asked(rows.patron(by_time.library), by_time, slot_id=late.pk))
+    Message.objects.update(state="delivered")
+    over = promised(order).miss_after
+    Order.objects.filter(pk=order.pk).update(keep_until=over)
+    assert (lapses.misses_due(now=over), orders.expire_due(now=over)) == (1, 0)
+    assert (steps.again(order).state, Strike.objects.count()) == ("ready", 1)
+    assert offers.offer_ready(now=over) == 1
+
+
 # Whom we moved, and who never said yes to it, is not missed
 
 

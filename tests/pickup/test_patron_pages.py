@@ -16,7 +16,7 @@ from core.models import Counter
 from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
-from pickup import appointments, lane, lapses, links, notes, opening, orders
+from pickup import appointments, lane, lapses, links, notes, offers, opening, orders
 from pickup.models import Note, Order, PointRules, Visit
 from pickup.templatetags import days
 from tests import rows
@@ -254,6 +254,26 @@ def test_the_page_behind_a_link_names_neither_title_nor_person(place, reader):
     assert "2 books" in page
     assert not any(secret in page for secret in (title, reader.name, "12가3456"))
     assert title in text_of(browser(reader).get(f"/my/orders/{order.pk}/"))
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_patron_writes_on_the_own_page_is_not_shown_behind_a_link(place, reader):
+    order = asked(reader, place)
+    for address, words in ((f"/my/orders/{order.pk}/", "Hide the novel."), (base_of(order), "Ten minutes late.")):
+        browser(reader).post(f"{address}note/", {**key(), "text": words})
+    page = text_of(browser().get(base_of(order)))
+    assert ("Hide the novel." in page, "Ten minutes late." in page) == (False, True)
+    mine = text_of(browser(reader).get(f"/my/orders/{order.pk}/"))
+    assert all(words in mine for words in ("Hide the novel.", "Ten minutes late."))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("number", "says"), [(rows.american(), "Please answer until"), ("", "you need not answer")])
+def test_only_who_can_answer_is_told_that_silence_gives_the_time_away(place, number, says):
+    PointRules.objects.update(silence="lapse", promise=PointRules.Promise.WHEN_READY)
+    order = ready(asked(rows.patron(place.library, number=number or rows.mobile()), place))
+    offers.offer_ready(now=clock.now())
+    assert says in text_of(browser().get(base_of(order)))
 
 
 @pytest.mark.django_db(transaction=True)

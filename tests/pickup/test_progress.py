@@ -84,7 +84,7 @@ def test_who_is_here_sees_the_cars_before_them_and_about_how_long(drive):
         arrivals.arrive(point_id=drive.pk, order_id=order.pk, by=steps.DESK, now=rows.NOW)
     found = seen(second)
     assert (found.todo, found.ahead, found.may_come) == ("wait", 1, False)
-    found.expect(waits.now_at(point_id=drive.pk, now=rows.NOW))
+    found.expect(waits.now_at(point_id=drive.pk, now=rows.NOW), now=rows.NOW)
     assert found.minutes == 2  # a car takes 90 seconds
     lane.call_next(point_id=drive.pk, by=steps.DESK, now=rows.NOW)
     assert seen(first).todo == "drive_up"

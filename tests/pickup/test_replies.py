@@ -8,9 +8,9 @@ import pytest
 
 from core.models import Journal
 from lending.models import Contact, SpecialDay
-from notifications import encoding, inbound, wording
-from notifications.models import InboundMessage, Message, Sender
-from pickup import appointments, lane, offers, orders, wordings
+from notifications import consent, encoding, inbound, wording
+from notifications.models import Call, InboundMessage, Message, Sender
+from pickup import appointments, lane, lapses, offers, orders, wordings
 from pickup.models import Appointment, Order, PointRules, Question, Visit
 from tests import rows
 from tests.pickup import steps
@@ -373,6 +373,45 @@ def test_an_order_number_alone_says_how_it_stands(point, reader, phone, now):
     order = steps.asked(reader, point)
     row, said = texted(point, phone, order.shown, now)
     assert (row.why, order.shown in said) == ("order_number", True)
+
+
+@pytest.mark.parametrize(("answered", "begins"), [(False, "예정 "), (True, "확인")])
+def test_an_order_number_confirms_nothing_that_is_only_offered(point, reader, phone, now, answered, begins):
+    order = offered(point, reader, now)
+    if answered:
+        texted(point, phone, "1", now)
+    _row, said = texted(point, phone, order.shown, now + timedelta(hours=2))
+    assert begins in said
+    assert ("1=예" in said) is not answered
+
+
+def test_where_the_time_is_told_by_text_a_yes_by_text_has_one_answer(point, reader, phone, now):
+    PointRules.objects.update(promise="at_order", tell_fixed=True)
+    slot = rows.slot(point)
+    order = steps.asked(reader, point)
+    appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now, chosen=False)
+    Message.objects.all().delete()
+    assert texted(point, phone, "1", now)[0].why == "confirmed"
+    assert list(Message.objects.values_list("template", flat=True)) == ["answer_confirmed"]
+
+
+def test_who_chooses_a_time_at_night_is_answered_at_once(point, reader, phone, now):
+    steps.ready(steps.asked(reader, point))
+    night = now + timedelta(hours=13)  # 23:00 in Seoul
+    rows.slot(point, night + timedelta(hours=12))
+    texted(point, phone, "2", night)
+    row, said = texted(point, phone, "5", night)
+    assert (row.why, "11:00" in said) == ("time_chosen", True)
+
+
+def test_who_wants_no_texts_is_asked_for_no_answer(point, reader, phone, now):
+    PointRules.objects.update(silence="lapse")
+    consent.opt_out(number=phone, source="staff", now=now)
+    order = offered(point, reader, now)
+    assert not Question.objects.exists()
+    assert "1=예" not in Call.objects.get().say
+    lapses.answers_due(now=order.appointment.answer_by)
+    assert steps.again(order).appointment.state == "confirmed"
 
 
 def test_somebody_elses_order_number_tells_nothing(point, reader, phone, now):

@@ -11,6 +11,7 @@ from django.test import Client
 from core import clock
 from notifications import voice
 from notifications.models import Sender
+from pickup import barcodes
 from pickup.models import Order, Visit
 from tests import rows
 from tests.pickup import steps
@@ -159,6 +160,21 @@ def test_signs_are_printed_from_the_settings(place, settings):
     assert len({sheet["qr"] for sheet in many.context["sheets"]}) == 4
     assert desk.get(f"/staff/signs/?point={place.pk}&paper=a4&places=1-99").status_code == 400
     assert desk.get(f"/staff/signs/?point={place.pk}&paper=a5").status_code == 400
+
+
+def test_a_parking_place_with_any_name_arrives_with_its_sign(place, monkeypatch):
+    drawn = barcodes.qr
+    addresses: list[str] = []
+
+    def noted(address: str) -> str:
+        addresses.append(address)
+        return drawn(address)
+
+    monkeypatch.setattr(barcodes, "qr", noted)
+    staff = Client()
+    staff.force_login(rows.staff(place.library, role="manager"))
+    staff.get(f"/staff/signs/?point={place.pk}&places=%231+%26&paper=a4")
+    assert [address.partition("?")[2] for address in addresses] == ["bay=%231", "bay=%26"]
 
 
 def test_a_sign_of_a_place_to_which_one_walks_does_not_speak_of_cars(place):

@@ -72,7 +72,7 @@ def test_a_car_noted_called_and_served_by_one_tap_tells_no_wait(point):
 
 
 def test_early_on_time_late_and_not_at_all(point):
-    for arrived in (at(15, 40), at(16, 5), at(16, 40)):
+    for arrived in (at(15, 40), at(16, 5), at(17, 30)):
         comes(point, arrived, waits=1)
     patron = rows.patron(point.library)
     steps.ready(steps.asked(patron, point, now=at(9), slot_id=Slot.objects.get().pk), now=at(10))
