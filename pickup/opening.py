@@ -21,7 +21,6 @@ from lending import surge as lending_surge
 from lending.calendar import NeverOpen
 from pickup import bookings, fitting, lapses, queries
 from pickup.models import Appointment, Order
-from pickup.states import PROMISED
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -136,8 +135,7 @@ def rule(
         library_id=library_id, weekly_closed=weekly_closed, nth_closed=nth_closed, holidays=holidays
     )
     fitting.follow(library, now=now)
-    standing = Appointment.objects.filter(point__library=library, state__in=PROMISED, slot__starts_at__gt=now)
-    return standing.filter(slot__outside=True).count()
+    return queries.to_come(point__library=library, slot__starts_at__gt=now, slot__outside=True).count()
 
 
 @transaction.atomic
