@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import structlog
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from core import nudge
 from core.actor import RULE, Actor
@@ -108,7 +111,7 @@ def draft(text: Text, known: Known, *, now: datetime) -> Draft:
     too_late = columns["not_before"] >= columns["not_after"]
     if too_late and columns["may_call"]:
         return Draft(text, columns, False)
-    texted = text.may_text and text.to in known.able and _goes_to(house, text.to)
+    texted = text.may_text and texts(known, text.sender, text.to)
     if not texted and _by_mail(text):
         return Draft(text, {**columns, "mail": text.mail, "segments": 0}, True)
     return Draft(text, columns, texted)
@@ -173,6 +176,12 @@ def _columns(text: Text, house: Sender, own: words.Own, *, now: datetime) -> dic
         "may_call": text.may_call and kind not in {Kind.ANSWER, Kind.CODE},
         "segments": encoding.segments(body),
     }
+
+
+def texts(known: Known, sender: str, number: str) -> bool:
+    """Whether what this sender says to a number goes there as a text; False for a sender that is not known."""
+    house = known.houses.get(sender)
+    return house is not None and number in known.able and _goes_to(house, number)
 
 
 def _goes_to(house: Sender, number: str) -> bool:
@@ -264,15 +273,16 @@ def suppress(
 ) -> int:
     """Keep back what was not sent yet about these things, and drop the calls that are due; gives back how many.
 
-    `templates` narrows it to some sentences and leaves calls alone. `replaced_by` names the text that says it better;
-    it is never kept back itself. What is being sent at this moment goes; where it turns out that it did not, or did
-    not arrive, it is of no use any more and is neither sent again nor called.
+    `templates` narrows it to some sentences, and to the calls that say them. `replaced_by` names the text that says it
+    better; it is never kept back itself. What is being sent at this moment goes; where it turns out that it did not, or
+    did not arrive, it is of no use any more and is neither sent again nor called.
     """
     among = Among("about", about, "varchar")
     texts = Message.objects.filter(among)
     due = Call.objects.filter(among, state__in=OPEN_CALL).order_by("pk")
     if templates is not None:
-        texts, due = texts.filter(template__in=templates), due.none()
+        of_these = [Q(dedup_key__startswith=f"{template}:") for template in templates]  # as every key begins
+        texts, due = texts.filter(template__in=templates), due.filter(reduce(or_, of_these, Q(pk=None)))
     if replaced_by is not None:
         texts = texts.exclude(pk=replaced_by.pk)
     waiting = texts.filter(state=MessageState.QUEUED).order_by("pk")

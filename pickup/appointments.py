@@ -74,6 +74,11 @@ def promise(
         )
     else:
         soon(*published)
+        if not bookings.make_wide(appointment, [order]):
+            why, after = "no_accessible_place", awaited.not_before([order])
+            raise slots.unavailable(
+                point_id=order.point_id, why=why, now=now, accessible=True, ready=ready, after=after
+            )
         bookings.attach([(appointment, [order])])
         if chosen and appointment.state == AppointmentState.OFFERED:
             appointment.move(AppointmentState.CONFIRMED, at=now, by=by)
@@ -114,7 +119,7 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         return confirm(appointment_id=appointment_id, by=by, now=now)
     ready = any(order.state == OrderState.READY for order in mine)
     apart = len(mine) < len(orders)
-    accessible = bookings.needs_accessible(mine) if apart else appointment.accessible
+    accessible = bookings.needs_accessible(mine) if apart else bookings.wide(appointment, orders)
     slot = slots.check(
         slot_id=slot_id,
         point=appointment.slot.point,
@@ -130,7 +135,10 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
         if unsaid:
             _say_anew(appointment, [order for order in orders if order not in mine], now=now)
     else:
-        new = bookings.instead(appointment, orders, slot, ready=ready, why=Appointment.Why.CHOSEN, by=by, now=now)
+        chosen = Appointment.Why.CHOSEN
+        new = bookings.instead(
+            appointment, orders, slot, ready=ready, why=chosen, by=by, now=now, accessible=accessible
+        )
     if unsaid or apart:  # of those who come apart now, the collector knows only the common time
         _say_anew(new, mine, now=now)
     tell_fixed(new, mine, by=by, now=now)

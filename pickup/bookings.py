@@ -70,6 +70,22 @@ def needs_accessible(orders: Iterable[Order]) -> bool:
     return any(order.patron is not None and order.patron.accessible_place for order in orders)
 
 
+def wide(promise: Appointment, orders: Iterable[Order]) -> bool:
+    """Whether another time for a promise has to be an accessible place: it was, or the need was noted since."""
+    return promise.accessible or needs_accessible(orders)
+
+
+def make_wide(promise: Appointment, joining: Iterable[Order]) -> bool:
+    """Have a locked promise take an accessible place where those who join it need one; False where none is left."""
+    if promise.accessible or not needs_accessible(joining):
+        return True
+    if not slots.widen(slot_id=promise.slot_id):
+        return False
+    promise.accessible = True
+    promise.save(update_fields=["accessible"])
+    return True
+
+
 def terms(slot: Slot, rules: PointRules, *, now: datetime) -> dict[str, Any]:
     """The columns of a new promise that follow from its slot and the point's rules; those of its place are not yet."""
     answer_by = min(now + timedelta(minutes=rules.answer_minutes), slot.starts_at)
@@ -138,8 +154,9 @@ def instead(
     why: Appointment.Why,
     by: Actor,
     now: datetime,
+    accessible: bool | None = None,
 ) -> Appointment:
-    """Replace a promise, by what was chosen or by an offer that says `why`.
+    """Replace a promise, by what was chosen or by an offer that says `why`; as `accessible` as it was, unless said.
 
     Both slots are counted in the order of their ids: two changes cannot lock each other out.
     """
@@ -150,7 +167,7 @@ def instead(
         slot,
         orders,
         queries.rules_of(old.point_id),
-        accessible=old.accessible,
+        accessible=old.accessible if accessible is None else accessible,
         ready=ready,
         why=why,
         by=by,

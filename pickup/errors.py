@@ -209,6 +209,11 @@ class AtAnotherPoint(Refusal):
         return cls(point=order.point.with_library, pickup_point=order.point_id, library=order.library.code)
 
 
+class NoBagChosen(BadInput):
+    code = "no_bag_chosen"
+    sentence = _("No bag is ticked. Please tick those that go out, or leave the car in the line.")
+
+
 class BelongsInBag(Refusal):
     """What lies on the returns desk is packed, or to be fetched, for somebody. Facts: barcode, number, place or ""."""
 

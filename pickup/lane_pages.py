@@ -16,7 +16,7 @@ from lending import circulation
 from lending.pages import key_of, show
 from pickup import arrivals, board, closing, figures, lane, queries, queue, scans, today
 from pickup.desk_forms import FindForm
-from pickup.errors import VisitNotFound
+from pickup.errors import NoBagChosen, VisitNotFound
 from pickup.forms import HereForm
 from pickup.handovers import NOT_GIVEN
 from pickup.models import Order
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 KEEP = "keep-"  # the fields that name a book which stays here: keep-<order number>-<barcode>
+VISIT = "v"  # before the visit of a car without bags
 MOST_BACK = 40  # books that one car brings back
 
 
@@ -59,7 +60,7 @@ def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
     """What stands below the field: a scan's meaning, a car that was called, what was just given, what came back."""
     form = FindForm(request.GET if request.GET.get("number") else None)
     back = _ids(request.GET.get("back", ""))
-    kept = _car_in_hand(desk, whole_number(request.GET.get("car", "")))
+    kept = _car_in_hand(desk, request.GET.get("car", ""))
     shown: Any = None
     if form.is_valid():
         shown = scans.read(point=desk.point, typed=form.cleaned_data["number"], now=desk.now)
@@ -82,18 +83,28 @@ def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
         "car_in_hand": kept,
         "back": taken,
         "back_ids": ",".join(str(one.return_id) for one in taken),
-        "car_id": next((car.order_id for car in (shown, kept) if isinstance(car, scans.Party)), 0),
+        "car_id": next((_name(car) for car in (shown, kept) if isinstance(car, scans.Party)), ""),
     }
 
 
-def _car_in_hand(desk: Desk, order_id: int) -> scans.Party | None:
+def _name(car: scans.Party) -> str:
+    """By what a car is carried along: by an order of its own, else by its visit."""
+    return str(car.order_id) if car.order_id or car.car is None else f"{VISIT}{car.car.visit_id}"
+
+
+def _car_in_hand(desk: Desk, name: str) -> scans.Party | None:
     """The car that was shown when a book was scanned: it stays while books are taken back."""
+    if name.startswith(VISIT):
+        visit_id = whole_number(name.removeprefix(VISIT))
+        visit = desk.point.visits.select_related("lane").filter(pk=visit_id, state__in=HERE).first()
+        return scans.party_of_visit(visit, now=desk.now) if visit is not None else None
+    order_id = whole_number(name)
     order = queries.orders(pk=order_id, point_id=desk.point.pk, state__in=OPEN_ORDER).first() if order_id else None
     return scans.party(order, now=desk.now) if order is not None else None
 
 
 def _ids(text: str) -> list[int]:
-    return [number for part in text.split(",")[:MOST_BACK] if (number := whole_number(part))]
+    return [number for part in text.split(",")[-MOST_BACK:] if (number := whole_number(part))]
 
 
 def _note_look(desk: Desk, cars: Iterable[scans.Party]) -> None:
@@ -145,12 +156,17 @@ def hand_over(request: HttpRequest, desk: Desk, visit_id: int) -> HttpResponse:
 
 
 def _bags_in(request: HttpRequest) -> list[lane.HandOver]:
-    """The bags that a form names, with the books that it keeps back; none when all of the car's go."""
+    """The bags that a form names, with the books that it keeps back; none when all of the car's go.
+
+    Refuses (`no_bag_chosen`) a form on which they are `chosen` and none is.
+    """
     kept: dict[str, dict[str, str]] = {number[:20]: {} for number in request.POST.getlist("bag")}
     for name, reason in request.POST.items():
         number, _dash, barcode = name.removeprefix(KEEP).partition("-")
         if name.startswith(KEEP) and number in kept and reason:
             kept[number][barcode] = str(reason)[:40]
+    if not kept and request.POST.get("chosen"):
+        raise NoBagChosen(field="bag")
     return [lane.HandOver(number, not_given) for number, not_given in kept.items()]
 
 

@@ -123,8 +123,8 @@ def _plans_alone(point_id: int, *, wait: bool) -> bool:
 def _join(party: Sequence[Order], *, now: datetime) -> bool:
     """Let ready bags share the time that others of their party have."""
     promised = appointments.promise_of_party(party[0], None, now=now)
-    if promised is None:
-        return False
+    if promised is None or not bookings.make_wide(promised, party):
+        return False  # they have a time of their own
     bookings.attach([(promised, party)])
     everybody = promised.orders.select_related(*bookings.TOLD).filter(state=OrderState.READY).order_by("id")
     texts.offer(promised, list(everybody), now=now)
@@ -142,7 +142,9 @@ def _plan(
     zone = ZoneInfo(rules.point.library.zone)
     days = {slot.starts_at.astimezone(zone).date() for slot in free}
     likes = queries.likes_of({order.patron_id or 0 for party in seeking.values() for order in party})
-    wishes = {like: tuple(scheduling.wishes(*like, sorted(days), zone)) for like in set(likes.values())}
+    first, last = earliest.astimezone(zone).date(), max(days)
+    ahead = [first + timedelta(days=n) for n in range((last - first).days + 1)]  # also days without a free place
+    wishes = {like: tuple(scheduling.wishes(*like, ahead, zone)) for like in set(likes.values())}
     asked = {}
     for key, party in seeking.items():
         liked = next((likes[order.patron_id] for order in party if order.patron_id in likes), None)

@@ -29,6 +29,7 @@ from pickup import (
     appointments,
     arrivals,
     awaited,
+    bookings,
     elsewhere,
     gathering,
     lane,
@@ -285,8 +286,8 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
             form.refuse(refusal)
             status = refusal.status
     seen = progress.of_one(order, now=now, by=door.by)
-    needs = order.patron is not None and order.patron.accessible_place
-    accessible = seen.appointment.accessible if seen.appointment is not None else needs
+    mine = [order]
+    accessible = bookings.wide(seen.appointment, mine) if seen.appointment else bookings.needs_accessible(mine)
     days = slots.days(
         point_id=order.point_id,
         now=now,

@@ -247,7 +247,7 @@ def bag(
             continue  # called off, or wanted at another place, since they were looked at: no bag for nothing
         if order is None:
             order = begun
-        elif collector_id is not None and order.collector_id != collector_id and order.state == OrderState.PICKING:
+        elif collector_id is not None and order.collector_id != collector_id:
             _collected_by(order, group[0], now=now)
         late = order.state == OrderState.READY
         OrderLine.begin_many(
@@ -272,6 +272,12 @@ def _collected_by(order: Order, reservation: Reservation, *, now: datetime) -> N
         order.language = reservation.collector.language
     order.save(update_fields=["collector", "language"])
     links.renew(order, now=now)
+    if order.state == OrderState.READY:  # whoever was told before does not come
+        promised = queries.live_appointment(order)
+        if promised is None:
+            texts.ready([order], now=now)
+        else:
+            texts.again(promised, [order], now=now)
 
 
 def lock_open_order(patron_id: int, point_id: int) -> None:

@@ -280,8 +280,13 @@ def _times(
 
 
 def _collector(form: AskForm, patron_id: int, *, by: Actor, now: datetime) -> int | None:
+    """Who collects: whom the form names; the patron, also of a bag that was left to somebody else before."""
     if not form.somebody_else:
-        return None
+        joined = queries.orders(patron_id=patron_id, point_id=form.cleaned_data["point"], state__in=OPEN_ORDER).first()
+        if joined is None or joined.collector is None or joined.collector.own:
+            return None
+        own = patrons.main_contact(patron_id)
+        return own.pk if own is not None else None
     named = {name: form.cleaned_data[name] for name in ("name", "number")}
     language = form.cleaned_data["language"] or "ko"
     return patrons.collector_for(patron_id=patron_id, language=language, may_text=True, by=by, now=now, **named).pk

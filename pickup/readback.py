@@ -39,10 +39,14 @@ def sentences(
     call, `contact` is who is told, `own` whether that is the caller. No title, no name of the caller.
     """
     waiting = sum(row.copy_id is None for row in asked)
+    inside = {line.reservation_id for line in order.lines.all()} if order is not None else set()
+    travelling = sum(row.copy_id is not None and row.pk not in inside for row in asked)
     with translation.override(language):
-        said = [_order(order, len(asked) - waiting, now=now)] if order is not None else []
+        said = [_order(order, travelling, now=now)] if order is not None else []
+        if travelling and (order is None or inside):
+            said.append(_travelling(travelling))
         if waiting:
-            said.append(_waiting(waiting, order is not None))
+            said.append(_waiting(waiting, bool(said)))
         said.append(_told(contact, own=own))
         said.append(_coming(order))
     return [sentence for sentence in said if sentence]
@@ -88,6 +92,14 @@ def _order(order: Order, travelling: int, *, now: datetime) -> str:
         return _("Order number %(number)s, %(place)s, %(books)s.") % facts
     when = moment(promise.arrives, zone=order.library.zone, now=now)
     return _("Order number %(number)s, %(when)s, %(place)s, %(books)s.") % {**facts, "when": when}
+
+
+def _travelling(count: int) -> str:
+    return ngettext(
+        "%(n)s book comes from another library; you are told when it is here.",
+        "%(n)s books come from another library; you are told when they are here.",
+        count,
+    ) % {"n": count}
 
 
 def _waiting(count: int, beside_others: bool) -> str:

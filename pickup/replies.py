@@ -23,7 +23,20 @@ from notifications import keywords, outbox
 from notifications import queries as notification_queries
 from notifications.inbound import Inbound, Reply, Text
 from notifications.keywords import Meaning
-from pickup import appointments, arrivals, awaited, known_by, orders, parties, queries, slots, texts, waits, wordings
+from pickup import (
+    appointments,
+    arrivals,
+    awaited,
+    bookings,
+    known_by,
+    orders,
+    parties,
+    queries,
+    slots,
+    texts,
+    waits,
+    wordings,
+)
 from pickup.errors import SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
 from pickup.states import AppointmentState, OrderState, VisitState
@@ -191,9 +204,7 @@ def other_times(order: Order, *, now: datetime) -> list[Slot]:
         return []
     promised = queries.live_appointment(order)
     ready = order.state == OrderState.READY
-    accessible = order.patron is not None and order.patron.accessible_place
-    if promised is not None:
-        accessible = promised.accessible
+    accessible = bookings.needs_accessible([order]) if promised is None else bookings.wide(promised, [order])
     earliest = now + timedelta(minutes=rules.lead_minutes) if ready else awaited.not_before([order])
     rooms = slots.free(
         point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1

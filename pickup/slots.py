@@ -16,6 +16,7 @@ from django.db import connection
 from django.db.models import F, Q
 
 from core import sweeps
+from core.compiled import ask
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from pickup import windows
@@ -133,6 +134,15 @@ def taking(*, slot_id: int, accessible: bool) -> Said:
         " RETURNING id"
     )
     return taken, [wide, slot_id, wide]
+
+
+def widen(*, slot_id: int) -> bool:
+    """Let a party that is counted in a slot take an accessible place of it; False where none is left."""
+    wider = (
+        "UPDATE pickup_slot SET booked_accessible = booked_accessible + 1"
+        " WHERE id = %s AND booked_accessible < accessible RETURNING id"
+    )
+    return bool(ask(wider, [slot_id]))
 
 
 @dataclass(frozen=True, slots=True)

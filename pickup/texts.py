@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger()
 
+_WITHOUT_A_TIME = ("ready_until", "closing_kept", "closing_packing", "hours_kept", "hours_packing")
 UNDO = timedelta(minutes=10)
 """How long a hand-over may be undone; its receipt waits that long."""
 SETTLES = timedelta(minutes=10)
@@ -38,7 +39,10 @@ SETTLES = timedelta(minutes=10)
 def asks_for_answer(order: Order) -> bool:
     """Whether an answer to a text about this order could arrive; where it cannot, silence is consent."""
     contact = queries.collector_of(order)
-    if contact is None or not contacts.doors(contact).may_text or not outbox.takes_texts(contact.number):
+    if contact is None or not contacts.doors(contact).may_text:
+        return False
+    sender = order.library.sender
+    if not outbox.texts(outbox.known_of({sender}, {contact.number}, ()), sender, contact.number):
         return False
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 
@@ -127,7 +131,11 @@ def offers(
     letters, asked = [], []
     for appointment, orders in promises:
         contact = known.told.get(orders[0].pk)
-        texted = contact is not None and contacts.doors(contact).may_text and contact.number in known.post.able
+        texted = (
+            contact is not None
+            and contacts.doors(contact).may_text
+            and outbox.texts(known.post, orders[0].library.sender, contact.number)
+        )
         open_doors = frozenset() if contact is None or not texted else known.doors[contact.number]
         tail = [name for door, name in ((doors.Door.REPLY, "reply"), (doors.Door.LINK, "link")) if door in open_doors]
         letters.append(
@@ -195,9 +203,9 @@ def fixed(appointment: Appointment, orders: Sequence[Order], *, kind: str, now: 
 
 
 def _untimed(orders: Sequence[Order], *, now: datetime) -> None:
-    """Keep back what says "at any time" of bags that are promised a time now."""
+    """Keep back what says "at any time" of bags that are promised a time now, or that they have none any more."""
     about = {f"order:{order.pk}" for order in orders}
-    outbox.suppress(about=about, templates=_with_parts(["ready_until"]), why="replaced", now=now, by=RULE)
+    outbox.suppress(about=about, templates=_with_parts(_WITHOUT_A_TIME), why="replaced", now=now, by=RULE)
 
 
 def again(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
@@ -411,6 +419,8 @@ def _send_all(written: _Written, *, now: datetime, fresh: bool = False) -> None:
             _note_why(letter.orders, draft, letter.kind)
         elif next(said) is None:
             _note_why(letter.orders, "nobody_to_tell", letter.kind)
+        elif untold := [order.pk for order in letter.orders if order.why == "nobody_to_tell"]:
+            Order.objects.filter(pk__in=untold, why="nobody_to_tell").update(why="")
 
 
 def _written(letter: _Letter, contact: Contact, books: Books, *, now: datetime) -> outbox.Text:

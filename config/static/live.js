@@ -14,7 +14,7 @@ htmx.config.morphIgnore.push("open"); // what somebody has unfolded stays unfold
 const version = () => part.querySelector("[data-version]")?.dataset.version;
 const waiting = () => [...part.querySelectorAll("[data-waits]")];
 
-const known = new Set(waiting().map((car) => car.id));
+const known = new Set(waiting().map((car) => car.dataset.visit));
 let shown = version();
 let newest = shown;
 let source = null;
@@ -39,8 +39,8 @@ const calm = () => {
 };
 
 const tellArrivals = () => {
-  for (const car of waiting().filter((car) => !known.has(car.id))) {
-    known.add(car.id);
+  for (const car of waiting().filter((car) => !known.has(car.dataset.visit))) {
+    known.add(car.dataset.visit);
     car.classList.add("arrived");
     if (told) told.textContent = told.dataset.arrived.replace("%s", car.dataset.waits.trim());
     part.dispatchEvent(new CustomEvent("arrival"));

@@ -6,6 +6,7 @@ const shown = document.querySelector("[data-shown]");
 const problem = document.querySelector("[data-problem]");
 const board = document.querySelector("[data-live]");
 const WAIT = 8000; // milliseconds for an answer
+const WRONG = "[data-kind=unknown], [data-kind=over], [data-kind=elsewhere], [data-kind=stray], [data-kind=no_bag]";
 const GOOD = "[data-big], [data-first], [data-at-once], [data-kind=given], [data-kind=back]"; // there is a way on
 const SETTLE = 300; // in which a second Enter is the scanner's own, which ends its lines with two keys
 
@@ -14,11 +15,15 @@ let shownAt = 0;
 
 const parsed = (text) => new DOMParser().parseFromString(text, "text/html");
 
-const settle = () => {
+// What is done at once is done once: refused, or without a connection, its button waits for a hand.
+const settle = async () => {
   const next = shown.querySelector("[data-at-once]");
-  if (next) return next.requestSubmit();
+  if (next) {
+    next.removeAttribute("data-at-once");
+    return send(next, new URLSearchParams(new FormData(next)));
+  }
   shownAt = performance.now();
-  const button = shown.querySelector("[autofocus], [data-first]") ?? field;
+  const button = (field.value ? null : shown.querySelector("[autofocus], [data-first]")) ?? field;
   button.focus({ preventScroll: button === field });
 };
 
@@ -53,7 +58,7 @@ const ask = async (address, options = {}) => {
   if (isPart && options.replaces === false) return true;
   if (isPart) {
     shown.replaceChildren(...parsed(text).body.childNodes);
-    document.dispatchEvent(new CustomEvent("scanned", { detail: shown.querySelector(GOOD) !== null }));
+    document.dispatchEvent(new CustomEvent("scanned", { detail: !shown.querySelector(WRONG) && !!shown.querySelector(GOOD) }));
   } else {
     const refusal = parsed(text).querySelector("[data-code] h1");
     tell(refusal?.textContent.trim() || find.dataset.offline);
@@ -67,18 +72,30 @@ const inTurn = (act) => {
   line = line.then(act);
 };
 
+// A form beside what is shown stays on the page: it is made fit for the next one.
+const renew = (form) => {
+  if (!form.isConnected || shown.contains(form) || board.contains(form)) return;
+  form.reset();
+  form.elements.key.value += `-${Date.now()}`;
+  form.closest("details")?.removeAttribute("open");
+  delete form.dataset.busy;
+};
+
+const send = async (form, body) => {
+  const shows = "shows" in form.dataset;
+  form.dataset.busy = "";
+  if (await ask(form.action, { method: "POST", body, replaces: shows })) renew(form);
+  else delete form.dataset.busy;
+  if (shows) await settle();
+  board.dispatchEvent(new Event("refresh"));
+};
+
 // A second tap while the first is on its way does nothing; whatever comes back brings a fresh form.
 const press = (form, submitter) => {
   if ("busy" in form.dataset) return;
   form.dataset.busy = "";
   const body = new URLSearchParams(new FormData(form, submitter));
-  const shows = "shows" in form.dataset;
-  inTurn(async () => {
-    const went = await ask(form.action, { method: "POST", body, replaces: shows });
-    if (!went) delete form.dataset.busy;
-    if (shows) settle();
-    board.dispatchEvent(new Event("refresh"));
-  });
+  inTurn(() => send(form, body));
 };
 
 document.addEventListener("submit", (event) => {
@@ -86,10 +103,11 @@ document.addEventListener("submit", (event) => {
   if (form === find) {
     event.preventDefault();
     const typed = field.value.trim();
-    const query = new URLSearchParams(new FormData(form));
     field.value = "";
     if (typed) {
       inTurn(async () => {
+        const query = new URLSearchParams(new FormData(form)); // with the books that have come back by now
+        query.set("number", typed);
         if (await ask(`${location.pathname}?${query}`)) return settle();
         if (!field.value) field.value = typed;
         field.select();
@@ -107,7 +125,7 @@ document.addEventListener("click", (event) => {
     event.preventDefault();
     inTurn(async () => {
       await ask(link.href);
-      settle();
+      await settle();
     });
   } else if (!event.target.closest("a, button, input, select, textarea, label, summary") && !`${getSelection()}`) {
     field.focus({ preventScroll: true });

@@ -85,6 +85,17 @@ def program(product: Running, place: Place) -> Program:
     return Program(product.base_url).sign_in(username=place.username, password=PASSWORD)
 
 
+def days_pass(product: Running) -> None:
+    """What is lent went out a while ago."""
+    with psycopg.connect(product.environment["DATABASE_URL"]) as connection:
+        connection.execute("UPDATE lending_loan SET lent_at = lent_at - interval '2 days' WHERE state = 'out'")
+        connection.execute(
+            "UPDATE pickup_order SET handed_over_at = handed_over_at - interval '1 day',"
+            " ready_at = ready_at - interval '1 day', opened_at = opened_at - interval '1 day'"
+            " WHERE state = 'handed_over'"
+        )
+
+
 def standing(page: Page) -> list[str]:
     return [text.strip()[-5:] for text in page.locator(".line .plate").all_inner_texts()]
 
@@ -168,13 +179,7 @@ def test_books_come_back_in_the_same_breath_and_the_car_stays(product, desks):
     out, coming = place.cars
     api = program(product, place)
     api.post(f"pickup-points/{place.point}/serve", {"order_number": out.shown})
-    with psycopg.connect(product.environment["DATABASE_URL"]) as connection:
-        connection.execute("UPDATE lending_loan SET lent_at = lent_at - interval '2 days' WHERE state = 'out'")
-        connection.execute(
-            "UPDATE pickup_order SET handed_over_at = handed_over_at - interval '1 day',"
-            " ready_at = ready_at - interval '1 day', opened_at = opened_at - interval '1 day'"
-            " WHERE state = 'handed_over'"
-        )
+    days_pass(product)
     page = desks(product.base_url, place)
     scan(page, coming.shown)
     has_focus(page, "[data-big]")
@@ -189,6 +194,51 @@ def test_books_come_back_in_the_same_breath_and_the_car_stays(product, desks):
     scan(page, coming.barcodes[0])  # it has only just gone out: nobody takes it back by mistake
     expect(page.locator("[data-kind=on_loan]")).to_contain_text(coming.shown)
     expect(page.locator("[data-kind=back] li")).to_have_count(2)
+
+
+def test_books_that_are_scanned_faster_than_answered_are_all_shown_as_taken_back(product, desks):
+    place = cars.place(product)
+    car = place.cars[0]
+    program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
+    days_pass(product)
+    page = desks(product.base_url, place)
+    for barcode in car.barcodes:
+        scan(page, barcode)
+    expect(page.locator("[data-kind=back] li")).to_have_count(len(car.barcodes))
+
+
+def test_a_take_back_that_fails_waits_for_a_hand(product, desks):
+    place = cars.place(product)
+    car = place.cars[0]
+    program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
+    days_pass(product)
+    page = desks(product.base_url, place)
+    tried: list[str] = []
+
+    def cut(route: Route) -> None:
+        tried.append(route.request.url)
+        route.abort()
+
+    page.route("**/take-back/**", cut)
+    scan(page, car.barcodes[0])
+    expect(page.locator("[data-problem] .note")).to_be_visible()
+    has_focus(page, "[data-kind=on_loan] button")
+    page.wait_for_timeout(500)
+    assert len(tried) == 1
+    page.unroute("**/take-back/**")
+    page.keyboard.press("Enter")
+    expect(page.locator("[data-kind=back] li")).to_have_count(1)
+
+
+def test_one_after_another_comes_without_a_number(product, desks):
+    place = cars.place(product)
+    page = desks(product.base_url, place)
+    for count in (1, 2):
+        page.click("#walk-up summary")
+        page.fill("#walk-up [name=plate]", f"{count}가1234")
+        page.click("#walk-up form button")
+        expect(page.locator("#board .line li")).to_have_count(count)
+        expect(page.locator("#walk-up")).not_to_have_attribute("open", "")
 
 
 def test_a_book_stays_here_and_it_is_said_which(product, desks):

@@ -113,6 +113,38 @@ def test_a_bag_that_is_ready_later_joins_its_party_and_one_text_counts_all(lane,
     assert "책 3권" in Message.objects.get(state="queued").body
 
 
+@pytest.mark.parametrize("room", [1, 0])
+def test_who_needs_room_and_joins_a_party_takes_an_accessible_place_or_has_a_time_of_their_own(lane, now, room):
+    slot, wide = rows.slot(lane, accessible=room), rows.slot(lane, now + timedelta(hours=9), accessible=1)
+    family = rows.household(together=True)
+    first = steps.ready(steps.asked(rows.patron(lane.library, household=family), lane))
+    appointment = offered(first)
+    needs = rows.patron(lane.library, household=family, accessible_place=True)
+    second = offered(steps.ready(steps.asked(needs, lane)))
+    for one in (slot, wide):
+        one.refresh_from_db()
+    assert (second.slot_id, second.accessible) == (slot.pk if room else wide.pk, True)
+    assert (second.pk == appointment.pk) == bool(room)
+    assert (slot.booked_accessible, wide.booked_accessible) == (room, 1 - room)
+
+
+@pytest.mark.parametrize("room", [1, 0])
+def test_who_needs_room_and_chooses_the_time_of_their_party_has_room_or_hears_of_other_times(lane, now, room):
+    slot = rows.slot(lane, accessible=room)
+    family = rows.household(together=True)
+    first = steps.asked(rows.patron(lane.library, household=family), lane)
+    appointments.promise(order_id=first.pk, slot_id=slot.pk, by=DESK, now=now)
+    second = steps.asked(rows.patron(lane.library, household=family, accessible_place=True), lane)
+    if room:
+        appointments.promise(order_id=second.pk, slot_id=slot.pk, by=DESK, now=now)
+    else:
+        with pytest.raises(errors.SlotUnavailable), transaction.atomic():
+            appointments.promise(order_id=second.pk, slot_id=slot.pk, by=DESK, now=now)
+    slot.refresh_from_db()
+    assert (slot.booked, slot.booked_accessible) == (1, room)
+    assert (steps.again(second).appointment_id is not None) == bool(room)
+
+
 def test_one_grandson_named_by_two_patrons_comes_once(lane, now):
     slot = rows.slot(lane)
     number = rows.mobile()

@@ -402,6 +402,18 @@ def test_a_caller_hears_the_number_and_time_of_a_bag_whose_book_travels_first(de
     assert said[0].endswith("1 book.")
 
 
+def test_a_caller_hears_of_a_book_that_travels_beside_one_that_is_here(desk, place):
+    programme = place.library.programme
+    programme.transfer_days = 1
+    programme.save(update_fields=["transfer_days"])
+    rows.slot(place, clock.now() + timedelta(days=20))
+    here, away = rows.copy(at=place.library).title, rows.copy(at=rows.library(programme=programme)).title
+    page = order_for(desk, place, rows.patron(place.library, language="en"), here, away)
+    [(_language, said)] = page.context["said"]
+    assert said[0].endswith("1 book.")
+    assert "1 book comes from another library; you are told when it is here." in said
+
+
 def test_no_time_is_offered_for_books_of_which_none_can_be_had_now(desk, place):
     rows.slot(place, clock.now() + timedelta(days=1))
     title, here = rows.copy(at=place.library).title, rows.copy(at=place.library).title

@@ -69,6 +69,16 @@ def test_a_chosen_time_says_so(lane, now):
     assert (appointment.why, appointment.arrives) == ("chosen", slot.starts_at)
 
 
+def test_who_likes_a_day_on_which_nothing_is_free_is_offered_the_time_nearest_to_it(lane, now):
+    rows.slot(lane, now + timedelta(hours=1))  # on Tuesday
+    thursday = rows.slot(lane, now + timedelta(hours=48))
+    fan = rows.patron(lane.library)
+    likes(fan, [2], 12, 13)  # Wednesdays at noon, 26 hours from now
+    order = bag(lane, fan)
+    assert offers.offer_ready(now=now) == 1
+    assert (promised(order).slot_id, promised(order).why) == (thursday.pk, "nearest")
+
+
 def test_no_wish_goes_beyond_the_keep_day(lane, now):
     soon, late = rows.slot(lane, now + timedelta(hours=1)), rows.slot(lane, now + timedelta(days=9))
     fan = rows.patron(lane.library)

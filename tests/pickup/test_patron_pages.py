@@ -16,6 +16,7 @@ from core.models import Counter
 from lending import loans
 from lending.models import Programme
 from lending.reservations import Item
+from notifications.models import Message
 from pickup import appointments, lane, lapses, links, notes, offers, opening, orders
 from pickup.models import Note, Order, PointRules, Visit
 from pickup.templatetags import days
@@ -254,6 +255,22 @@ def test_the_page_behind_a_link_names_neither_title_nor_person(place, reader):
     assert "2 books" in page
     assert not any(secret in page for secret in (title, reader.name, "12가3456"))
     assert title in text_of(browser(reader).get(f"/my/orders/{order.pk}/"))
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("state", ["picking", "ready"])
+def test_who_comes_themselves_for_a_bag_that_was_left_to_somebody_else_is_told(place, reader, state):
+    neighbour = rows.contact(reader, number=rows.mobile(), own=False, name="이웃")
+    order = asked(reader, place, collector_id=neighbour.pk)
+    if state == "ready":
+        order = ready(order)
+    client = browser(reader)
+    noted(client, Item(rows.copy(at=place.library).title_id))
+    assert client.post("/ask/", {**key(), "point": place.pk, "who": "me"}).status_code == 303
+    order.refresh_from_db()
+    assert order.collector.own
+    told = set(Message.objects.filter(state="queued").values_list("to", flat=True))
+    assert told <= {reader.contacts.get(own=True).number}
 
 
 @pytest.mark.django_db(transaction=True)

@@ -533,3 +533,17 @@ def test_english_answers_fit_one_segment(key):
         "options": "5=25 Nov 16:00 6=26 Nov 16:15 7=27 Nov 16:30",
     }
     assert encoding.segments(wording.render(key=key, language="en", values=values)) == 1
+
+
+def test_who_needs_room_by_now_is_offered_and_gets_an_accessible_place(point, reader, phone, now):
+    order = offered(point, reader, now)
+    reader.accessible_place = True
+    reader.save()
+    point.slots.update(accessible=0)
+    wide = point.slots.latest("starts_at")
+    point.slots.filter(pk=wide.pk).update(accessible=1)
+    assert texted(point, phone, "2", now)[0].why == "times_offered"
+    assert texted(point, phone, "5", now)[0].why == "time_chosen"
+    changed = steps.again(order).appointment
+    wide.refresh_from_db()
+    assert (changed.slot_id, changed.accessible, wide.booked_accessible) == (wide.pk, True, 1)

@@ -12,9 +12,9 @@ from core.actor import Actor
 from lending import loans
 from lending.errors import NotOnLoan
 from lending.reservations import Item
-from notifications.models import Message
+from notifications.models import Call, Message, Sender
 from pickup import appointments, errors, lane, lapses, links, offers, orders, packing, texts
-from pickup.models import Appointment, Order
+from pickup.models import Appointment, Order, Question
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -82,6 +82,40 @@ def test_where_no_time_is_free_the_reader_hears_once_until_when_the_bag_is_kept(
     assert offers.offer_ready(now=now + timedelta(minutes=5)) == 1
     assert waiting() == ["offer"]
     assert steps.again(order).appointment is not None
+
+
+def test_who_is_called_is_called_once_and_with_the_time_that_came_free(now):
+    point = rows.point()
+    steps.ready(steps.asked(rows.patron(point.library, number=rows.landline()), point))
+    assert offers.offer_ready(now=now) == 0
+    rows.slot(point)
+    assert offers.offer_ready(now=now + timedelta(minutes=5)) == 1
+    assert [key.partition(":")[0] for key in Call.objects.filter(state="due").values_list("dedup_key", flat=True)] == [
+        "offer"
+    ]
+
+
+def test_who_could_be_told_of_nothing_is_not_listed_any_more_once_a_number_is_known(now):
+    point = rows.point()
+    reader = rows.patron(point.library, number="")
+    order = steps.ready(steps.asked(reader, point))
+    assert offers.offer_ready(now=now) == 0
+    assert steps.again(order).why == "nobody_to_tell"
+    rows.contact(reader, number=rows.mobile())
+    rows.slot(point)
+    assert offers.offer_ready(now=now + timedelta(minutes=5)) == 1
+    assert steps.again(order).why == ""
+
+
+def test_who_is_called_since_the_library_texts_other_countries_alone_is_asked_for_no_reply(now):
+    point = rows.point(rules={"silence": "lapse"})
+    Sender.objects.filter(key=point.library.sender).update(countries=["KR"])
+    order = steps.ready(steps.asked(rows.patron(point.library, number=rows.american()), point))
+    rows.slot(point)
+    assert offers.offer_ready(now=now) == 1
+    assert "1=" not in Call.objects.get().say
+    assert not Question.objects.exists()
+    assert not texts.asks_for_answer(steps.again(order))
 
 
 def test_a_time_changed_before_the_text_has_left_is_told_and_the_old_one_is_not(now):

@@ -227,7 +227,36 @@ def test_undo_shows_the_car_again_and_it_goes_first(point, desk):
     assert (shown.kind, shown.car.first, [bag.number for bag in shown.ready]) == ("party", True, [order.number])
 
 
+def test_with_no_bag_ticked_none_goes_out(point, desk):
+    order = ready(point)
+    assert 'name="chosen"' in desk.get(f"/staff/lane/bag/{order.pk}/?point={point.pk}").content.decode()
+    refused = post(desk, point, "lane/serve", order_number=order.number, chosen="1")
+    assert (refused.status_code, steps.again(order).state) == (400, "ready")
+
+
 # Books that come back in the same breath
+
+
+def test_a_car_that_only_returns_stays_in_hand_while_its_books_are_taken_back(point, desk):
+    lent = ready(point)
+    lane.serve(point_id=point.pk, order_number=lent.number, by=DESK, now=clock.now() - timedelta(hours=1))
+    car = arrivals.arrive(point_id=point.pk, plate="12가3456", purpose="return", by=DESK, now=clock.now())
+    name = page(desk, point, visit=car.pk).context["car_id"]
+    barcode = lent.lines.get().copy.barcode
+    scanned = page(desk, point, number=barcode, car=name)
+    assert scanned.context["car_in_hand"].car.visit_id == car.pk
+    back = post(desk, point, "lane/take-back", barcode=barcode, car=name)
+    assert (back.context["shown"].car.visit_id, back.context["car_id"]) == (car.pk, name)
+    assert f"/staff/visits/{car.pk}/attend/" in back.content.decode()
+
+
+@pytest.mark.parametrize("number", ["0000", "nonsense"])
+def test_beside_what_was_not_found_the_button_of_the_car_before_has_no_focus(point, desk, number):
+    order = ready(point)
+    text = page(desk, point, number=number, car=order.pk).content.decode()
+    assert "data-big" in text
+    assert not re.search(r"data-big\s+autofocus", text)
+    assert re.search(r"data-big\s+autofocus", page(desk, point, number=order.shown).content.decode())
 
 
 def test_a_scanned_book_is_taken_back_beside_the_car_that_is_served(point, desk):
