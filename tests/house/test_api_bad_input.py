@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import uuid
 from typing import Any
 from urllib.parse import urlencode
@@ -73,6 +74,7 @@ def house(db) -> dict[str, Any]:
         "point_id": point.pk,
         "lane_id": lane.pk,
         "order_id": order.pk,
+        "line_id": order.lines.get().pk,
         "visit_id": visit["id"],
         "title_id": order.lines.get().copy.title_id,
         "reservation_id": order.lines.get().reservation_id,
@@ -138,6 +140,11 @@ def test_no_input_breaks_an_address(house, data) -> None:
     if answer.status_code >= 400:
         assert answer.headers["Content-Type"] == "application/problem+json"
         assert answer.json()["code"] != "refused"
+
+
+def test_every_part_of_an_address_is_known_here(house) -> None:
+    parts = {name for _method, path, _names, _asks in operations() for name in re.findall(r"{(\w+)}", path)}
+    assert parts <= set(house["ids"])
 
 
 def test_a_number_of_no_row_is_refused_at_every_address(house) -> None:

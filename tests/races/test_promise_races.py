@@ -262,10 +262,10 @@ def test_two_who_change_into_each_others_time_get_it(now, monkeypatch):
 
 @pytest.mark.control
 def test_with_the_new_time_always_taken_first_one_of_the_two_is_lost(now, monkeypatch):
-    def take_then_give_back(old, orders, slot, *, ready, why, by, now):
+    def take_then_give_back(old, orders, slot, *, ready, why, by, now, accessible):
         old.move(AppointmentState.CHANGED, at=now, by=by)
         rules = queries.rules_of(old.point_id)
-        held = {"accessible": old.accessible, "ready": ready, "why": why, "confirmed": True, "instead_of": old}
+        held = {"accessible": accessible, "ready": ready, "why": why, "confirmed": True, "instead_of": old}
         new = bookings.take(slot, orders, rules, **held, by=by, now=now)
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
         return new
