@@ -362,7 +362,7 @@ def with_a_bag(page: Page) -> None:
     ("language", "width", "letters"),
     [
         ("ko", 320, "100%"),
-        ("en", 390, "200%"),
+        pytest.param("en", 390, "200%", marks=pytest.mark.long),
         pytest.param("ko", 390, "200%", marks=pytest.mark.long),
         pytest.param("en", 320, "100%", marks=pytest.mark.long),
     ],
@@ -380,6 +380,7 @@ def test_large_letters_and_a_small_screen_lose_nothing(opened, pages_of_all_kind
     assert not wrong, "\n".join(wrong)
 
 
+@pytest.mark.long
 def test_no_page_is_heavier_than_a_telephone_likes(opened, pages_of_all_kinds):
     page = opened().new_page()
     with_a_bag(page)

@@ -440,6 +440,7 @@ def test_a_server_that_is_gone_is_said_and_nothing_is_missed_when_it_is_back(tow
         expect(board.locator("body")).not_to_have_class(re.compile("stale"))
 
 
+@pytest.mark.long
 def test_without_redis_an_arrival_is_at_most_three_seconds_late(town, desks):
     place = cars.place(town, cars=3)
     board = desks(town.base_url, place)

@@ -80,6 +80,7 @@ def test_redis_is_killed_and_flushed_and_no_text_waits_for_more_than_a_sweep(tow
     assert max(new, back, flushed) <= 10
 
 
+@pytest.mark.long
 def test_workers_and_connections_die_while_texts_leave(town: Town, capsys):
     with town.reporting(copies=2):
         with town.killing(every=0.5) as killed, town.queueing(120, seconds=4) as said:
@@ -97,6 +98,7 @@ def test_workers_and_connections_die_while_texts_leave(town: Town, capsys):
     assert "laws hold" in town.breaches()
 
 
+@pytest.mark.long
 def test_a_flood_of_doorbells_does_not_keep_the_sweeps_waiting(town: Town, capsys):
     town.carrier.answer = lambda _fields: Answer(pause=0.8)  # a worker is long at each of them
     ids = town.queue(1_000, batch=5)["ids"]

@@ -213,6 +213,7 @@ class TestSettingUp:
         assert sorted("Making .venv" in words for words in said) == [False, True]
         assert any("Another make is setting up; waiting for it" in words for words in said)
 
+    @pytest.mark.long
     def test_whoever_is_killed_while_making_venv_is_repaired_by_the_next(self, small):
         shutil.rmtree(small.folder / ".venv")
         begun = small.begin()

@@ -109,6 +109,7 @@ def test_half_a_static_file_does_not_stay(tmp_path, settings):
     assert not to.with_name("static.begun").exists()
 
 
+@pytest.mark.long
 @pytest.mark.django_db
 def test_a_sample_library_that_fails_half_way_leaves_nothing(monkeypatch, settings, tmp_path):
     from django.core.management import call_command
