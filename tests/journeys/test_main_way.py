@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Any
 
 import psycopg
@@ -93,11 +94,12 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
     title = book_with_one_copy_at(grace, "geumho", "한국")
     out_of_the_way(grace)
     out_of_the_way(following)
+    key = f"grace-{uuid.uuid4()}"  # of this run: a second one asks for another book
 
-    asked = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key="grace-1", status=201)
+    asked = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key=key, status=201)
     order = asked["order"]
     assert order["state"] == "picking"
-    again = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key="grace-1", status=201)
+    again = grace.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, key=key, status=201)
     assert again["order"]["id"] == order["id"]
     waits = following.post("orders", {"pickup_point": lane, "items": [{"title": title}]}, status=201)
     assert (waits["reservations"][0]["state"], waits["reservations"][0]["why_waiting"]) == ("waiting", "lent")
