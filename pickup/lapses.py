@@ -71,18 +71,15 @@ def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -
     """Give the place of a promise back; bags are offered another time as after a miss."""
     appointment.move(AppointmentState.LAPSED, at=now, by=RULE)
     texts.hush(orders=ready, why="lapsed", now=now)
-    _offer_again(appointment, ready, [], now=now)
+    _offer_again(ready, [], now=now)
     slots.give_back(slot_id=appointment.slot_id, accessible=appointment.accessible)
 
 
-def _offer_again(appointment: Appointment, ready: Sequence[Order], missed: Sequence[Order], *, now: datetime) -> None:
+def _offer_again(ready: Sequence[Order], missed: Sequence[Order], *, now: datetime) -> None:
     """Ring for another offer, which says all there is to say; after the last one say until when bags are kept."""
-    rules = queries.rules_of(appointment.point_id)
-    another = appointment.offer < rules.offers or (
-        appointment.state == AppointmentState.LAPSED and appointment.moved_by_us
-    )
-    if rules.by_appointment and another:
-        nudge.ring("order ready", [order.pk for order in ready])
+    keys = [order.pk for order in ready]
+    if queries.to_offer(order_ids=keys).exists():
+        nudge.ring("order ready", keys)
         return
     for order in ready:
         texts.about_order("missed" if order in missed else "kept", order, now=now, not_after=order.keep_until)
@@ -135,7 +132,7 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
                 strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.MISSED, now=now)
         over = [order for order in ready if order.keep_until is not None and order.keep_until <= appointment.miss_after]
         _keep_longer(over, now=now)  # kept for this time alone: without it they would expire in the same breath
-        _offer_again(appointment, ready, in_time, now=now)
+        _offer_again(ready, in_time, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return 1
 

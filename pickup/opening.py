@@ -73,10 +73,7 @@ def days(*, library: Library, first: date, last: date) -> list[Day]:
 
 def visits_of_days(*, library: Library, first: date, last: date, now: datetime) -> Counter[date]:
     """How many visits are still to come on each local day from `first` to `last`; one query."""
-    zone = ZoneInfo(library.zone)
-    begin = max(now, datetime.combine(first, time(), tzinfo=zone))
-    end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
-    come = queries.to_come(point__library=library, slot__starts_at__gte=begin, slot__starts_at__lt=end)
+    zone, come = ZoneInfo(library.zone), _promised(library, first, last, now=now)
     return Counter(at.astimezone(zone).date() for at in come.values_list("slot__starts_at", flat=True))
 
 
@@ -171,11 +168,12 @@ def _move_all(library: Library, day: date, *, by: Actor, now: datetime) -> Close
     return Closed(new, len(moved) - new)
 
 
-def _promised(library: Library, day: date, *, now: datetime) -> QuerySet[Appointment]:
+def _promised(library: Library, first: date, last: date | None = None, *, now: datetime) -> QuerySet[Appointment]:
+    """The visits that are still to come from one local day to another, or on the one."""
     zone = ZoneInfo(library.zone)
-    first = datetime.combine(day, time(), tzinfo=zone).astimezone(UTC)
-    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
-    return queries.to_come(point__library=library, slot__starts_at__gte=max(first, now), slot__starts_at__lt=end)
+    begin = datetime.combine(first, time(), tzinfo=zone).astimezone(UTC)
+    end = datetime.combine((last or first) + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
+    return queries.to_come(point__library=library, slot__starts_at__gte=max(begin, now), slot__starts_at__lt=end)
 
 
 def end_of_next_open_day(library: Library, day: date) -> datetime:

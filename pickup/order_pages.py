@@ -180,9 +180,8 @@ def _seen(order: Order, door: Door) -> dict[str, Any]:
     """The order with what is left to wait and, while somebody may come, whether the place is open."""
     now = clock.now()
     seen = progress.of_one(order, now=now, by=door.by)
-    load = waits.now_at(point_id=order.point_id, now=now) if seen.is_open else None
-    if load is not None:
-        seen.expect(load, now=now)
+    if seen.is_open:
+        seen.expect(waits.now_at(point_id=order.point_id, now=now), now=now)
     due = queries.first_due(order.pk) if order.state == OrderState.HANDED_OVER else None
     return {
         "seen": seen,

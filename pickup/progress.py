@@ -185,8 +185,7 @@ def expected(rows: Sequence[Progress], *, now: datetime) -> Sequence[Progress]:
     """The same, once each of them knows the load of its point; as many queries as for one."""
     loads = waits.of_points({seen.order.point_id for seen in rows}, now=now) if rows else {}
     for seen in rows:
-        if seen.order.point_id in loads:
-            seen.expect(loads[seen.order.point_id], now=now)
+        seen.expect(loads[seen.order.point_id], now=now)
     return rows
 
 

@@ -96,6 +96,15 @@ def days_pass(product: Running) -> None:
         )
 
 
+def lent_before(product: Running, desks: Desk) -> tuple[Page, cars.Car]:
+    """A window, and the car whose books went out of it a while ago."""
+    place = cars.place(product)
+    car = place.cars[0]
+    program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
+    days_pass(product)
+    return desks(product.base_url, place), car
+
+
 def standing(page: Page) -> list[str]:
     return [text.strip()[-5:] for text in page.locator(".line .plate").all_inner_texts()]
 
@@ -197,22 +206,14 @@ def test_books_come_back_in_the_same_breath_and_the_car_stays(product, desks):
 
 
 def test_books_that_are_scanned_faster_than_answered_are_all_shown_as_taken_back(product, desks):
-    place = cars.place(product)
-    car = place.cars[0]
-    program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
-    days_pass(product)
-    page = desks(product.base_url, place)
+    page, car = lent_before(product, desks)
     for barcode in car.barcodes:
         scan(page, barcode)
     expect(page.locator("[data-kind=back] li")).to_have_count(len(car.barcodes))
 
 
 def test_a_take_back_that_fails_waits_for_a_hand(product, desks):
-    place = cars.place(product)
-    car = place.cars[0]
-    program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
-    days_pass(product)
-    page = desks(product.base_url, place)
+    page, car = lent_before(product, desks)
     tried: list[str] = []
 
     def cut(route: Route) -> None:
