@@ -132,7 +132,7 @@ def clean(town: Running) -> None:
         connection.execute("UPDATE pickup_order SET appointment_id = NULL")
         connection.execute("DELETE FROM pickup_appointment")
         connection.execute("UPDATE pickup_slot SET booked = 0, booked_accessible = 0")
-        connection.execute("VACUUM ANALYZE pickup_order, pickup_appointment, pickup_slot")
+        connection.execute("VACUUM (ANALYZE, TRUNCATE FALSE) pickup_order, pickup_appointment, pickup_slot")
 
 
 def _laws(town: Running, *, kept: bool) -> None:

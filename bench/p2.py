@@ -6,7 +6,7 @@ from bench import booking
 from bench.rows import Ratio
 
 SLOTS, PLACES, FOR_EACH, CLIENTS, ROUNDS = 500, 5, 2, 16, 7
-name = f"{SLOTS} slots, {CLIENTS} clients, with sign-in, key, journal and text; production web (4 processes, fsync on)"
+name = f"{SLOTS} slots, {CLIENTS} clients, with sign-in, key, journal and text; {booking.WEB_IS}"
 
 
 def run() -> list[Ratio]:

@@ -8,7 +8,7 @@ from bench import booking
 from bench.rows import Ratio
 
 PEOPLE, CLIENTS, MORE, ROUNDS = 600, 16, 64, 5
-name = f"one hot slot, {CLIENTS} and {MORE} clients; production web (4 processes, fsync on)"
+name = f"one hot slot, {CLIENTS} and {MORE} clients; {booking.WEB_IS}"
 
 
 def run() -> list[Ratio]:
