@@ -97,7 +97,8 @@ class Draft(NamedTuple):
 def known_of(senders: Collection[str], numbers: Collection[str], templates: Collection[str]) -> Known:
     """What `draft` has to know of texts from these senders to these numbers."""
     houses = {row.key: row for row in Sender.objects.filter(key__in=senders)}
-    return Known(houses, taking_texts(numbers), words.own([house.pk for house in houses.values()], templates))
+    own = words.own([house.pk for house in houses.values()], templates) if templates else {}
+    return Known(houses, taking_texts(numbers), own)
 
 
 def draft(text: Text, known: Known, *, now: datetime) -> Draft:
@@ -182,6 +183,12 @@ def texts(known: Known, sender: str, number: str) -> bool:
     """Whether what this sender says to a number goes there as a text; False for a sender that is not known."""
     house = known.houses.get(sender)
     return house is not None and number in known.able and _goes_to(house, number)
+
+
+def texted(to: Collection[tuple[str, str]]) -> set[tuple[str, str]]:
+    """Those pairs of a sender and a number between which what is said goes as a text."""
+    known = known_of({sender for sender, _number in to}, {number for _sender, number in to}, ())
+    return {pair for pair in to if texts(known, *pair)}
 
 
 def _goes_to(house: Sender, number: str) -> bool:

@@ -120,12 +120,13 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         if not waits:
             free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=accessible, after=after)
     standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
+    sender = desk.point.library.sender
     context = {
         "form": form,
         "times_form": likes,
         "patron": patron,
         "phones": [
-            (contact, phone.display(contact.number, patron.home.region), readback.is_texted(contact))
+            (contact, phone.display(contact.number, patron.home.region), readback.is_texted(contact, sender))
             for contact in contacts
         ],
         "standing": standing,
@@ -265,6 +266,7 @@ def phone_said(request: HttpRequest, desk: Desk, patron_id: int, asking: UUID) -
                 asked=asked,
                 contact=contact,
                 own=contact is None or contact.own,
+                sender=(order or desk.point).library.sender,
                 language=language,
                 now=desk.now,
             ),

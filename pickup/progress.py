@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Literal
@@ -145,7 +145,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     rows = list(orders)
     rules = queries.rules_of_many(list({order.point_id for order in rows}))
     contacts = queries.collectors_of(rows)
-    taking_texts = outbox.taking_texts({contact.number for contact in contacts.values()})
+    texted = outbox.texted({(row.library.sender, contacts[row.pk].number) for row in rows if row.pk in contacts})
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}
     ahead = queries.cars_ahead(here.values())
     to_come, coming = awaited.more_to_come(rows), awaited.coming(rows)
@@ -166,7 +166,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
                 appointment=appointment,
                 visit=visit,
                 ahead=ahead[visit.pk] if visit is not None else 0,
-                told=_told(contact, taking_texts),
+                told=_told(contact, texted=contact is not None and (order.library.sender, contact.number) in texted),
                 today=_day(now, order.library.zone),
                 todo=_todo(order, appointment, visit, rules[order.point_id], now=now),
                 to_come=to_come.get(order.pk, 0),
@@ -194,12 +194,12 @@ def of_one(order: Order, *, now: datetime, by: Actor = RULE) -> Progress:
     return of([order], now=now, by=by)[0]
 
 
-def _told(contact: Contact | None, taking_texts: Collection[str]) -> Told:
+def _told(contact: Contact | None, *, texted: bool) -> Told:
     """How somebody is told."""
     if contact is None:
         return "nobody"
     open_doors = contacts.doors(contact)
-    if open_doors.may_text and contact.number in taking_texts:
+    if open_doors.may_text and texted:
         return "text"
     return "mail" if outbox.takes_mails(open_doors.mail) else "call"
 

@@ -30,13 +30,14 @@ def sentences(
     asked: Sequence[Reservation],
     contact: Contact | None,
     own: bool,
+    sender: str,
     language: str,
     now: datetime,
 ) -> list[str]:
     """The sentences to read to a caller, in the language that the caller speaks.
 
     `order` is the bag that the books went into, None when none is on the shelf; `asked` are the reservations of this
-    call, `contact` is who is told, `own` whether that is the caller. No title, no name of the caller.
+    call, `contact` is who is told by `sender`, `own` whether that is the caller. No title, no name of the caller.
     """
     waiting = sum(row.copy_id is None for row in asked)
     inside = {line.reservation_id for line in order.lines.all()} if order is not None else set()
@@ -47,14 +48,14 @@ def sentences(
             said.append(_travelling(travelling))
         if waiting:
             said.append(_waiting(waiting, bool(said)))
-        said.append(_told(contact, own=own))
+        said.append(_told(contact, own=own, sender=sender))
         said.append(_coming(order))
     return [sentence for sentence in said if sentence]
 
 
-def is_texted(contact: Contact) -> bool:
-    """Whether a text reaches this number; else the staff call it."""
-    return contact.may_text and outbox.takes_texts(contact.number)
+def is_texted(contact: Contact, sender: str) -> bool:
+    """Whether a text of this sender reaches this number; else the staff call it."""
+    return contact.may_text and bool(outbox.texted({(sender, contact.number)}))
 
 
 def moment(at: datetime, *, zone: str, now: datetime) -> str:
@@ -118,17 +119,17 @@ def _waiting(count: int, beside_others: bool) -> str:
     return said % {"n": count}
 
 
-def _told(contact: Contact | None, *, own: bool) -> str:
+def _told(contact: Contact | None, *, own: bool, sender: str) -> str:
     if contact is None:
         return _("We have no telephone number, so please call us and ask.")
     facts = {"name": contact.name, "ends": phone.last_four(contact.number)}
     if own:
-        if contacts.doors(contact).may_text and is_texted(contact):
+        if contacts.doors(contact).may_text and is_texted(contact, sender):
             return _("The text goes to your phone that ends in %(ends)s.") % facts
         if outbox.takes_mails(contacts.doors(contact).mail):
             return _("We mail to the address that you gave us.")
         return _("We call you on the phone that ends in %(ends)s.") % facts
-    if is_texted(contact):
+    if is_texted(contact, sender):
         return _("The text goes to %(name)s, to the phone that ends in %(ends)s.") % facts
     return _("We call %(name)s on the phone that ends in %(ends)s.") % facts
 

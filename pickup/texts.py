@@ -42,7 +42,7 @@ def asks_for_answer(order: Order) -> bool:
     if contact is None or not contacts.doors(contact).may_text:
         return False
     sender = order.library.sender
-    if not outbox.texts(outbox.known_of({sender}, {contact.number}, ()), sender, contact.number):
+    if not outbox.texted({(sender, contact.number)}):
         return False
     return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
 

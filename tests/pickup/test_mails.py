@@ -93,7 +93,9 @@ def test_a_reminder_goes_by_mail_and_she_is_not_on_the_list_of_those_to_call(mai
 def test_the_caller_hears_where_it_goes(mails: MailServer, grace):
     contact = Contact.objects.get(patron=grace)
     with translation.override("en"):
-        said = readback.sentences(order=None, asked=[], contact=contact, own=True, language="en", now=rows.NOW)
+        said = readback.sentences(
+            order=None, asked=[], contact=contact, own=True, sender=grace.home.sender, language="en", now=rows.NOW
+        )
     assert "We mail to the address that you gave us." in said
 
 

@@ -9,7 +9,8 @@ from django.utils import translation
 
 from core.actor import Actor
 from lending.reservations import Item
-from pickup import orders, queries, readback
+from notifications.models import Sender
+from pickup import orders, progress, queries, readback
 from tests import rows
 from tests.pickup import steps
 
@@ -20,7 +21,13 @@ def said(requested, language, now, *, own=True):
     order = requested.order and queries.orders(pk=requested.order.pk).get()
     contact = queries.collector_of(order) if order else None
     return readback.sentences(
-        order=order, asked=requested.reservations, contact=contact, own=own, language=language, now=now
+        order=order,
+        asked=requested.reservations,
+        contact=contact,
+        own=own,
+        sender=requested.reservations[0].pickup_point.library.sender,
+        language=language,
+        now=now,
     )
 
 
@@ -63,6 +70,16 @@ def test_somebody_else_is_named_and_a_landline_is_called(now):
 
 
 @pytest.mark.django_db
+def test_who_is_in_a_country_without_texts_is_called(now):
+    point = rows.point()
+    Sender.objects.filter(key=point.library.sender).update(countries=["US"])
+    asked = called(rows.patron(point.library, number="+821000000031"), point, now, books=1)
+    assert "We call you on the phone that ends in 0031." in said(asked, "en", now)
+    seen = progress.of_one(queries.orders(pk=asked.order.pk).get(), now=now)
+    assert seen.told == "call"
+
+
+@pytest.mark.django_db
 def test_a_book_that_is_out_is_told_apart_from_those_in_the_bag(now):
     point = rows.point()
     lent = rows.copy(at=point.library).title
@@ -81,7 +98,8 @@ def test_a_book_that_is_out_is_told_apart_from_those_in_the_bag(now):
 def test_where_a_time_is_offered_later_that_is_said(now):
     point = rows.point()
     order = steps.asked(rows.patron(point.library), point)
-    told = readback.sentences(order=order, asked=[], contact=None, own=True, language="en", now=now)
+    sender = point.library.sender
+    told = readback.sentences(order=order, asked=[], contact=None, own=True, sender=sender, language="en", now=now)
     assert told[1:] == [
         "We have no telephone number, so please call us and ask.",
         "You are told a time when the bag is ready.",
