@@ -45,7 +45,7 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
     asked = queries.rules_of(appointment.point_id).silence == PointRules.Silence.LAPSE and not _are_here(orders)
-    if asked and ready and texts.asks_for_answer(ready[0]):
+    if asked and ready and texts.asks_for_answer(ready):
         _lapse(appointment, ready, now=now)
     else:
         appointment.move(AppointmentState.CONFIRMED, at=now, by=RULE)

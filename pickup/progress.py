@@ -110,7 +110,7 @@ class Progress:
     def must_answer(self) -> bool:
         """Whether silence gives the offered time away: only where an answer to what was told can come."""
         asked = self.todo == "confirm" and self.rules.silence == PointRules.Silence.LAPSE
-        return asked and self.order.state == OrderState.READY and texts.asks_for_answer(self.order)
+        return asked and self.order.state == OrderState.READY and texts.asks_for_answer([self.order])
 
     @property
     def may_come(self) -> bool:
@@ -201,7 +201,9 @@ def _told(contact: Contact | None, *, texted: bool) -> Told:
     open_doors = contacts.doors(contact)
     if open_doors.may_text and texted:
         return "text"
-    return "mail" if outbox.takes_mails(open_doors.mail) else "call"
+    if outbox.takes_mails(open_doors.mail):
+        return "mail"
+    return "call" if open_doors.may_call else "nobody"
 
 
 def _lines(order: Order) -> list[OrderLine]:

@@ -163,15 +163,15 @@ def where_are(copies: Iterable[Copy | int]) -> dict[int, str]:
 def collectors_of(orders: Iterable[Order]) -> dict[int, Contact]:
     """Who is told about each order and may collect it, by the order's id; orders without anybody are left out.
 
-    The named collector, else the patron's first number. One query, however many orders, when `orders` are read with
-    their collectors as `queries.orders` does.
+    The named collector, else the patron's first number that has a way to be told, else their first. One query, however
+    many orders, when `orders` are read with their collectors as `queries.orders` does.
     """
     asked = list(orders)
     by_patron: dict[int, Contact] = {}
     unnamed = {order.patron_id for order in asked if order.collector_id is None and order.patron_id is not None}
     if unnamed:
         own = Contact.objects.filter(Among("patron_id", unnamed, "bigint"), own=True).order_by("position", "id")
-        for contact in own:
+        for contact in sorted(own, key=lambda one: not one.reachable):
             if contact.patron_id is not None:
                 by_patron.setdefault(contact.patron_id, contact)
     found: dict[int, Contact] = {}

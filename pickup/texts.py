@@ -36,15 +36,16 @@ SETTLES = timedelta(minutes=10)
 """How long somebody looks for the books of a bag: what is not there is told once."""
 
 
-def asks_for_answer(order: Order) -> bool:
-    """Whether an answer to a text about this order could arrive; where it cannot, silence is consent."""
-    contact = queries.collector_of(order)
+def asks_for_answer(orders: Sequence[Order]) -> bool:
+    """Whether an answer of a party to a text could arrive; where it cannot, silence is consent."""
+    told = queries.collectors_of(orders)
+    contact = told.get(_told_first(orders, told)[0].pk)
     if contact is None or not contacts.doors(contact).may_text:
         return False
-    sender = order.library.sender
+    sender = orders[0].library.sender
     if not outbox.texted({(sender, contact.number)}):
         return False
-    return doors.Door.REPLY in notification_queries.open_for(order.library.sender, contact.number)
+    return doors.Door.REPLY in notification_queries.open_for(sender, contact.number)
 
 
 def may_text(order: Order) -> bool:
@@ -108,7 +109,7 @@ class Offers(NamedTuple):
 
 def known_of(of_parties: Sequence[Sequence[Order]], *, template: str = "offer") -> Known:
     """What `offers` has to know of some parties of one library."""
-    told = queries.collectors_of(orders[0] for orders in of_parties)
+    told = queries.collectors_of(order for orders in of_parties for order in orders)
     numbers = {contact.number for contact in told.values()}
     sender = of_parties[0][0].library.sender
     return Known(
@@ -129,7 +130,8 @@ def offers(
 ) -> Offers:
     """Write offers to parties of one library; asks nothing, so that PostgreSQL may be busy meanwhile."""
     letters, asked = [], []
-    for appointment, orders in promises:
+    for appointment, party in promises:
+        orders = _told_first(party, known.told)
         contact = known.told.get(orders[0].pk)
         texted = (
             contact is not None
@@ -200,6 +202,13 @@ def fixed(appointment: Appointment, orders: Sequence[Order], *, kind: str, now: 
         now=now,
         not_after=appointment.slot.ends_at,
     )
+
+
+def _told_first(orders: Sequence[Order], told: Mapping[int, Contact]) -> Sequence[Order]:
+    """A party, of which the first is told for all: whose people have a way to be told comes before who has none."""
+    if len(orders) == 1:
+        return orders
+    return sorted(orders, key=lambda order: (who := told.get(order.pk)) is None or not who.reachable)
 
 
 def _untimed(orders: Sequence[Order], *, now: datetime) -> None:
@@ -375,8 +384,8 @@ class _Written(NamedTuple):
 
 
 def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
-    letter = _Letter(template, orders, **more)
-    told = queries.collectors_of(orders[:1])
+    told = queries.collectors_of(orders)
+    letter = _Letter(template, _told_first(orders, told), **more)
     books = _books_of([order.pk for order in orders]) if letter.count is None else Books({}, {})
     numbers = {contact.number for contact in told.values()}
     post = outbox.known_of({orders[0].library.sender}, numbers, _with_parts([template]))

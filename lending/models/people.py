@@ -224,3 +224,8 @@ class Contact(Read):
     def mails_to(self) -> str:
         """The address that mails may go to: one that was confirmed; "" for none."""
         return self.mail if self.mail_confirmed_at is not None else ""
+
+    @property
+    def reachable(self) -> bool:
+        """Whether any way is open to tell them something."""
+        return self.may_text or self.may_call or bool(self.mails_to)

@@ -301,7 +301,7 @@ def test_an_answer_is_asked_only_of_who_gets_a_text(mails: MailServer, now, way,
     offers.offer_ready(now=now)
     said = [*Message.objects.values_list("body", flat=True), *Call.objects.values_list("say", flat=True)]
     assert len(said) == 1
-    assert (texts.asks_for_answer(order), "1=" in said[0]) == (asks, asks)
+    assert (texts.asks_for_answer([order]), "1=" in said[0]) == (asks, asks)
 
 
 def test_what_is_not_needed_goes_by_mail_if_one_likes(mails: MailServer, point, now):

@@ -13,7 +13,7 @@ from lending import loans
 from lending.errors import NotOnLoan
 from lending.reservations import Item
 from notifications.models import Call, Message, Sender
-from pickup import appointments, errors, lane, lapses, links, offers, orders, packing, texts
+from pickup import appointments, errors, lane, lapses, links, offers, orders, packing, progress, queries, texts
 from pickup.models import Appointment, Order, Question
 from tests import rows
 from tests.pickup import steps
@@ -40,6 +40,29 @@ def family(point, *, slot=None, now=rows.NOW) -> tuple[Order, Order]:
     first, second = (rows.patron(point.library, household=household) for _ in range(2))
     chosen = {} if slot is None else {"slot_id": slot.pk}
     return steps.asked(first, point, now=now, **chosen), steps.asked(second, point, now=now, **chosen)
+
+
+def test_a_family_is_told_through_whoever_has_a_telephone(lane_by_time, now):
+    household = rows.household(together=True)
+    child = rows.patron(lane_by_time.library, household=household, number="")
+    mother = rows.patron(lane_by_time.library, household=household, number="+821000000071")
+    slot = rows.slot(lane_by_time).pk
+    bags = [steps.asked(one, lane_by_time, slot_id=slot) for one in (child, mother)]
+    for bag in bags:
+        steps.ready(bag)
+    told = Message.objects.get(state="queued")
+    assert (told.to, f"{bags[1].shown}+1" in told.body) == ("+821000000071", True)
+    assert not Order.objects.filter(why="nobody_to_tell").exists()
+
+
+def test_who_shut_their_first_number_is_told_on_the_second(lane_by_time, now):
+    patron = rows.patron(lane_by_time.library, number="+821000000072")
+    patron.contacts.update(may_text=False, may_call=False)
+    rows.contact(patron, number="+821000000073", position=2)
+    order = steps.ready(steps.asked(patron, rows.point(patron.home, rules={"by_appointment": False})))
+    assert Message.objects.get().to == "+821000000073"
+    patron.contacts.update(may_text=False, may_call=False)
+    assert progress.of_one(queries.orders(pk=order.pk).get(), now=now).told == "nobody"
 
 
 def laws_broken(number: str) -> list[invariants.Breach]:
@@ -115,7 +138,7 @@ def test_who_is_called_since_the_library_texts_other_countries_alone_is_asked_fo
     assert offers.offer_ready(now=now) == 1
     assert "1=" not in Call.objects.get().say
     assert not Question.objects.exists()
-    assert not texts.asks_for_answer(steps.again(order))
+    assert not texts.asks_for_answer([steps.again(order)])
 
 
 def test_a_time_changed_before_the_text_has_left_is_told_and_the_old_one_is_not(now):
