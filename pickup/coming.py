@@ -29,7 +29,8 @@ def _close(order_id: int, *, now: datetime) -> int:
     if not awaited.nothing_comes().filter(pk=order_id).exists():
         return 0
     order = orders.locked(order_id)
-    orders.close_empty(order=order, why="nothing_comes", by=RULE, now=now)
-    if awaited.lost_its_copy(order):
+    lost = awaited.lost_its_copy(order)
+    orders.close_empty(order=order, why="nothing_found" if lost else "nothing_comes", by=RULE, now=now)
+    if lost:
         texts.about_order("not_found", order, now=now)
     return 1

@@ -97,6 +97,17 @@ class Progress:
         return self.appointment is None and last is not None and last.state == AppointmentState.MISSED
 
     @property
+    def lapsed(self) -> bool:
+        """Whether the last time is not held any more, and nobody missed it."""
+        last = self.order.appointment
+        return self.appointment is None and last is not None and last.state == AppointmentState.LAPSED
+
+    @property
+    def waits_on(self) -> bool:
+        """Whether the bag was closed because no book was there for it, and the wait for one goes on."""
+        return self.order.state == OrderState.CANCELLED and self.order.why in {"nothing_found", "return_undone"}
+
+    @property
     def kept_to(self) -> datetime | None:
         """The last moment of the keep day."""
         return self.order.keep_until and self.order.keep_until - timedelta(minutes=1)

@@ -15,7 +15,7 @@ from core.actor import Actor
 from lending import allocation, circulation, copies, loans, postings, reservations, transfers
 from lending.errors import CopyNotHere, NotOnLoan
 from lending.states import ON_HAND, CopyState
-from pickup import orders, packing, queries
+from pickup import orders, packing, queries, texts
 from pickup.errors import BelongsInBag
 from pickup.models import OrderLine
 from pickup.states import IN_BAG, LineState
@@ -132,5 +132,8 @@ def _without_next_reader(line: OrderLine | None, *, by: Actor, now: datetime) ->
     reservations.wait_again(reservation_ids=[line.reservation_id], by=by, now=now)
     yield
     if not order.lines.filter(state__in=IN_BAG).exists():
+        had_a_time = order.appointment_id is not None
         orders.close_empty(order=order, why="return_undone", by=by, now=now)  # the place of a slot comes last
+        if had_a_time:
+            texts.about_order("not_found", order, now=now)
     live.publish([f"point:{order.point_id}"], now=now)

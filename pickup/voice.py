@@ -25,7 +25,7 @@ from pickup import appointments, awaited, known_by, lane, links, orders, progres
 from pickup.errors import OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
-from pickup.states import HERE, AppointmentState, OrderState
+from pickup.states import HERE, OPEN_ORDER, AppointmentState, OrderState
 
 EARLY: Final = timedelta(minutes=30)
 """So long before the promised time a call means "I am here"; before that it may be a question from home."""
@@ -98,8 +98,8 @@ def _proved(ringing: Ringing, number: str, *, now: datetime) -> Talk:
         order = links.by_keys(library_codes=codes, number=number, last_four=ringing.keys, now=now)
     except OrderNotFound:
         return _ask_number(ringing, lambda: _("We found no such order."))
-    if order.state == OrderState.HANDED_OVER:
-        return _nothing(ringing, now=now, last=order)
+    if order.state not in OPEN_ORDER:
+        return _over(order, ringing, now=now)
     return _arrive(order, ringing, now=now) if _is_due(order, now=now) else _menu(order, ringing)
 
 
@@ -110,6 +110,8 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
     order = queries.orders(pk=whole_number(rest[0])).first()
     if order is None or order.library.sender != ringing.sender_key:
         raise OrderNotFound
+    if order.state not in OPEN_ORDER:
+        return _over(order, ringing, now=now)
     by = Actor("collector", order.pk, "call")
     if step == "times":
         return _take_time(order, ringing, rest[1:], by=by, now=now)
@@ -164,8 +166,11 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
             return " ".join([*said, _("Your books are being packed. Please wait a moment.")])
         if ahead:
             counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
-            cars = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
-            said.append(cars % {"count": counted})
+            if order.point.layout in {order.point.Layout.FILE, order.point.Layout.BAYS}:
+                before = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
+            else:
+                before = ngettext("%(count)s person is ahead of you.", "%(count)s people are ahead of you.", ahead)
+            said.append(before % {"count": counted})
         else:
             said.append(_("You are next."))
         if minutes:
@@ -287,6 +292,22 @@ def _nothing(ringing: Ringing, *, now: datetime, last: Order | None = None) -> T
         return " ".join([found, _("For a librarian, press 0.")])
 
     return Talk(voice.in_each(_languages(ringing), told), step="person", keys=1)
+
+
+def _over(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
+    """Of an order that is not open any more: what became of it. Whoever wants a person gets one."""
+    if order.state == OrderState.HANDED_OVER:
+        return _nothing(ringing, now=now, last=order)
+
+    def told() -> str:
+        words = {"number": _spelled(order)}
+        if order.state == OrderState.EXPIRED:
+            became = _("Order %(number)s was not collected in time; it is closed.") % words
+        else:
+            became = _("Order %(number)s is cancelled.") % words
+        return " ".join([became, _("For a librarian, press 0.")])
+
+    return Talk(_say(_language(order, ringing), told), step="person", keys=1)
 
 
 def _ask_number(ringing: Ringing, before: Callable[[], str] | None = None) -> Talk:

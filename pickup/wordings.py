@@ -104,8 +104,8 @@ _SAYING = {
         "[{library}] We missed you. Kept until {until}, order {number}. Tel {phone}",
     ),
     "kept": (
-        "[{library}] 책을 {until}까지 보관합니다. 번호 {number}. 문의 {phone}",
-        "[{library}] Your bag is kept until {until}, order {number}. Tel {phone}",
+        "[{library}] 시간 예약이 풀렸습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
+        "[{library}] Your time is not held any more. Kept until {until}, order {number}. Tel {phone}",
     ),
     "cancelled": (
         "[{library}] 신청 {number} 취소되었습니다. 문의 {phone}",
@@ -197,11 +197,11 @@ _ANSWERING = {
         "[{library}] Which order? {options}. Reply with the digit.",
     ),
     "answer_here": (
-        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}대 있습니다.",
+        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}팀 있습니다.",
         "[{library}] {number}: checked in, {ahead} ahead of you.",
     ),
     "answer_here_minutes": (
-        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}대, 약 {minutes}분 기다리시면 됩니다.",
+        "[{library}] {number} 도착 접수되었습니다. 앞에 {ahead}팀, 약 {minutes}분 기다리시면 됩니다.",
         "[{library}] {number}: checked in, {ahead} ahead of you, about {minutes} min to wait.",
     ),
     "answer_next": (

@@ -244,7 +244,7 @@ def test_nobody_answers_where_an_answer_is_wanted(settings, monkeypatch):
     town.at("2026-11-24 12:02")  # no third offer: the bag is kept, and she is told until when
     assert [row.state for row in Appointment.objects.order_by("pk")] == ["lapsed", "lapsed"]
     [kept] = hana.texts()
-    assert "까지 보관합니다" in kept
+    assert "까지 보관" in kept
     assert not Slot.objects.filter(booked__gt=0).exists()
     hana.writes("1")
     assert "까지 찾아가 주세요" in hana.texts()[0]

@@ -7,13 +7,13 @@ from datetime import timedelta
 import pytest
 
 from core.moves import MoveRefused
-from lending import copies
+from lending import copies, loans
 from lending.errors import Blocked, QuotaExceeded, UnknownBarcode
 from lending.models import Copy, Patron, Reservation
 from lending.reservations import Item
 from notifications import encoding
 from notifications.models import Message
-from pickup import errors, offers, orders, packing, queries, returns, texts
+from pickup import appointments, errors, offers, orders, packing, queries, returns, texts
 from pickup.models import Order, PointRules
 from tests import rows
 from tests.pickup import steps
@@ -299,8 +299,6 @@ def test_each_reason_for_a_book_that_stays_behind_has_its_consequence(lane, read
 
 
 def test_an_undone_return_takes_the_book_out_of_the_next_readers_pull_list(lane, reader, now):
-    from lending import loans
-
     order = steps.handed_over(steps.ready(steps.asked(reader, lane)))
     copy = order.lines.get().copy
     following = rows.patron(lane.library)
@@ -316,6 +314,23 @@ def test_an_undone_return_takes_the_book_out_of_the_next_readers_pull_list(lane,
         "out",
         "cancelled",
     )
+    assert not Message.objects.filter(template="not_found").exists()  # nobody had been told of that bag
+
+
+def test_who_chose_a_time_for_a_book_whose_return_is_undone_is_told(reader, now):
+    lane = rows.point(reader.home, rules={"promise": "at_order"})
+    slot = rows.slot(lane)
+    order = steps.handed_over(steps.ready(steps.asked(reader, lane, slot_id=slot.pk)))
+    copy = order.lines.get().copy
+    following = rows.patron(lane.library)
+    orders.request(patron_id=following.pk, point_id=lane.pk, items=[Item(copy.title_id)], by=DESK, now=now)
+    returned = loans.take_back(barcode=copy.barcode, library_id=lane.library_id, by=DESK, now=now)
+    [bag] = orders.assemble(now=now)
+    appointments.promise(order_id=bag.pk, slot_id=slot.pk, by=rows.patron_actor(following), now=now)
+    returns.undo(loan_id=returned.loan.pk, by=DESK, now=now)
+    assert steps.again(bag).state == "cancelled"
+    told = Message.objects.get(template="not_found")
+    assert (told.to, told.state) == (following.contacts.get().number, "queued")
 
 
 def test_where_another_system_keeps_the_loans_the_bag_is_handed_over_without_one(lane, reader, now):

@@ -9,7 +9,8 @@ from django.test import Client
 
 from core import clock
 from lending.models import Contact
-from pickup import appointments, arrivals, lane, lapses, links, orders, packing, progress, waits
+from notifications.models import Message
+from pickup import appointments, arrivals, elsewhere, lane, lapses, links, offers, orders, packing, progress, waits
 from pickup.states import AppointmentState
 from tests import rows
 from tests.pickup import steps
@@ -97,6 +98,39 @@ def test_the_end_of_an_order_is_said(drive):
     orders.cancel(order_id=gone.pk, by=steps.DESK, now=rows.NOW)
     found = seen(gone)
     assert (found.todo, found.count, found.steps_done) == ("over", 1, 0)
+
+
+def test_who_waits_on_is_not_told_to_ask_again(drive):
+    order = steps.asked(rows.patron(drive.library), drive, now=clock.now())
+    address = f"/o/{links.token_for(order, now=clock.now())}/"
+    packing.not_on_shelf(line_id=order.lines.get().pk, by=steps.DESK, now=clock.now())
+    page = Client(headers={"accept-language": "en"}).get(address).content.decode()
+    assert "You keep your place in line" in page
+    assert "You can request the books again" not in page
+
+
+def test_books_that_are_collected_elsewhere_are_not_called_cancelled(drive):
+    order = steps.asked(rows.patron(drive.library), drive, now=clock.now())
+    address = f"/o/{links.token_for(order, now=clock.now())}/"
+    door = rows.point(drive.library, rules={"by_appointment": False})
+    elsewhere.collect_at(order_id=order.pk, point_id=door.pk, by=steps.DESK, now=clock.now())
+    page = Client(headers={"accept-language": "en"}).get(address).content.decode()
+    assert "You collect these books at another place." in page
+    assert "cancelled" not in page
+
+
+def test_whose_time_was_given_away_reads_so():
+    point = rows.point(rules={"silence": "lapse", "offers": 1})
+    rows.slot(point, SLOT)
+    order = steps.ready(steps.asked(rows.patron(point.library, number=rows.american()), point))
+    assert offers.offer_ready(now=rows.NOW) == 1
+    order = steps.again(order)
+    assert order.appointment is not None
+    over = order.appointment.answer_by + timedelta(minutes=1)
+    lapses.answers_due(now=over)
+    found = seen(order, now=over)
+    assert (found.todo, found.missed, found.lapsed) == ("choose", False, True)
+    assert Message.objects.latest("id").template == "kept"
 
 
 def test_who_has_a_landline_is_called_and_who_has_no_number_looks_here(drive):

@@ -245,13 +245,13 @@ def test_four_says_i_am_here_and_how_many_are_before(point, reader, phone, now):
     row, said = texted(point, phone, "도착", now + timedelta(minutes=1))
     visit = Visit.objects.get(orders=order)
     assert (row.why, row.about, visit.door) == ("here", f"visit:{visit.pk}", "text")
-    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 앞에 2대 있습니다."  # no lane is open: how long?
+    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 앞에 2팀 있습니다."  # no lane is open: how long?
     assert visit.expected_seconds is None
     assert texted(point, phone, "4", now + timedelta(minutes=2))[0].about == f"visit:{visit.pk}"
 
 
 @pytest.mark.parametrize(("language", "first", "last"), [
-    ("ko", "다음 차례, 약 2분 기다리시면 됩니다.", "앞에 2대, 약 5분 기다리시면 됩니다."),
+    ("ko", "다음 차례, 약 2분 기다리시면 됩니다.", "앞에 2팀, 약 5분 기다리시면 됩니다."),
     ("en", "you are next, about 2 min to wait.", "2 ahead of you, about 5 min to wait."),
 ])  # fmt: skip
 def test_four_says_about_how_long_it_takes_where_somebody_serves(point, now, language, first, last):

@@ -10,7 +10,7 @@ from core.models import Counter
 from lending.models import Contact, SpecialDay
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import lane, offers
+from pickup import lane, offers, orders
 from pickup.models import Appointment, Visit
 from pickup.voice import COUNTED
 from tests import rows
@@ -227,6 +227,30 @@ def test_withheld_and_relay_numbers_key_in_order_and_telephone(point, reader, ph
     assert line.heard.step == f"menu-{order.pk}"
     line.press("4")
     assert Visit.objects.get().door == "call"
+
+
+@pytest.mark.parametrize(("state", "said"), [
+    ("cancelled", "취소되었습니다."),
+    ("expired", "기한 안에 찾아가지 않으셔서 마감되었습니다."),
+])  # fmt: skip
+def test_of_an_order_that_has_ended_no_call_says_that_it_is_packed(point, reader, now, state, said):
+    order = offered(point, reader, now)
+    line = Line(point, rows.mobile(), now)
+    if state == "cancelled":
+        orders.cancel(order_id=order.pk, by=steps.DESK, now=now)
+    else:
+        orders.expire_due(now=order.keep_until + HOUR)
+    line.press(order.number).press(reader.contacts.get().number[-4:])
+    assert line.said == f"신청번호 {' '.join(order.number)}, {said} 사서 연결은 0번을 눌러 주세요."
+    assert line.heard.step == "person"
+
+
+def test_people_on_foot_are_counted_as_people(phone, now):
+    door = rows.point(layout="door", rules={"by_appointment": False})
+    for number in (rows.mobile(), phone):
+        steps.ready(steps.asked(rows.patron(door.library, number=number), door))
+        said = Line(door, number, now).press("4").said
+    assert "앞에 한 분 계십니다." in said
 
 
 def test_a_stranger_learns_nothing_and_is_slowed(point, reader, phone, now):
