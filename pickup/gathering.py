@@ -45,7 +45,8 @@ def _after_its_books(order: Order, *, by: Actor, now: datetime) -> None:
     promised, after = queries.live_appointment(order), awaited.not_before([order])
     if promised is None or after is None or promised.slot.starts_at >= after or promised.orders.count() > 1:
         return
-    rooms = slots.free(point_id=order.point_id, now=now, accessible=promised.accessible, after=after, limit=1)
+    wide = bookings.wide(promised, [order])
+    rooms = slots.free(point_id=order.point_id, now=now, accessible=wide, after=after, limit=1)
     for room in rooms:  # without any it keeps its time until that begins, and is moved then
         order.appointment = appointments.change(appointment_id=promised.pk, slot_id=room.pk, by=by, now=now)
 

@@ -166,8 +166,6 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     after = None
     if packing and (awaited.coming(packing) or awaited.more_to_come(whole)):
         after = _another_day(packing[0], now=now)
-    elif len(packing) < len(orders):
-        after = _lead(appointment, now=now)
     if _next_free(appointment, orders, after=after, template="moved", by=RULE, now=now) is None:
         for order in orders:
             if order.state == OrderState.PICKING:
@@ -202,8 +200,8 @@ def move_away(
     old, orders = bookings.with_orders(appointment_id)
     if old.state not in PROMISED or _are_here(orders):
         return None
-    after = max(old.slot.starts_at, _lead(old, now=now))
-    new = _next_free(old, orders, after=after, template=template, until=old.slot.starts_at, by=by, now=now)
+    begins = old.slot.starts_at
+    new = _next_free(old, orders, after=begins, template=template, until=begins, by=by, now=now)
     if new is None:
         bags = queries.orders(pk__in=[order.pk for order in orders])
         bags.filter(state=OrderState.READY, keep_until__lt=kept_until).update(keep_until=kept_until)
@@ -225,15 +223,17 @@ def _next_free(
 ) -> Appointment | None:
     """Put the next free time, from `after` on, in the place of a locked promise and say so with `template`.
 
-    Where there is none the promise ends, which is the caller's to say; None then.
+    Until when one may order for it does not matter, only that the bag can still be packed. Where there is none the
+    promise ends, which is the caller's to say; None then.
     """
-    ready = any(order.state == OrderState.READY for order in orders)
-    after = max((moment for moment in (after, awaited.not_before(orders)) if moment is not None), default=None)
-    rooms = slots.free(point_id=old.point_id, now=now, accessible=old.accessible, after=after, ready=ready, limit=1)
+    moments = (after, awaited.not_before(orders))
+    after = max([_lead(old, now=now), *(moment for moment in moments if moment is not None)])
+    wide = bookings.wide(old, orders)
+    rooms = slots.free(point_id=old.point_id, now=now, accessible=wide, after=after, ready=True, limit=1)
     texts.hush(orders=orders, why="time_changed", now=now, by=by)
     new = None
     if orders and rooms:
-        new = bookings.instead(old, orders, rooms[0], ready=ready, why=WHY[template], by=by, now=now)
+        new = bookings.instead(old, orders, rooms[0], ready=True, why=WHY[template], by=by, now=now, accessible=wide)
         texts.offer(new, orders, now=now, template=template, until=until)
     else:
         old.move(AppointmentState.CANCELLED, at=now, by=by)

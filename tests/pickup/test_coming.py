@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from core import clock
 from lending import transfers, wishes
-from lending.models import Reservation, SpecialDay, Transfer
+from lending.models import Patron, Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
 from pickup import (
@@ -230,6 +230,19 @@ def test_whoever_waits_for_all_after_choosing_a_time_gets_one_at_which_all_are_h
     assert (moved.slot, moved.state) == (slot_at(place, rows.NOW + timedelta(hours=25)), "confirmed")
     early.refresh_from_db()
     assert early.booked == 0
+
+
+def test_whoever_needs_room_since_then_and_waits_for_all_gets_a_time_with_room(place, there, reader):
+    early = slot_at(place, rows.NOW + timedelta(hours=6))
+    titles = [rows.copy(at=place.library).title, rows.copy(at=there).title]
+    order = ask(reader, place, *titles, slot=early).order
+    assert order is not None
+    roomy = slot_at(place, rows.NOW + timedelta(hours=30))
+    Slot.objects.filter(pk=roomy.pk).update(accessible=1)
+    Patron.objects.filter(pk=reader.pk).update(accessible_place=True)
+    gathering.choose(order_id=order.pk, whole=True, by=rows.patron_actor(reader), now=rows.NOW)
+    moved = steps.again(order).appointment
+    assert (moved.slot, moved.accessible) == (roomy, True)
 
 
 def test_where_no_later_time_is_free_it_moves_when_its_own_begins_and_not_from_slot_to_slot(place, there, reader):

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.models import Journal
-from lending.models import Strike
+from lending.models import Patron, Strike
 from notifications.models import Message
 from pickup import appointments, arrivals, lane, lapses, offers, orders
 from pickup.models import Appointment, Order, Slot, Visit
@@ -137,6 +137,26 @@ def test_where_no_time_is_free_a_bag_that_was_late_is_kept_and_its_reader_is_tol
     assert lapses.not_ready_in_time(now=BEGINS + 2 * SECONDS) == 1
     assert steps.again(order).appointment is None
     assert templates() == ["ready_until"]
+
+
+def test_a_bag_ordered_in_time_is_moved_to_the_next_time_although_one_cannot_order_for_it_any_more():
+    point = rows.point(rules={"promise": "at_order", "lead_minutes": 10})
+    for minutes in (0, 5, 15):
+        rows.slot(point, BEGINS + timedelta(minutes=minutes), orders_until=rows.NOW + timedelta(hours=2))
+    rows.slot(point, BEGINS + timedelta(days=1))
+    order = chosen(point)
+    assert lapses.not_ready_in_time(now=BEGINS) == 1
+    assert promised(order).slot.starts_at == BEGINS + timedelta(minutes=15)  # in five minutes it cannot be packed
+
+
+def test_who_needs_room_since_the_promise_is_moved_to_a_time_with_room(by_time):
+    order = chosen(by_time)
+    Slot.objects.filter(point=by_time, starts_at=rows.NOW + timedelta(hours=30)).update(accessible=1)
+    Patron.objects.filter(orders=order).update(accessible_place=True)
+    assert lapses.not_ready_in_time(now=BEGINS) == 1
+    new = promised(order)
+    assert (new.accessible, new.slot.starts_at) == (True, rows.NOW + timedelta(hours=30))
+    assert (new.slot.booked, new.slot.booked_accessible, first_slot(by_time).booked) == (1, 1, 0)
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
