@@ -33,6 +33,13 @@ def special_days(library_id: int, *, since: date) -> QuerySet[SpecialDay]:
     return SpecialDay.objects.filter(library=library_id, day__gte=since).order_by("day")
 
 
+def refuse_day(library: Library, day: date, *, now: datetime) -> None:
+    """Refuse (`invalid`) a day that is over or more than two years ahead, of which nothing can be said."""
+    today = queries.today(library, now)
+    if not today <= day <= today + FURTHEST:
+        raise BadInput(field="day")
+
+
 @transaction.atomic
 def set_day(*, library_id: int, day: date, is_open: bool, reason: str, now: datetime) -> SpecialDay:
     """One day is closed, or open, whatever week, month and holidays say; the same day again is the newer word.
@@ -40,9 +47,7 @@ def set_day(*, library_id: int, day: date, is_open: bool, reason: str, now: date
     Refuses with `not_found`, and with `invalid` a day that is over or more than two years ahead.
     """
     library = surge.lock(library_id)
-    today = queries.today(library, now)
-    if not today <= day <= today + FURTHEST:
-        raise BadInput(field="day")
+    refuse_day(library, day, now=now)
     found, _made = SpecialDay.objects.update_or_create(
         library=library, day=day, defaults={"open": is_open, "reason": " ".join(reason.split())}
     )
@@ -50,10 +55,15 @@ def set_day(*, library_id: int, day: date, is_open: bool, reason: str, now: date
 
 
 @transaction.atomic
-def forget_day(*, library_id: int, day: date) -> None:
-    """Week, month and holidays decide about this day again; one that did not differ stays so. Refuses `not_found`."""
+def forget_day(*, library_id: int, day: date, now: datetime) -> Library:
+    """Week, month and holidays decide about this day again; one that did not differ stays so.
+
+    Refuses as `set_day` does.
+    """
     library = surge.lock(library_id)
+    refuse_day(library, day, now=now)
     SpecialDay.objects.filter(library=library, day=day).delete()
+    return library
 
 
 @transaction.atomic

@@ -10,6 +10,7 @@ from django.utils.dates import WEEKDAYS
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
+from lending import public_holidays
 from lending.forms import Refusable
 from lending.models import (
     NOTICE,
@@ -235,6 +236,17 @@ class WeekForm(Refusable):
         help_text=_("A country or a part of it, such as KR or US-NY. Empty: open on holidays."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
+
+    def clean_weekly_closed(self) -> list[int]:
+        closed: list[int] = self.cleaned_data["weekly_closed"]
+        if len(set(closed)) == len(WEEKDAYS):
+            raise forms.ValidationError(_("A library is open on one weekday at least."))
+        return closed
+
+    def clean_holidays(self) -> str:
+        region: str = self.cleaned_data["holidays"].upper()
+        public_holidays.known(region)
+        return region
 
 
 class RulesForm(forms.ModelForm, Refusable):  # type: ignore[type-arg] # generic for the stubs alone

@@ -41,9 +41,10 @@ def _together() -> QuerySet[Order]:
 _TOGETHER = Compiled(_together)
 
 
-def lock_many(appointment_ids: Collection[int]) -> None:
-    """Lock the open orders of promises and then the promises, by id, for whoever goes on to lock their slots."""
-    bags = Order.objects.select_for_update(no_key=True).filter(appointment__in=appointment_ids, state__in=OPEN_ORDER)
+def lock_many(appointment_ids: Collection[int], order_ids: Collection[int] = ()) -> None:
+    """Lock the open orders of promises, with some others, and then the promises, by id, before anybody locks slots."""
+    which = Q(appointment__in=appointment_ids) | Q(pk__in=order_ids)
+    bags = Order.objects.select_for_update(no_key=True).filter(which, state__in=OPEN_ORDER)
     list(bags.order_by("pk").values_list("pk", flat=True))
     promises = Appointment.objects.select_for_update(no_key=True).filter(pk__in=appointment_ids)
     list(promises.order_by("pk").values_list("pk", flat=True))

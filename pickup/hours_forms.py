@@ -159,7 +159,11 @@ class WindowForm(HoursForm):
     slot_minutes = number("slot_minutes", least=5, most=12 * 60)
     capacity = number("capacity", least=1, most=hours.MOST_PLACES)
     accessible = number("accessible", least=0, most=hours.MOST_PLACES)
-    cutoff_time = clock("cutoff_time", required=False, help_text=_("Empty: until the time to pack is left."))
+    cutoff_time = clock(
+        "cutoff_time",
+        required=False,
+        help_text=_("Empty: until the end of that day; on the same day until the time to pack is left."),
+    )
     cutoff_days = number("cutoff_days", least=0, most=windows.LOOK_BACK // 2, help_text=_("0: on the same day."))
     session_ko = forms.CharField(label=LABELS["session_ko"], max_length=30, required=False)
     session_en = forms.CharField(label=LABELS["session_en"], max_length=40, required=False)

@@ -19,8 +19,9 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from lending.calendar import NeverOpen
-from pickup import bookings, fitting, lapses, queries
+from pickup import bookings, fitting, lapses, queries, texts, windows
 from pickup.models import Appointment, Order
+from pickup.states import PROMISED, OrderState
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -95,21 +96,25 @@ def with_bags(promises: QuerySet[Appointment]) -> list[Visit]:
 def close(*, library_id: int, day: date, reason: str, by: Actor, now: datetime) -> Closed:
     """Close a day and give everybody who had a time on it another one. Refuses as `lending.opening.set_day` does.
 
-    Today, too: who is here already, or whose time has begun, is served.
+    Today, too: who is here already, or whose time has begun, is served. Bags that are kept until this day are kept
+    until the end of the next open one.
     """
-    _lock_visits(library_id, day, now=now)
     library = lending_opening.set_day(library_id=library_id, day=day, is_open=False, reason=reason, now=now).library
-    fitting.follow(library, now=now)
+    _follow(library, day, now=now)
     return _move_all(library, day, by=by, now=now)
 
 
 @transaction.atomic
 def move(*, library_id: int, day: date, by: Actor, now: datetime) -> Closed:
-    """Give those another time who have one on a day that is closed already; leaves an open day alone."""
-    _lock_visits(library_id, day, now=now)
-    library = lending_queries.library_with_rules(library_id)
+    """Give those another time who have one on a day that is closed already; leaves an open day alone.
+
+    Refuses as `close` does.
+    """
+    library = lending_surge.lock(library_id)
+    lending_opening.refuse_day(library, day, now=now)
     if lending_queries.calendar_of(library).is_open(day):
         return Closed(0, 0)
+    bookings.lock_many(_promised(library, day, now=now).values_list("pk", flat=True))
     return _move_all(library, day, by=by, now=now)
 
 
@@ -125,39 +130,77 @@ def rule(
 ) -> int:
     """Change the rule behind the days and fit the times to it; gives back how many visits lie on closed days now.
 
-    These stand until somebody closes their day: a rule that is typed wrong must not move hundreds. Refuses as
-    `lending.opening.set_week` does.
+    These stand until somebody closes their day: a rule that is typed wrong must not move hundreds. Bags that are kept
+    until a day that is closed now are kept longer. Refuses as `lending.opening.set_week` does.
     """
     library = lending_opening.set_week(
         library_id=library_id, weekly_closed=weekly_closed, nth_closed=nth_closed, holidays=holidays
     )
-    fitting.follow(library, now=now)
+    _follow(library, now=now)
     return queries.to_come(point__library=library, slot__starts_at__gt=now, slot__outside=True).count()
 
 
 @transaction.atomic
-def open_up(*, library_id: int, day: date, reason: str, by: Actor, now: datetime) -> None:
-    """Open a day that week, month or holidays close; its times can be had at once. Refuses as `close` does."""
+def open_up(*, library_id: int, day: date, reason: str, by: Actor, now: datetime) -> bool:
+    """Open a day that week, month or holidays close; its times can be had at once. Refuses as `close` does.
+
+    Gives back whether any place hands over on this day: the windows of its weekday may be none.
+    """
     library = lending_opening.set_day(library_id=library_id, day=day, is_open=True, reason=reason, now=now).library
     fitting.follow(library, now=now)
+    cut = queries.window_rules_of(list(queries.points(library_id=library.pk).values_list("pk", flat=True)))
+    is_open, zone = lending_queries.calendar_of(library).is_open, ZoneInfo(library.zone)
+    return any(windows.plan(rules, day, zone, is_open, surge=library.surge) for rules in cut.values())
 
 
 @transaction.atomic
 def forget(*, library_id: int, day: date, by: Actor, now: datetime) -> Closed:
-    """Let the rule decide about a day again; if it closes the day, those who have a time get another one."""
-    _lock_visits(library_id, day, now=now)
-    lending_opening.forget_day(library_id=library_id, day=day)
-    library = lending_queries.library_with_rules(library_id)
-    fitting.follow(library, now=now)
+    """Let the rule decide about a day again; if it closes the day, those who have a time get another one.
+
+    Refuses as `close` does.
+    """
+    library = lending_opening.forget_day(library_id=library_id, day=day, now=now)
+    _follow(library, day, now=now)
     if lending_queries.calendar_of(library).is_open(day):
         return Closed(0, 0)
     return _move_all(library, day, by=by, now=now)
 
 
-def _lock_visits(library_id: int, day: date, *, now: datetime) -> None:
-    """Lock the library, then orders and promises of a day before any slot is, as everywhere: fitting locks slots."""
-    library = lending_surge.lock(library_id)
-    bookings.lock_many(_promised(library, day, now=now).values_list("pk", flat=True))
+def _follow(library: Library, day: date | None = None, *, now: datetime) -> None:
+    """Have slots and keep days follow the calendar of a locked library.
+
+    Orders, and the promises of a day whose visits may be moved, are locked before any slot is, as everywhere.
+    """
+    promised = _promised(library, day, now=now).values_list("pk", flat=True) if day is not None else ()
+    ready = Order.objects.filter(library=library, state=OrderState.READY, keep_until__gt=now)
+    calendar, zone = lending_queries.calendar_of(library), ZoneInfo(library.zone)
+    days = ((pk, _last_day(until, zone)) for pk, until in ready.values_list("pk", "keep_until") if until is not None)
+    kept = [pk for pk, last in days if not calendar.is_open(last)]
+    bookings.lock_many(promised, kept)
+    fitting.follow(library, now=now)
+    to_offer = set(queries.to_offer(order_ids=kept).values_list("pk", flat=True))
+    for order in queries.orders(pk__in=kept, state=OrderState.READY).order_by("pk"):
+        if order.keep_until is None or calendar.is_open(last := _last_day(order.keep_until, zone)):
+            continue
+        order.keep_until = end_of_next_open_day(library, last)
+        order.save(update_fields=["keep_until"])
+        if order.pk in to_offer or queries.live_appointment(order) is not None or queries.is_here(order):
+            continue  # a time says until when, or is about to
+        texts.hush_own(order, why="kept_longer", now=now)
+        texts.ready([order], now=now)
+
+
+def kept_until(*, library: Library, day: date) -> QuerySet[Order]:
+    """The packed bags without a time that are kept until the end of a local day."""
+    begin = datetime.combine(day, time(), tzinfo=ZoneInfo(library.zone))
+    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=ZoneInfo(library.zone))
+    ready = Order.objects.filter(library=library, state=OrderState.READY, keep_until__gt=begin, keep_until__lte=end)
+    return ready.exclude(appointment__state__in=PROMISED)
+
+
+def _last_day(until: datetime, zone: ZoneInfo) -> date:
+    """The local day that ends with this moment, or in which it lies."""
+    return (until - timedelta(microseconds=1)).astimezone(zone).date()
 
 
 def _move_all(library: Library, day: date, *, by: Actor, now: datetime) -> Closed:

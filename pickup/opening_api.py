@@ -15,9 +15,10 @@ from core.actor import Actor
 from core.once import once
 from core.refusal import BadInput, NotFound
 from lending import auth, members
+from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending.edge import PublicEdge, told
-from lending.serializers import Strict, Words, read, read_query
+from lending.serializers import Day, Strict, Words, read, read_query
 from pickup import opening
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ LONGEST = 100
 
 
 class DaysQuery(Strict):
-    first = serializers.DateField(required=False, help_text="local day; today unless given")
-    last = serializers.DateField(required=False, help_text="local day; four weeks later unless given, at most 100 days")
+    first = Day(required=False, help_text="local day, at most 800 days from today; today unless given")
+    last = Day(required=False, help_text="local day; four weeks later unless given, at most 100 days")
 
 
 class DayRow(serializers.Serializer[Any]):
@@ -43,7 +44,7 @@ class DaysRow(serializers.Serializer[Any]):
 
 
 class DayInput(Strict):
-    day = serializers.DateField()
+    day = Day()
     open = serializers.BooleanField(required=False, allow_null=True, help_text="null: as the rule has it")
     reason = Words(required=False, allow_blank=True, max_length=80)
 
@@ -102,7 +103,10 @@ class Days(PublicEdge):
         """Which days are open."""
         asked = read_query(DaysQuery, request)
         library = _library(code)
-        first = asked.get("first") or lending_queries.today(library, clock.now())
+        today = lending_queries.today(library, clock.now())
+        first = asked.get("first") or today
+        if abs(first - today) > lending_opening.FURTHEST:
+            raise BadInput(field="first")
         last = asked.get("last") or first + timedelta(days=27)
         if not timedelta() <= last - first < timedelta(days=LONGEST):
             raise BadInput(field="last")

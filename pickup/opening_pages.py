@@ -46,7 +46,8 @@ def days(request: HttpRequest, desk: Desk) -> HttpResponse:
     last = monday + timedelta(days=7 * WEEKS - 1)
     counts = opening.visits_of_days(library=library, first=monday, last=last, now=desk.now)
     shown = [(one, counts[one.day]) for one in opening.days(library=library, first=monday, last=last)]
-    chosen = _chosen(request, desk.today)
+    typed = request.POST.get("day") or request.GET.get("day", "")
+    chosen = _chosen(typed, desk.today)
     context = {
         "library": library,
         "today": desk.today,
@@ -55,9 +56,10 @@ def days(request: HttpRequest, desk: Desk) -> HttpResponse:
         "special": lending_opening.special_days(library.pk, since=desk.today),
         "furthest": desk.today + lending_opening.FURTHEST,
         "chosen": chosen,
-        "not_a_day": chosen is None and request.GET.get("day"),
+        "not_a_day": chosen is None and typed,
         "one": next(iter(opening.days(library=library, first=chosen, last=chosen))) if chosen else None,
         "visits": opening.visits(library=library, day=chosen, now=desk.now) if chosen else [],
+        "bags": opening.kept_until(library=library, day=chosen).count() if chosen else 0,
         "form": form,
         "week": week,
     }
@@ -79,8 +81,11 @@ def _act(request: HttpRequest, desk: Desk, week: WeekForm, form: DayForm) -> Htt
             done = opening.move(library_id=library_id, day=day, by=desk.by, now=desk.now)
             messages.success(request, " ".join(became(done.moved, done.called)))
         elif step == "open":
-            opening.open_up(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now)
-            messages.success(request, _("The day is open; its times can be had."))
+            if opening.open_up(library_id=library_id, day=day, reason=reason, by=desk.by, now=desk.now):
+                messages.success(request, _("The day is open; its times can be had."))
+            else:
+                messages.warning(request, _("The day is open. No pickup times are set for it: add them here."))
+                return answer.redirect(desk.to("times"))
         elif step == "forget":
             done = opening.forget(library_id=library_id, day=day, by=desk.by, now=desk.now)
             said = [_("The rule decides about this day again."), *became(done.moved, done.called)]
@@ -100,10 +105,10 @@ def _said_of_rule(standing: int) -> str:
     ) % {"n": standing}
 
 
-def _chosen(request: HttpRequest, today: date) -> date | None:
-    """The day of the address, if it is one that can still be changed."""
+def _chosen(typed: str, today: date) -> date | None:
+    """The day that was typed, if it is one that can still be changed."""
     try:
-        found = parse_date(request.GET.get("day", ""))
+        found = parse_date(typed)
     except ValueError:
         return None
     return found if found is not None and today <= found <= today + lending_opening.FURTHEST else None

@@ -484,6 +484,11 @@ def test_times_are_added_and_removed_on_the_page(point, boss):
     assert boss.get(page).status_code == 404
 
 
+def test_the_form_says_until_when_orders_are_taken_without_a_time_of_their_own(point, boss):
+    shown = boss.get(f"/staff/times/new/?point={point.pk}").content.decode()
+    assert "until the end of that day; on the same day until the time to pack is left" in shown
+
+
 @pytest.mark.parametrize(
     ("values", "said"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import date, time, timedelta
+from datetime import date, datetime, time, timedelta
+from functools import partial
+from typing import Any
 from uuid import uuid4
 from zoneinfo import ZoneInfo
 
@@ -17,8 +19,8 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending.models import Library, SpecialDay
 from notifications.models import Call, Message
-from pickup import arrivals, fitting, hours, lapses, opening, slots
-from pickup.models import Appointment, Order, Slot
+from pickup import appointments, arrivals, fitting, hours, lapses, opening, orders, queries, slots
+from pickup.models import Appointment, Order, Slot, Window
 from tests import api, rows
 from tests.pickup import steps
 
@@ -181,10 +183,46 @@ def test_a_rule_that_makes_no_sense_is_refused(point, change, field):
     assert refused.value.field == field
 
 
-@pytest.mark.parametrize("day", [date(2026, 11, 23), date(2030, 1, 1)])
+@pytest.mark.parametrize("day", [date.min, date(2026, 11, 23), date(2030, 1, 1), date.max])
 def test_a_day_that_is_over_or_far_away_is_refused(point, day):
-    with pytest.raises(BadInput):
-        close(point, day=day)
+    for verb in (partial(opening.close, reason=""), partial(opening.open_up, reason=""), opening.move, opening.forget):
+        with pytest.raises(BadInput) as refused:
+            verb(library_id=point.library_id, day=day, by=BOSS, now=rows.NOW)
+        assert refused.value.field == "day"
+
+
+def kept_until(point, day):
+    """A packed bag without a time that is kept until the end of a day."""
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    order.keep_until = datetime.combine(day + timedelta(days=1), time(), tzinfo=rows.SEOUL)
+    order.save(update_fields=["keep_until"])
+    if (promised := queries.live_appointment(order)) is not None:
+        appointments.cancel(appointment_id=promised.pk, by=BOSS, now=rows.NOW)
+    return steps.again(order)
+
+
+@pytest.mark.parametrize("how", ["close", "rule", "forget"])
+def test_a_bag_that_is_kept_until_a_day_that_is_closed_is_kept_until_the_next_open_one(point, how):
+    about: Any = {"library_id": point.library_id, "by": BOSS, "now": rows.NOW}
+    if how == "forget":
+        opening.open_up(**about, day=TOMORROW, reason="")
+        Library.objects.update(weekly_closed=[TOMORROW.weekday()])
+    today, tomorrow = kept_until(point, TOMORROW - timedelta(days=1)), kept_until(point, TOMORROW)
+    (promised,) = booked(point, TOMORROW + timedelta(days=2), 1)
+    Message.objects.all().delete()
+    assert list(opening.kept_until(library=point.library, day=TOMORROW)) == [tomorrow]
+    if how == "close":
+        close(point)
+    elif how == "rule":
+        opening.rule(**about, weekly_closed=[TOMORROW.weekday()], nth_closed=[], holidays="")
+    else:
+        opening.forget(**about, day=TOMORROW)
+    assert steps.again(tomorrow).keep_until == tomorrow.keep_until + timedelta(days=1)
+    assert [steps.again(one).keep_until for one in (today, promised)] == [today.keep_until, promised.keep_until]
+    assert list(Message.objects.values_list("about", "template")) == [(f"order:{tomorrow.pk}", "ready_until")]
+    assert orders.expire_due(now=tomorrow.keep_until) == 1
+    assert steps.again(tomorrow).state == "ready"
+    assert broken() == []
 
 
 # The page and the API
@@ -213,8 +251,10 @@ def stands_tomorrow(point):
 def test_tomorrow_is_closed_on_one_page_with_one_click(point, boss):
     day = stands_tomorrow(point)
     order = Order.objects.get()
+    kept_until(point, day)
     shown = boss.get(f"/staff/days/?point={point.pk}&day={day}").content.decode()
     assert "1 visit is promised on this day." in shown
+    assert "1 bag without a time is kept until this day." in shown
     assert order.shown in shown
     done = boss.post(
         f"/staff/days/?point={point.pk}",
@@ -226,8 +266,6 @@ def test_tomorrow_is_closed_on_one_page_with_one_click(point, boss):
 
 
 def slots_near(point, day):
-    from datetime import datetime
-
     start = datetime.combine(day, time(), tzinfo=rows.SEOUL)
     return Slot.objects.filter(point=point, starts_at__gte=start).order_by("starts_at").first()
 
@@ -237,8 +275,34 @@ def test_the_rule_is_changed_on_the_page_and_nonsense_is_shown_beside_it(point, 
     assert boss.post(f"/staff/days/?point={point.pk}", sent).status_code == 303
     library = Library.objects.get(pk=point.library_id)
     assert (library.weekly_closed, library.nth_closed, library.holidays) == ([0], ["1-1", "3-1"], "KR")
-    wrong = {**sent, "key": uuid4().hex, "holidays": "ATLANTIS"}
-    assert boss.post(f"/staff/days/?point={point.pk}", wrong).status_code == 400
+    wrong = {**sent, "key": uuid4().hex, "weekly_closed": list("0123456"), "holidays": "ATLANTIS"}
+    answer = boss.post(f"/staff/days/?point={point.pk}", wrong)
+    shown = answer.content.decode()
+    assert answer.status_code == 400
+    assert 'value="ATLANTIS"' in shown
+    assert "The public holidays of “ATLANTIS” are not known." in shown
+    assert "A library is open on one weekday at least." in shown
+
+
+def test_a_reason_that_is_too_long_is_shown_beside_the_day_that_was_chosen(point, boss):
+    sent = {"key": uuid4().hex, "step": "close", "day": soon(point), "reason": "정전 " * 40}
+    answer = boss.post(f"/staff/days/?point={point.pk}", sent)
+    assert answer.status_code == 400
+    assert "at most 80 characters" in answer.content.decode()
+    assert "Close this day" in answer.content.decode()
+    assert not SpecialDay.objects.exists()
+
+
+def test_a_day_without_any_window_is_opened_with_the_way_to_its_times(point, boss):
+    day = soon(point)
+    Library.objects.update(weekly_closed=[day.weekday()])
+    sent = {"key": uuid4().hex, "step": "open", "day": day, "reason": ""}
+    told = boss.post(f"/staff/days/?point={point.pk}", sent, follow=True)
+    assert "its times can be had" in told.content.decode()
+    Window.objects.filter(point=point, weekday=day.weekday()).delete()
+    told = boss.post(f"/staff/days/?point={point.pk}", {**sent, "key": uuid4().hex}, follow=True)
+    assert "No pickup times are set for it" in told.content.decode()
+    assert told.redirect_chain[-1][0].startswith("/staff/times/")
 
 
 def test_visits_that_a_rule_leaves_on_a_closed_day_are_counted_and_moved_with_a_click(point, boss):
@@ -292,6 +356,20 @@ def test_programs_read_and_set_days(point):
     assert not api.anyone().get(f"libraries/{code}/days", first=day, last=day)["days"][0]["open"]
     assert boss.post(f"libraries/{code}/days", {"day": str(day)}) == {"moved": 0, "called": 0}
     assert api.anyone().get(f"libraries/{code}/days", first=day, last=day)["days"][0]["open"]
+
+
+@pytest.mark.parametrize(
+    ("asked", "field"),
+    [
+        ({"first": "9999-12-31"}, "first"),
+        ({"first": "0001-01-01"}, "first"),
+        ({"last": "9999-12-31"}, "last"),
+        ({"first": "20261124"}, "first"),
+    ],
+)
+def test_days_that_no_calendar_knows_are_refused(point, asked, field):
+    told = api.anyone().get(f"libraries/{point.library.code}/days", 400, **asked)
+    assert told["field"] == field
 
 
 def test_the_new_time_is_confirmed_by_silence(point):
