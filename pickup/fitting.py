@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Container, Iterable, Mapping
 from copy import copy
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, time, timedelta
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from lending.models import Library
 
 FITTED = [
-    "open", "outside", "window", "capacity", "capacity_wanted", "accessible", "accessible_wanted", "orders_until",
-    "session_ko", "session_en", "ends_at",
+    "open", "outside", "beyond", "window", "capacity", "capacity_wanted", "accessible", "accessible_wanted",
+    "orders_until", "session_ko", "session_en", "ends_at",
 ]  # fmt: skip
 """The columns of a slot that follow the hours."""
 
@@ -68,7 +68,7 @@ def follow_due(*, now: datetime) -> int:
 def _follow_if_due(library_id: int, *, now: datetime) -> bool:
     library = lending_surge.lock(library_id)
     point_ids = list(queries.points(library_id=library_id).order_by("pk").values_list("pk", flat=True))
-    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), anew=NOWHERE, lock=False)
+    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), _reach_of(point_ids, library, now=now))
     if due := any(one.differs for one in looked):
         follow_at(library, point_ids, now=now)
     return due
@@ -112,14 +112,16 @@ def plans(
 def fit(
     library: Library, point_ids: Collection[int], *, now: datetime, anew: Container[int | None] = NOWHERE
 ) -> list[Slot]:
-    """Close what lies outside the hours, open again what lies inside, and give a slot the room of its new window.
+    """Close what lies outside the hours or beyond the horizon, open again what does not, and give a slot the room of
+    its new window.
 
     A slot that stays with its window keeps its room, which may be its own, unless the window is named in `anew`. Room
     never falls below what is promised; what is wanted is noted, and comes when places are given back.
     The slots are locked, for as short as may be, before anything is decided: whoever takes a place in one has either
     taken it, and it is counted, or finds it closed or full. Gives back the slots that became other.
     """
-    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), anew=anew, lock=True)
+    reach = _reach_of(point_ids, library, now=now)
+    looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), reach, anew=anew, lock=True)
     changed = [one.becomes for one in looked if one.differs]
     Slot.objects.bulk_update(changed, FITTED)
     return changed
@@ -130,21 +132,33 @@ def _windows_of(point_ids: Collection[int]) -> Mapping[int, list[windows.WindowR
     return queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
 
 
+def horizon(rules: PointRules, library: Library, *, now: datetime) -> datetime:
+    """The end of the last local day that can be booked."""
+    following = lending_queries.today(library, now) + timedelta(days=rules.horizon_days + 1)
+    return datetime.combine(following, time(), tzinfo=ZoneInfo(library.zone))
+
+
+def _reach_of(point_ids: Collection[int], library: Library, *, now: datetime) -> dict[int, datetime]:
+    of_points = PointRules.objects.filter(point__in=point_ids)
+    return {rules.point_id: horizon(rules, library, now=now) for rules in of_points}
+
+
 def look(
     library: Library,
-    point_id: int,
+    rules: PointRules,
     cut: list[windows.WindowRule],
     *,
     now: datetime,
     anew: Container[int | None] = NOWHERE,
 ) -> list[Fit]:
-    """What `fit` would do to the slots of a point if these were its windows; nothing is locked or saved."""
-    return _fits(_ahead([point_id], now), library, {point_id: cut}, anew=anew, lock=False)
+    """What `fit` would do to the slots of a point if these were its rules and windows; nothing is locked or saved."""
+    reach = {rules.point_id: horizon(rules, library, now=now)}
+    return _fits(_ahead([rules.point_id], now), library, {rules.point_id: cut}, reach, anew=anew)
 
 
 def _ahead(point_ids: Collection[int], now: datetime) -> QuerySet[Slot]:
-    """What was made by hand belongs to no hours; what lies outside may belong to a window that is gone."""
-    made = Q(window__isnull=False) | Q(outside=True)
+    """What was made by hand belongs to no hours; what was closed here may belong to a window that is gone."""
+    made = Q(window__isnull=False) | Q(outside=True) | Q(beyond=True)
     return Slot.objects.filter(made, point__in=point_ids, starts_at__gt=now).order_by("pk")
 
 
@@ -152,24 +166,31 @@ def _fits(
     ahead: QuerySet[Slot],
     library: Library,
     cut: Mapping[int, list[windows.WindowRule]],
+    reach: Mapping[int, datetime],
     *,
-    anew: Container[int | None],
-    lock: bool,
+    anew: Container[int | None] = NOWHERE,
+    lock: bool = False,
 ) -> list[Fit]:
     calendar = lending_queries.calendar_of(library)
     planned = plans(ahead.values_list("point_id", "starts_at"), cut, library, calendar, on=library.surge)
     standing = list(ahead.select_for_update(no_key=True) if lock else ahead)
-    return [Fit(slot, _decided(slot, planned.get((slot.point_id, slot.starts_at)), anew=anew)) for slot in standing]
+    return [
+        Fit(
+            slot,
+            _decided(slot, planned.get((slot.point_id, slot.starts_at)), reach=reach.get(slot.point_id), anew=anew),
+        )
+        for slot in standing
+    ]
 
 
-def _decided(slot: Slot, plan: windows.SlotPlan | None, *, anew: Container[int | None]) -> Slot:
+def _decided(slot: Slot, plan: windows.SlotPlan | None, *, reach: datetime | None, anew: Container[int | None]) -> Slot:
     slot = copy(slot)
+    ours = slot.open or slot.outside or slot.beyond  # what staff have closed stays theirs
+    slot.outside = ours and plan is None
+    slot.beyond = ours and plan is not None and reach is not None and slot.starts_at >= reach
+    slot.open = ours and not slot.outside and not slot.beyond
     if plan is None:
-        slot.outside = slot.outside or slot.open  # what staff have closed stays theirs
-        slot.open = False
         return slot
-    slot.open = slot.open or slot.outside
-    slot.outside = False
     slot.orders_until = plan.orders_until
     slot.session_ko, slot.session_en = plan.session_ko, plan.session_en
     if not slot.booked:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -152,9 +152,9 @@ def remove_window(*, point_id: int, window_id: int, move: bool, by: Actor, now: 
 def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datetime) -> PointRules:
     """Give a point other rules. What is promised keeps its terms; slots follow the horizon and the lead time.
 
-    Beyond a nearer horizon, slots that were never promised go. Where times are promised no more, slots take nobody,
-    and whoever waited for an offer is told that the bag is there. Refuses with `unknown_pickup_point`, and `invalid`
-    with the field.
+    Beyond a nearer horizon, slots that were never promised go, and the others take nobody new until their day can be
+    booked. Where times are promised no more, slots take nobody, and whoever waited for an offer is told that the bag is
+    there. Refuses with `unknown_pickup_point`, and `invalid` with the field.
     """
     library, _promised = _begin(point_id, move=False, now=now)
     rules = queries.rules_of(point_id)
@@ -180,7 +180,10 @@ def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datet
         by=by,
         now=now,
     )
-    beyond = _beyond(rules, library, now=now).select_for_update(no_key=True)
+    end = fitting.horizon(rules, library, now=now)
+    beyond = Slot.objects.select_for_update(no_key=True).filter(
+        point=point_id, window__isnull=False, starts_at__gte=end
+    )
     unbooked = [slot.pk for slot in beyond.order_by("pk") if not slot.booked]
     Slot.objects.filter(pk__in=unbooked, appointments__isnull=True).delete()
     fitting.follow_at(library, [point_id], now=now)
@@ -237,9 +240,7 @@ def effect_of_rules(*, point_id: int, values: Mapping[str, Any], now: datetime) 
     check_rules(rules)
     held = queries.window_rules(point_id) if rules.by_appointment else []
     cut = [replace(rule, lead_minutes=rules.lead_minutes) for rule in held]
-    effect = _effect(rules, library, cut, anew=fitting.NOWHERE, now=now)
-    gone = _beyond(rules, library, now=now).filter(open=True, booked=0, appointments__isnull=True).count()
-    return replace(effect, gone=effect.gone + gone)
+    return _effect(rules, library, cut, anew=fitting.NOWHERE, now=now)
 
 
 def check(window: Window, library: Library, *, now: datetime) -> None:
@@ -395,7 +396,7 @@ def _effect(
     anew: Collection[int | None],
     now: datetime,
 ) -> Effect:
-    looked = fitting.look(library, rules.point_id, cut, anew=anew, now=now)
+    looked = fitting.look(library, rules, cut, anew=anew, now=now)
     changed = [one for one in looked if one.differs]
     coming = 0
     if rules.by_appointment and queries.point(rules.point_id).open:
@@ -406,10 +407,3 @@ def _effect(
     beyond = _beyond_places([one.becomes for one in changed])
     booked, other = sum(slot.booked > 0 for slot in going), len(changed) - back - len(going)
     return Effect(coming + back, len(going), booked, other, opening.with_bags(beyond))
-
-
-def _beyond(rules: PointRules, library: Library, *, now: datetime) -> QuerySet[Slot]:
-    """The slots that windows have made on days after the horizon."""
-    last: date = lending_queries.today(library, now) + timedelta(days=rules.horizon_days)
-    end = datetime.combine(last + timedelta(days=1), datetime.min.time(), tzinfo=ZoneInfo(library.zone))
-    return Slot.objects.filter(point=rules.point_id, window__isnull=False, starts_at__gte=end)

@@ -198,6 +198,9 @@ class Slot(Read):
     outside = models.BooleanField(
         default=False, help_text=_("closed because other hours hold while the building is closed, or open again")
     )
+    beyond = models.BooleanField(
+        default=False, db_default=False, help_text=_("closed because its day cannot be booked yet")
+    )
     session_ko = models.CharField(max_length=30, blank=True)
     session_en = models.CharField(max_length=40, blank=True)
 
@@ -215,7 +218,9 @@ class Slot(Read):
                 condition=Q(accessible__lte=F("capacity")), name="pickup_accessible_within_capacity"
             ),
             models.CheckConstraint(condition=Q(ends_at__gt=F("starts_at")), name="pickup_slot_starts_before_it_ends"),
-            models.CheckConstraint(condition=Q(outside=False) | Q(open=False), name="pickup_slot_outside_takes_nobody"),
+            models.CheckConstraint(
+                condition=Q(outside=False, beyond=False) | Q(open=False), name="pickup_slot_outside_takes_nobody"
+            ),
         ]
 
     def __str__(self) -> str:

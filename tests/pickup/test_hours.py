@@ -17,7 +17,7 @@ from core.refusal import BadInput
 from lending import programmes
 from lending.staff_forms import RulesForm
 from notifications.models import Call, Message
-from pickup import appointments, arrivals, hours, sessions, slots
+from pickup import appointments, arrivals, fitting, hours, sessions, slots
 from pickup.errors import WindowNotFound, WindowsOverlap
 from pickup.hours_forms import PointRulesForm
 from pickup.models import PointChange, PointRules, Slot, Window
@@ -289,12 +289,33 @@ def test_hours_are_local_on_nights_when_the_clock_changes(zone, day, expected):
 def test_a_nearer_horizon_takes_free_times_away_and_leaves_promises(point):
     (order,) = booked(point, 1, slot=slot_at(point, day=TUESDAY + timedelta(days=14)))
     looked = hours.effect_of_rules(point_id=point.pk, values={"horizon_days": 5}, now=rows.NOW)
-    assert (looked.new, looked.gone, looked.visits) == (0, 7, [])
+    assert (looked.new, looked.gone, looked.booked, looked.visits) == (0, 8, 1, [])
     hours.set_rules(point_id=point.pk, values={"horizon_days": 5}, by=BOSS, now=rows.NOW)
     assert Slot.objects.filter(point=point).count() == 5
     assert times_of([order]) == [at(16, day=TUESDAY + timedelta(days=14))]
     hours.set_rules(point_id=point.pk, values={"horizon_days": 14}, by=BOSS, now=rows.NOW)
     assert Slot.objects.filter(point=point, open=True).count() == 12
+
+
+def test_beyond_a_nearer_horizon_a_booked_time_takes_nobody_new_until_its_day_comes(point, window):
+    day = TUESDAY + timedelta(days=14)
+    (order,) = booked(point, 1, slot=slot_at(point, day=day))
+    hours.set_rules(point_id=point.pk, values={"horizon_days": 5}, by=BOSS, now=rows.NOW)
+    assert not slot_at(point, day=day).open
+    assert hours.standing(point_id=point.pk, now=rows.NOW) == []
+    assert hours.move_standing(point_id=point.pk, by=BOSS, now=rows.NOW).moved == 0
+    week_before = rows.NOW + timedelta(days=8)
+    assert fitting.follow_due(now=week_before) == 0
+    assert fitting.follow_due(now=week_before + timedelta(days=1)) == 1
+    assert slot_at(point, day=day).open
+    assert times_of([order]) == [at(16, day=day)]
+
+
+def test_a_window_that_goes_lists_who_has_a_time_in_it_beyond_the_horizon(point, window):
+    booked(point, 1, slot=slot_at(point, day=TUESDAY + timedelta(days=14)))
+    hours.set_rules(point_id=point.pk, values={"horizon_days": 5}, by=BOSS, now=rows.NOW)
+    assert remove(window).kept == 1
+    assert len(hours.standing(point_id=point.pk, now=rows.NOW)) == 1
 
 
 def test_more_time_to_pack_moves_the_limit_for_orders(point):

@@ -44,10 +44,10 @@ def take_while_it_is_turned(monkeypatch):
     assert steps.taken(slot)
     read, decide = threading.Event(), fitting._decided
 
-    def slowly_decided(slot, plan, *, anew):
+    def slowly_decided(slot, plan, **about):
         read.set()
         time.sleep(PAUSE)
-        return decide(slot, plan, anew=anew)
+        return decide(slot, plan, **about)
 
     monkeypatch.setattr(fitting, "_decided", slowly_decided)
 
