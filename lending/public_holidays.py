@@ -7,13 +7,27 @@ from __future__ import annotations
 
 import functools
 import re
+import threading
 from collections.abc import Container
+from dataclasses import dataclass, field
 from datetime import date
 
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 REGION = re.compile(r"^[A-Z]{2}(-[A-Z0-9]{1,6})?$")
+
+
+@dataclass(frozen=True, slots=True)
+class _InTurn(Container[date]):
+    """The days of the package, asked by one thread at a time: it fills in a year when that is first asked for."""
+
+    days: Container[object]
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def __contains__(self, day: object) -> bool:
+        with self.lock:
+            return day in self.days
 
 
 @functools.cache
@@ -30,7 +44,7 @@ def of(region: str) -> Container[date]:
         raise LookupError(region)
     country, _dash, part = region.partition("-")
     try:
-        return holidays.country_holidays(country, subdiv=part or None)
+        return _InTurn(holidays.country_holidays(country, subdiv=part or None))
     except NotImplementedError:
         raise LookupError(region) from None
 

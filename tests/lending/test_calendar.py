@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 
 import holidays
@@ -128,6 +130,25 @@ def test_the_rows_of_a_library_make_its_calendar(db):
     shut = ["2026-11-30", "2026-12-01", "2026-12-15", "2026-11-28", "2027-01-01"]
     assert [opening(rows.day(day)) for day in shut] == [False] * 5
     assert [opening(rows.day(day)) for day in ("2026-12-08", "2026-12-25", "2026-11-29")] == [True] * 3
+
+
+def test_threads_ask_for_holidays_in_turn(monkeypatch):
+    """The package notes a year before it has filled it in: whoever asks meanwhile would be told of no holiday."""
+    filled: set[object] = set()
+    asked: set[object] = set()
+
+    class Lazy:
+        def __contains__(self, day):
+            if day not in asked:
+                asked.add(day)
+                time.sleep(0.1)
+                filled.add(day)
+            return day in filled
+
+    monkeypatch.setattr(holidays, "country_holidays", lambda *_args, **_more: Lazy())
+    of_country = public_holidays.of.__wrapped__("KR")
+    with ThreadPoolExecutor(3) as threads:
+        assert list(threads.map(lambda _n: date(2026, 1, 1) in of_country, range(3))) == [True] * 3
 
 
 @pytest.mark.parametrize("region", ["XX", "KR-NOWHERE", "kr", "seoul", "KR;DROP"])
