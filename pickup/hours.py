@@ -59,7 +59,7 @@ class Effect:
     """What a change would do: slots that are new or come back, that go, that get other room or cut-offs.
 
     `booked` counts those of the slots that go in which somebody has a time. `visits` are those in the slots that change
-    for whom there is no place any more: they would be kept, or moved.
+    for whom there is no place any more: they would be kept, or moved. `excludes`: as the function says.
     """
 
     new: int
@@ -67,6 +67,7 @@ class Effect:
     booked: int
     other: int
     visits: list[opening.Visit]
+    excludes: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,4 +407,10 @@ def _effect(
     going = [one.was for one in changed if one.was.open and not one.becomes.open]
     beyond = _beyond_places([one.becomes for one in changed])
     booked, other = sum(slot.booked > 0 for slot in going), len(changed) - back - len(going)
-    return Effect(coming + back, len(going), booked, other, opening.with_bags(beyond))
+    return Effect(coming + back, len(going), booked, other, opening.with_bags(beyond), excludes(rules, cut))
+
+
+def excludes(rules: PointRules, cut: Iterable[windows.WindowRule]) -> bool:
+    """Whether a point promises times of which none has a place for people who leave the car: they can book nothing."""
+    places = [rule.accessible for rule in cut]
+    return rules.by_appointment and bool(places) and not any(places)

@@ -66,6 +66,7 @@ def times(request: HttpRequest, desk: Desk) -> HttpResponse:
         "week": week,
         "special": special,
         "rules": list(_rules(rules)),
+        "excludes": hours.excludes(rules, queries.window_rules(desk.point.pk)),
         "visits": hours.standing(point_id=desk.point.pk, now=desk.now),
         "changes": [_told(change) for change in hours.history(desk.point.pk)[:CHANGES_SHOWN]],
     }

@@ -505,6 +505,15 @@ def test_times_are_added_and_removed_on_the_page(point, boss):
     assert boss.get(page).status_code == 404
 
 
+def test_where_no_time_has_a_place_for_who_leaves_the_car_it_is_said(point, window, boss):
+    said, pages = "whoever needs one can book nothing", f"?point={point.pk}"
+    assert said in boss.get(f"/staff/times/{pages}").content.decode()
+    assert look(point, window, {"capacity": 4}).excludes
+    assert not look(point, window, {"accessible": 1}).excludes
+    Window.objects.update(accessible=1)
+    assert said not in boss.get(f"/staff/times/{pages}").content.decode()
+
+
 def test_the_form_says_until_when_orders_are_taken_without_a_time_of_their_own(point, boss):
     shown = boss.get(f"/staff/times/new/?point={point.pk}").content.decode()
     assert "until the end of that day; on the same day until the time to pack is left" in shown
