@@ -128,6 +128,12 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
     return Given(line, line.copy, reason=reason)
 
 
+def is_out(order: Order) -> bool:
+    """Whether any book that was given with a bag has not come back."""
+    given = queries.lines_of_bag(order.pk, [LineState.GIVEN])
+    return bool(circulation.still_out([line.reservation_id for line in given]))
+
+
 def take_again(*, order: Order, by: Actor, now: datetime) -> None:
     """Undo a hand-over: the loans are void, or the postings taken back, and the books lie in the bag again.
 

@@ -270,9 +270,10 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Take back, within ten minutes, that a visit was served or left: they wait again.
 
     After an undone hand-over they are first in line, the loans are void and the books lie in the bag; a visit of
-    several bags of which only some were given is undone alike. Refuses after ten minutes (`undo_too_late`), when
-    the same person has a newer order or is here again (`newer_order`), and a car that left whose bags are called off
-    since (`no_open_order`).
+    several bags of which only some were given is undone alike. A bag of which nothing is out, kept back or come back,
+    stays handed over beside others. Refuses after ten minutes (`undo_too_late`), when the same person has a newer order
+    or is here again (`newer_order`), when nothing of any bag is out (as `handovers.take_again`), and a car that left
+    whose bags are called off since (`no_open_order`).
     """
     visit = _locked(visit_id)
     given = []
@@ -287,6 +288,7 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     if now - ended_at > texts.UNDO:
         raise UndoTooLate(at=ended_at.isoformat(timespec="seconds"))
     given = [order for order in given if order.handed_over_at and now - order.handed_over_at <= texts.UNDO]
+    given = [order for order in given if handovers.is_out(order)] or given
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
     first = visit.first or visit.state != VisitState.LEFT

@@ -16,10 +16,10 @@ from core.actor import RULE, Actor
 from lending import queries as lending_queries
 from lending import reservations, strikes, wishes
 from lending.states import ReservationState, StrikeKind
-from pickup import appointments, awaited, bookings, gathering, links, plates, queries, slots, texts
+from pickup import appointments, awaited, bookings, calling, gathering, links, plates, queries, slots, texts
 from pickup.errors import NoNumberFree, OrderNotFound
 from pickup.models import Order, OrderLine, PointRules, Visit
-from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
+from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
     from lending.models import Reservation
@@ -33,6 +33,10 @@ NUMBER_HELD = timedelta(days=1)
 
 class _NothingLeft(Exception):
     """None of the books that were to go into a bag can go into it any more."""
+
+
+class _ArrivedMeanwhile(Exception):
+    """The order was tied to another visit since we looked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,9 +348,10 @@ def _free_number(library_id: int) -> str:
 def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     """Nobody wants the bag any more: books go back, the place of its time is free again.
 
-    What was on its way to a bag that holds no book yet is not needed any more either.
+    What was on its way to a bag that holds no book yet is not needed any more either. A car that is here for no other
+    bag waits no longer, and its lane is free.
     """
-    order = locked(order_id)
+    order = _locked_with_car(order_id)
     themselves = by.kind in {"patron", "collector", "anyone"}  # who are told where they say so
     stay = 0 if themselves else awaited.staying(order)
     wishes.give_up(reservation_ids=awaited.on_their_way_to(order), by=by, now=now)
@@ -355,7 +360,38 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
         strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.CANCELLED, now=now)
     else:
         texts.about_order(texts.cancelled(stay), order, now=now, count=stay)
+    _let_go(order.visit, by=by, now=now)
     return order
+
+
+def _locked_with_car(order_id: int) -> Order:
+    """As `locked`, with the visit that the order is tied to locked before it."""
+    while True:
+        visit_id = Order.objects.filter(pk=order_id).values_list("visit_id", flat=True).first()
+        try:
+            with transaction.atomic():
+                Visit.objects.select_for_update(no_key=True).filter(pk=visit_id or 0).first()
+                order = locked(order_id)
+                if order.visit_id != visit_id:
+                    raise _ArrivedMeanwhile
+        except _ArrivedMeanwhile:
+            continue
+        return order
+
+
+def _let_go(visit: Visit | None, *, by: Actor, now: datetime) -> None:
+    """End a visit that is locked when no bag is left that it came for, and have the next car called.
+
+    It was served if it was given another bag since it was called.
+    """
+    if visit is None or visit.state not in HERE or visit.purpose != Visit.Purpose.COLLECT:
+        return
+    if visit.orders.filter(state__in=OPEN_ORDER).exists():
+        return
+    given = visit.orders.filter(state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at or now)
+    served = visit.state == VisitState.CALLED and given.exists()
+    visit.move(VisitState.SERVED if served else VisitState.LEFT, at=now, by=by, ended_at=now)
+    calling.call_where_free(point_id=visit.point_id, now=now)
 
 
 def expire_due(*, now: datetime) -> int:

@@ -10,10 +10,11 @@ from core.actor import Actor
 from core.models import Happening, Journal
 from core.moves import MoveRefused
 from core.refusal import BadInput
+from lending import loans
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.models import Copy, Loan, Reservation
-from pickup import appointments, arrivals, errors, lane, orders
-from pickup.models import Order, Visit
+from pickup import appointments, arrivals, errors, lane, orders, waits
+from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -356,12 +357,49 @@ def test_a_bag_of_somebody_else_and_a_book_of_another_bag_are_refused_and_nothin
     assert Loan.objects.count() == 0
 
 
-def test_a_bag_that_was_cancelled_meanwhile_is_not_handed_over(point, one_lane, now):
-    order = ready(point)
-    visit = called(order, now)
-    orders.cancel(order_id=order.pk, by=rows.patron_actor(order.patron), now=now)
-    with pytest.raises(errors.NothingReady):
+def test_a_bag_that_is_cancelled_at_the_window_frees_its_lane(point, one_lane, now):
+    PointRules.objects.update_or_create(point=point, defaults={"auto_call": True})
+    order, behind = ready(point), ready(point)
+    visit = here(order, now)
+    assert (visit.state, here(behind, now).state) == ("called", "waiting")
+    orders.cancel(order_id=order.pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert (visit.state, visit.ended_at) == ("left", now)
+    assert steps.again(behind).visit.state == "called"
+    with pytest.raises(MoveRefused):
         lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+
+
+def test_who_gives_the_only_bag_back_while_waiting_is_in_nobodys_way(point, one_lane, now):
+    order, behind = ready(point), ready(point)
+    visit, last = here(order, now), here(behind, now + timedelta(minutes=1))
+    orders.cancel(order_id=order.pk, by=Actor("collector", order.pk, "text"), now=now)
+    visit.refresh_from_db()
+    assert (visit.state, waits.ahead_of(last)) == ("left", 0)
+    with pytest.raises(errors.NoOpenOrder):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now)
+
+
+def test_a_car_stays_while_a_bag_is_left_and_is_served_by_what_it_was_given(point, one_lane, now):
+    family = rows.household(together=True)
+    first, second, third = (ready(point, household=family) for _ in range(3))
+    visit = called(first, now)
+    orders.cancel(order_id=first.pk, by=DESK, now=now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(second.number)])
+    visit.refresh_from_db()
+    assert visit.state == "called"
+    orders.cancel(order_id=third.pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert visit.state == "served"
+
+
+def test_who_also_returns_something_stays_when_the_bag_is_cancelled(point, one_lane, reader, now):
+    visit = arrivals.arrive(point_id=point.pk, by=rows.patron_actor(reader), now=now, purpose="return")
+    order = steps.ready(steps.asked(reader, point))
+    assert steps.again(order).visit_id == visit.pk
+    orders.cancel(order_id=order.pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert visit.state == "waiting"
 
 
 def test_a_bag_of_the_family_that_became_ready_while_they_stood_there_is_given_too(point, one_lane, now):
@@ -595,6 +633,32 @@ def test_the_wrong_bag_given_first_is_taken_back_while_the_car_still_stands_ther
     lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
     assert {steps.again(first).state, steps.again(second).state} == {"ready"}
     assert Visit.objects.get().state == "waiting"
+
+
+@pytest.mark.parametrize("empty", ["kept back", "come back"])
+def test_a_bag_of_which_nothing_is_out_does_not_keep_the_others_from_being_taken_back(point, one_lane, now, empty):
+    family = rows.household(together=True)
+    first, second = (ready(point, household=family) for _ in range(2))
+    barcode = first.lines.get().copy.barcode
+    visit = called(first, now)
+    not_given = {barcode: "damaged"} if empty == "kept back" else {}
+    both = [lane.HandOver(first.number, not_given), lane.HandOver(second.number)]
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=both)
+    if empty == "come back":
+        loans.take_back(barcode=barcode, library_id=point.library_id, by=DESK, now=now)
+    lane.undo(visit_id=visit.pk, by=DESK, now=now)
+    assert [steps.again(bag).state for bag in (first, second)] == ["handed_over", "ready"]
+    lane.call_next(point_id=point.pk, by=DESK, now=now)
+    assert lane.hand_over(visit_id=visit.pk, by=DESK, now=now).visit.state == "served"
+
+
+def test_an_undo_is_refused_where_nothing_of_any_bag_is_out(point, one_lane, now):
+    order = ready(point)
+    barcode = order.lines.get().copy.barcode
+    visit = called(order, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(order.number, {barcode: "damaged"})])
+    with pytest.raises(errors.NothingInBag):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now)
 
 
 def test_there_is_nothing_to_undo_for_somebody_who_waits(point, one_lane, now):

@@ -161,8 +161,8 @@ def test_a_bag_is_handed_over_or_cancelled(now, monkeypatch, first):
         assert (outcome.answers, outcome.codes()) == (["served"], ["not_in_this_state"])
         assert (became, lent) == (["handed_over"], 1)
     else:
-        assert (outcome.answers, outcome.codes()) == (["cancelled"], ["nothing_ready"])
-        assert (became, lent) == (["cancelled"], 0)
+        assert (outcome.answers, outcome.codes()) == (["cancelled"], ["not_in_this_state"])
+        assert (became, lent, Visit.objects.get().state) == (["cancelled"], 0, "left")
 
 
 @WHO_IS_FIRST
