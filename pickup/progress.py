@@ -41,7 +41,7 @@ class Progress:
     `closed_on` is the closed day for which the time before this one fell away.
     `together` are the other orders of the same car and time that whoever looks may know of.
     `told` is how the library tells whoever collects. Once `expect` was asked, `load` is known, whether the place is
-    `shut` to whoever came, and the `minutes` left to wait.
+    `shut` to whoever came, whether the time `stands` although it is closed for today, and the `minutes` left to wait.
     """
 
     order: Order
@@ -56,6 +56,7 @@ class Progress:
     minutes: int | None = None
     load: Waiting | None = None
     shut: bool = False
+    stands: bool = False
     to_come: int = 0
     on_their_way: Sequence[date] = ()
     together: Sequence[Order] = ()
@@ -133,11 +134,12 @@ class Progress:
         return self.appointment is not None and _day(self.appointment.slot.starts_at, self.zone) == self.today
 
     def expect(self, load: Waiting, *, now: datetime) -> None:
-        """Note the load of the point, whether it is closed to whoever came, and how many minutes are left to wait until
-        called; none while it is packed.
+        """Note the load of the point, whether it is closed to whoever came or their time stands, and how many minutes
+        are left to wait until called; none while it is packed.
         """
         self.load = load
         self.shut = self.visit is not None and waits.came_at_night(self.visit, load, now=now)
+        self.stands = waits.time_stands(self.order, load, now=now)
         if self.todo == "wait" and self.order.state == OrderState.READY:
             self.minutes = load.minutes(self.ahead)
 

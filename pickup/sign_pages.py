@@ -36,7 +36,6 @@ from pickup.staff_pages import Desk, at_desk, show_desk
 from pickup.states import HERE, OPEN_ORDER
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from datetime import datetime
 
     from core.actor import Channel
@@ -61,7 +60,7 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         response = redirect(request.get_full_path())
         response.delete_cookie(settings.COLLECTOR_COOKIE_NAME)
         return response
-    bags = list(_bags(patron, contact_id))
+    bags = _bags(patron, contact_id)
     mine = next((order for order in bags if order.point_id == point.pk), None)
     asked_by_code = request.method == "POST" and "number" in request.POST
     form = SignForm(request.POST if asked_by_code else None)
@@ -83,14 +82,16 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         form.refuse(refusal) if asked_by_code else messages.error(request, str(refusal))
         status = refusal.status
     visit, load = _visit(point, patron), waits.now_at(point_id=point.pk, now=now)
+    mine = mine if mine is not None and mine.point_id == point.pk else None
     context = {
         "point": point,
         "library": point.library,
         "bay": bay,
-        "mine": mine if mine is not None and mine.point_id == point.pk else None,
+        "mine": mine,
+        "stands": mine is not None and waits.time_stands(mine, load, now=now),
         "elsewhere": [order for order in bags if order.point_id != point.pk],
         "patron": patron is not None,
-        "remembered": contact_id is not None and patron is None,
+        "remembered": contact_id is not None,
         "visit": visit,
         "minutes": waits.minutes_of(visit, load) if visit is not None else None,
         "form": form,
@@ -113,10 +114,14 @@ def _remembered(request: HttpRequest) -> int | None:
     return int(kept) if kept else None
 
 
-def _bags(patron: Actor | None, contact_id: int | None) -> Iterable[Order]:
+def _bags(patron: Actor | None, contact_id: int | None) -> list[Order]:
+    """The open orders of a patron, and after them those that this telephone collects."""
+    found: list[Order] = []
     if patron is not None and patron.id is not None:
-        return queries.orders_of(patron.id).filter(state__in=OPEN_ORDER)
-    return queries.collected_by(contact_id) if contact_id is not None else ()
+        found += queries.orders_of(patron.id).filter(state__in=OPEN_ORDER)
+    if contact_id is not None:
+        found += [order for order in queries.collected_by(contact_id) if order not in found]
+    return found
 
 
 def _named(request: HttpRequest, point: PickupPoint, form: SignForm, *, now: datetime) -> Order:
@@ -141,8 +146,9 @@ def _arrived(
     remember: bool = False,
 ) -> HttpResponse:
     """Note the car, and show how many are before it."""
-    by = patron or Actor("collector", order.pk, SIGN)
-    to = reverse("my-order", args=[order.pk]) if patron else reverse("link", args=[links.token_for(order, now=now)])
+    own = patron is not None and patron.id == order.patron_id
+    by = patron if patron is not None and own else Actor("collector", order.pk, SIGN)
+    to = reverse("my-order", args=[order.pk]) if own else reverse("link", args=[links.token_for(order, now=now)])
     with once(by, request, key=key_of(request)) as answer:
         arrivals.arrive(point_id=point.pk, order_id=order.pk, bay=bay, by=by, now=now)
         messages.success(request, _("We know that you are here."))

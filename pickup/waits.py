@@ -119,7 +119,7 @@ def came_at_night(visit: Visit, load: Waiting, *, now: datetime) -> bool:
         return False
     came = visit.arrived_at
     then = now_at(point_id=visit.point_id, now=came)
-    return is_night(then, now=came) and not any(_has_time(order, then, now=came) for order in visit.orders.all())
+    return is_night(then, now=came) and not any(time_stands(order, then, now=came) for order in visit.orders.all())
 
 
 def is_turned_away(order: Order | None, load: Waiting, *, now: datetime) -> bool:
@@ -133,13 +133,13 @@ def is_turned_away(order: Order | None, load: Waiting, *, now: datetime) -> bool
         return True
     if order.visit is not None and order.visit.state in HERE:
         return came_at_night(order.visit, load, now=now)
-    return not _has_time(order, load, now=now)
+    return not time_stands(order, load, now=now)
 
 
-def _has_time(order: Order, load: Waiting, *, now: datetime) -> bool:
-    """Whether the promise of an order stands although it is closed: promises outlast who closes for today."""
+def time_stands(order: Order, load: Waiting, *, now: datetime) -> bool:
+    """Whether the promise of an order stands although it is closed for long: it outlasts who closes for today."""
     promised = queries.live_appointment(order)
-    if promised is None or now > promised.miss_after:
+    if promised is None or now > promised.miss_after or not is_night(load, now=now):
         return False
     soon = load.next_open if load.why_closed == "staff" and load.next_open is not None else now + OPENS_SOON
     return promised.slot.starts_at <= soon

@@ -8,7 +8,7 @@ import pytest
 
 from core import clock, live
 from core.actor import Actor
-from pickup import appointments, arrivals, calling, closing, errors, lapses, links, replies, waits
+from pickup import appointments, arrivals, calling, closing, errors, lapses, links, progress, replies, waits
 from pickup.models import PointRules
 from tests import rows
 from tests.pickup import steps
@@ -122,6 +122,23 @@ def test_who_has_no_time_today_hears_that_it_is_closed_for_today(evening):
     other = steps.ready(steps.asked(rows.patron(evening.library), evening.point), now=at(15))
     closing.shut(point_id=evening.point_id, by=DESK, now=at(16))
     assert isinstance(checked_in(other, at(16, 5)), datetime)
+
+
+def test_the_pages_say_that_a_time_of_today_stands_and_not_that_it_is_closed(evening, client, monkeypatch):
+    monkeypatch.setattr(clock, "now", lambda: at(16, 25))
+    other = steps.ready(steps.asked(rows.patron(evening.library), evening.point), now=at(15))
+    closing.shut(point_id=evening.point_id, by=DESK, now=at(16))
+    stands, closed = "예약하신 시간은 그대로입니다", "지금은 닫혀 있습니다"
+    for order in (evening, other):
+        page = client.get(f"/o/{links.token_for(order, now=at(16))}/").content.decode()
+        assert [stands in page, closed in page] == [order == evening, order == other]
+    display = client.get(f"/now/{evening.library.code}/lanes/").content.decode()
+    assert "이미 오신 분과 시간을 예약하신 분은 계속 응대합니다." in display
+
+
+def test_before_it_opens_the_page_of_a_time_that_is_near_says_when(evening):
+    seen = progress.of_one(steps.again(evening), now=at(15, 30))
+    assert not progress.expected([seen], now=at(15, 30))[0].stands
 
 
 def test_in_the_grace_after_the_last_hour_they_are_here_by_every_door_and_called(evening):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from uuid import uuid4
 
 import pytest
@@ -11,7 +12,7 @@ from django.test import Client
 from core import clock
 from notifications import voice
 from notifications.models import Sender
-from pickup import barcodes
+from pickup import appointments, barcodes, closing
 from pickup.models import Order, Visit
 from tests import rows
 from tests.pickup import steps
@@ -85,6 +86,35 @@ def test_two_numbers_once_and_then_the_telephone_is_known(place, patron, order):
     assert patron.name not in page.content.decode()
     client.post(address, key())
     assert Visit.objects.get().orders.get() == order
+
+
+def test_who_is_signed_in_and_collects_for_somebody_else_is_known_by_the_telephone(place):
+    now = clock.now()
+    mother, daughter = rows.patron(place.library), rows.patron(place.library, pin=rows.PIN)
+    named = rows.contact(mother, number=NUMBER, own=False)
+    order = steps.ready(steps.asked(mother, place, now=now, collector_id=named.pk), now=now)
+    client, address = phone(daughter), f"/here/{place.code}/"
+    page = client.get(address)
+    assert (page.context["mine"], 'name="last_four"' in page.content.decode()) == (None, True)
+    assert client.post(address, numbers(order, remember="on")).headers["location"].startswith("/o/")
+    Order.objects.update(visit=None)
+    Visit.objects.all().delete()
+    assert client.get(address).context["mine"] == order
+    assert client.post(address, key()).headers["location"].startswith("/o/")
+    assert Visit.objects.get().orders.get() == order
+
+
+def test_the_sign_says_to_whom_it_is_open_although_it_is_closed_for_today(place, patron, monkeypatch):
+    noon = rows.NOW + timedelta(hours=2)  # in Seoul, so that midnight is far
+    other = rows.patron(place.library, pin=rows.PIN)
+    order, _theirs = (steps.ready(steps.asked(one, place)) for one in (patron, other))
+    appointments.promise(order_id=order.pk, slot_id=rows.slot(place, noon).pk, by=steps.DESK, now=rows.NOW)
+    closing.shut(point_id=place.pk, by=steps.DESK, now=noon)
+    clients = {stands: phone(who) for stands, who in ((True, patron), (False, other))}
+    monkeypatch.setattr(clock, "now", lambda: noon)
+    for stands, client in clients.items():
+        page = client.get(f"/here/{place.code}/").content.decode()
+        assert ["Your time stands" in page, "Closed now" in page] == [stands, not stands]
 
 
 def test_a_telephone_is_only_known_when_it_is_wanted_and_can_be_forgotten(place, order):
