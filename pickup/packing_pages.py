@@ -56,6 +56,7 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     shown = [row for row in rows if row["mine"]] if mine else _needed(rows, wanted)
     context = {
         "mine": mine,
+        "stay": "&mine=1" if mine else "",  # on the list of mine, whatever is done there
         "in_hand": in_hand,
         "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None and "line" in row for row in shown)),
         "live_at": reverse("live-now", args=[desk.point.library_id]),
@@ -177,8 +178,8 @@ def not_on_shelf(request: HttpRequest, desk: Desk, line_id: int) -> HttpResponse
                 " Found it after all? Scan it at Returns."
             ),
         )
-        wanted = request.POST.get("value", "")
-        return answer.redirect(desk.to("pull-list", **({"for": wanted} if wanted else {})))
+        kept = {"for": request.POST.get("value", ""), "mine": request.GET.get("mine", "")}
+        return answer.redirect(desk.to("pull-list", **{name: value for name, value in kept.items() if value}))
 
 
 # Packing

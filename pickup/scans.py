@@ -147,6 +147,16 @@ class Stray:
 
 
 @dataclass(frozen=True, slots=True)
+class ToUnpack:
+    """A book that was kept back, or whose bag nobody collects any more: it is to be unpacked."""
+
+    kind: ClassVar[str] = "to_unpack"
+    barcode: str
+    title: str
+    bag: str
+
+
+@dataclass(frozen=True, slots=True)
 class NoBag:
     """A card that we know, of somebody who has no bag here."""
 
@@ -162,7 +172,7 @@ class Unknown:
     typed: str
 
 
-Found = Party | Choice | OnLoan | Elsewhere | Over | Stray | NoBag | Unknown
+Found = Party | Choice | OnLoan | Elsewhere | Over | Stray | ToUnpack | NoBag | Unknown
 
 
 @dataclass(frozen=True, slots=True)
@@ -399,9 +409,13 @@ def _book(point: PickupPoint, text: str, *, now: datetime) -> Found | None:
     away = queries.waiting_elsewhere(point, lines__copy=copy, lines__state=LineState.PACKED).first()
     if away is not None:
         return _elsewhere(point, [away], now=now)
-    loan = lending_queries.loans().filter(copy=copy, state=LoanState.OUT).first()
+    state = LoanState.LOST if copy.state == CopyState.LOST else LoanState.OUT
+    loan = lending_queries.loans().filter(copy=copy, state=state).order_by("-pk").first()
     if loan is not None:
         return OnLoan(copy.barcode, copy.title.title, loan.due_on, _just_given(copy, since=now - texts.UNDO))
+    dead = queries.to_unpack(point.library_id).filter(copy=copy).first()
+    if dead is not None:
+        return ToUnpack(copy.barcode, copy.title.title, dead.order.shown)
     if circulation.is_beside(point.library) and copy.state not in {CopyState.BAG, CopyState.WITHDRAWN}:
         return OnLoan(copy.barcode, copy.title.title, None, _just_given(copy, since=now - texts.UNDO))
     return _stray(copy)

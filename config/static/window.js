@@ -6,7 +6,7 @@ const shown = document.querySelector("[data-shown]");
 const problem = document.querySelector("[data-problem]");
 const board = document.querySelector("[data-live]");
 const WAIT = 8000; // milliseconds for an answer
-const WRONG = "[data-kind=unknown], [data-kind=over], [data-kind=elsewhere], [data-kind=stray], [data-kind=no_bag]";
+const WRONG = "[data-kind=unknown], [data-kind=over], [data-kind=elsewhere], [data-kind=stray], [data-kind=to_unpack], [data-kind=no_bag]";
 const GOOD = "[data-big], [data-first], [data-at-once], [data-kind=given], [data-kind=back]"; // there is a way on
 const SETTLE = 300; // in which a second Enter is the scanner's own, which ends its lines with two keys
 

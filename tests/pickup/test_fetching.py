@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
+from html import unescape
 from uuid import uuid4
 
 import pytest
@@ -152,6 +154,16 @@ def timed():
         for slot, books in zip(times, (2, 3), strict=True)
     ]
     return point, bags
+
+
+def test_who_misses_a_book_of_mine_stays_on_that_list(place):
+    desk = Client()
+    desk.force_login(rows.staff(place.library))
+    desk.post(f"/staff/pull-list/take/?point={place.pk}", {"key": uuid4().hex})
+    page = desk.get(f"/staff/pull-list/?point={place.pk}&mine=1").content.decode()
+    (to, *_others) = re.findall(r'action="(/staff/lines/\d+/not-on-shelf/[^"]+)"', page)
+    answer = desk.post(unescape(to), {"key": uuid4().hex})
+    assert desk.get(answer["location"]).context["mine"] is True
 
 
 def test_who_chose_a_session_fetches_for_that_session(timed):

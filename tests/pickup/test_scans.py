@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from lending import loans
+from lending import copies, loans
+from lending.models import Loan
 from pickup import arrivals, lane, orders, scans
 from pickup.models import Order
 from pickup.names import masked
@@ -148,6 +149,28 @@ def test_a_book_that_is_out_came_back_unless_it_went_out_a_moment_ago(point, now
     assert (soon.kind, soon.just_now) == ("on_loan", order.shown)
     later = read(point, barcode, now + timedelta(days=2))
     assert (later.kind, later.just_now, later.barcode) == ("on_loan", "", barcode)
+
+
+def test_a_book_that_its_reader_had_lost_can_be_taken_back(point, now):
+    order = ready(point)
+    barcode = barcode_of(order)
+    lane.serve(point_id=point.pk, order_number=order.number, by=DESK, now=now)
+    loans.lost(loan_id=Loan.objects.get().pk, by=DESK, now=now + timedelta(days=1))
+    assert read(point, barcode, now + timedelta(days=2)).kind == "on_loan"
+    copies.found(barcode=barcode, library_id=point.library_id, by=DESK, now=now + timedelta(days=2))
+    assert read(point, barcode, now + timedelta(days=2)).kind == "stray"
+
+
+@pytest.mark.parametrize("left", ["cancelled", "kept back"])
+def test_a_book_that_is_to_be_unpacked_names_its_bag(point, now, left):
+    order = ready(point)
+    barcode = barcode_of(order)
+    if left == "cancelled":
+        orders.cancel(order_id=order.pk, by=DESK, now=now)
+    else:
+        steps.handed_over(order, not_given={barcode: "not_wanted"})
+    found = read(point, barcode, now)
+    assert (found.kind, found.barcode, found.bag) == ("to_unpack", barcode, order.shown)
 
 
 def test_a_book_that_is_in_no_bag_and_not_lent_says_where_it_should_be(point, now):

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from core import clock
 from core.models import Access
 from lending.models import Loan
-from pickup import arrivals, lane, queries
+from pickup import arrivals, lane, orders, queries
 from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
@@ -186,6 +186,32 @@ def test_there_is_a_page_for_whatever_is_different(point, desk, state):
     assert answer.status_code == 200
     assert ("Yes, undo" in answer.content.decode()) == (state == "handed_over")
     assert ("Hand over the rest" in answer.content.decode()) == (state == "ready")
+
+
+@pytest.mark.parametrize("state", ["handed_over", "cancelled"])
+def test_a_bag_that_is_gone_from_another_place_does_not_wait_there(point, desk, state):
+    there = rows.point(point.library, rules={"by_appointment": False})
+    order = ready(there)
+    if state == "handed_over":
+        lane.serve(point_id=there.pk, order_number=order.number, by=DESK, now=clock.now())
+    else:
+        orders.cancel(order_id=order.pk, by=DESK, now=clock.now())
+    text = desk.get(f"/staff/lane/bag/{order.pk}/?point={point.pk}").content.decode()
+    assert [said in text for said in ("This bag waits at", "Handed over already", "This order was given back.")] == [
+        False,
+        state == "handed_over",
+        state == "cancelled",
+    ]
+    assert "Undo" not in text
+
+
+def test_a_book_to_unpack_leads_from_the_window_to_unpacking(point, desk):
+    order = ready(point)
+    barcode = order.lines.get().copy.barcode
+    orders.cancel(order_id=order.pk, by=DESK, now=clock.now())
+    text = desk.get(f"/staff/lane/?point={point.pk}&number={barcode}").content.decode()
+    assert f"from bag {order.shown}" in " ".join(text.split())
+    assert f'href="/staff/unpack/?point={point.pk}"' in text
 
 
 def test_staff_of_another_library_do_not_reach_the_bag_or_the_car(point):
