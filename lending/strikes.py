@@ -99,6 +99,28 @@ def forgive(*, patron_id: int, programme_id: int, by: Actor, now: datetime, why:
     return strikes + Pause.objects.filter(**of, lifted_at=None).update(**lifted)
 
 
+def forgive_one(
+    *, patron_id: int, library_id: int, kind: str, noted_at: datetime, by: Actor, now: datetime
+) -> Strike | None:
+    """Take back one thing of this kind that was noted at a moment by mistake; None where none holds.
+
+    A strike does not say for what it is, so of several of that day any one is forgiven.
+    """
+    library = Library.objects.select_related("programme", "surge_programme").get(pk=library_id)
+    alike = Strike.objects.filter(
+        patron_id=patron_id,
+        programme_id=library.programme_id,
+        kind=kind,
+        on=queries.today(library, noted_at),
+        forgiven_at=None,
+    )
+    strike = alike.select_for_update(skip_locked=True).order_by("pk").first()
+    if strike is not None:
+        strike.forgiven_at, strike.forgiven_by, strike.forgiven_why = now, by.principal, Forgiven.OURS
+        strike.save(update_fields=["forgiven_at", "forgiven_by", "forgiven_why"])
+    return strike
+
+
 def held(*, patron_id: int, library: Library, today: date) -> list[Held]:
     """What the rules of a library can still see against a patron, the newest first: days and classes, no titles."""
     ruling, of = library.rules, {"patron_id": patron_id, "programme_id": library.programme_id}

@@ -15,7 +15,10 @@ from django.db.models.expressions import RawSQL
 from core import live
 from core.actor import RULE, Actor
 from core.compiled import Compiled, Given, soon
+from core.models import Journal
 from core.rows import all_but
+from lending import strikes
+from lending.states import StrikeKind
 from pickup import awaited, bookings, parties, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
@@ -205,6 +208,32 @@ def keep(*, appointment: Appointment | None, by: Actor, now: datetime) -> None:
     appointment = Appointment.objects.select_for_update(no_key=True).get(pk=appointment.pk)
     if appointment.state in PROMISED:
         appointment.move(AppointmentState.KEPT, at=now, by=by)
+
+
+def kept_after_all(*, order: Order, at: datetime, by: Actor, now: datetime) -> None:
+    """What was missed was kept: the bag went out at the moment `at`, which was noted only afterwards.
+
+    Also of an order that was offered another time since. What was held against its patron for this promise is taken
+    back. Nothing changes for who came when the grace was over. The caller holds the order's lock.
+    """
+    last = order.appointment
+    missed = last if last is not None and last.state == AppointmentState.MISSED else order.missed
+    if missed is None or at > missed.miss_after:
+        return
+    missed = Appointment.objects.select_for_update(no_key=True).get(pk=missed.pk)
+    if missed.state == AppointmentState.MISSED:
+        missed.move(AppointmentState.KEPT, at=now, by=by)
+    became = Journal.objects.filter(noun=Appointment.noun(), row=missed.pk, became=AppointmentState.MISSED)
+    noted_at = became.order_by("pk").values_list("at", flat=True).last()
+    if noted_at is not None and order.patron_id is not None:
+        strikes.forgive_one(
+            patron_id=order.patron_id,
+            library_id=order.library_id,
+            kind=StrikeKind.MISSED,
+            noted_at=noted_at,
+            by=by,
+            now=now,
+        )
 
 
 def keep_again(*, appointment: Appointment | None, by: Actor, now: datetime) -> None:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import lane, queries
+from pickup import appointments, lane, queries
 from pickup.errors import OrderNotFound
 from pickup.states import HERE, VisitState
 
@@ -17,9 +17,10 @@ from pickup.states import HERE, VisitState
 def hand_over(*, order_id: int, at: datetime, by: Actor, now: datetime) -> lane.HandedOver:
     """This bag, and no other of its car, was handed over at the moment `at`.
 
-    The loans begin on that day. A moment before the bag was ready or its car was here means that moment. A car of
-    which other bags are still here counts as left. Refuses a moment that has not come yet (`invalid`, field `at`), and
-    as `lane.serve` does: a bag that was noted already says so (`already_handed_over`).
+    Who came in time has kept the promise, also if it was noted as missed meanwhile. The loans begin on that day. A
+    moment before the bag was ready or its car was here means that moment. A car of which other bags are still here
+    counts as left. Refuses a moment that has not come yet (`invalid`, field `at`), and as `lane.serve` does: a bag that
+    was noted already says so (`already_handed_over`).
     """
     if at > now:
         raise BadInput(field="at")
@@ -37,6 +38,7 @@ def hand_over(*, order_id: int, at: datetime, by: Actor, now: datetime) -> lane.
         by=by,
         now=moment,
     )
+    appointments.kept_after_all(order=queries.orders(pk=order.pk).get(), at=at, by=by, now=now)
     if handed.visit.state == VisitState.CALLED:
         lane.leave(visit_id=handed.visit.pk, by=by, now=moment)
     return handed

@@ -14,6 +14,7 @@ from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.db import connection, transaction
+from django.db.models import F
 
 from core import live, sweeps
 from core.actor import RULE
@@ -21,7 +22,7 @@ from core.meanwhile import meanwhile
 from core.rows import by_the_thousand
 from pickup import appointments, bookings, parties, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
-from pickup.states import OrderState
+from pickup.states import AppointmentState, OrderState
 
 BATCH = 10_000
 """Orders of one round: a plan is the better the more it sees, and a transaction must end within the worker's limit."""
@@ -227,6 +228,7 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
         got.append(key)
     if not got:
         return got
+    _note_missed([order for key in got for order in planned[key].orders])
     known = texts.known_of([planned[key].orders for key in got])
     made = Appointment.begin_many(columns, at=now, by=RULE)
     promises = [(appointment, planned[key].orders) for key, appointment in zip(got, made, strict=True)]
@@ -234,3 +236,10 @@ def _promise(keys: Sequence[int], planned: Mapping[int, _Planned], rules: PointR
         offers = texts.offers(promises, known, now=now)
     texts.send_offers(offers, now=now, fresh=True)
     return got
+
+
+def _note_missed(orders: Sequence[Order]) -> None:
+    """Note which promise these orders had missed, before another takes its place."""
+    after = [order.pk for order in orders if order.appointment and order.appointment.state == AppointmentState.MISSED]
+    if after:
+        Order.objects.filter(pk__in=after).update(missed=F("appointment"))

@@ -41,6 +41,15 @@ class Order(Moving):
     appointment = models.ForeignKey(
         Appointment, null=True, blank=True, on_delete=models.PROTECT, related_name="orders", help_text=_("the newest")
     )
+    missed = models.ForeignKey(
+        Appointment,
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="+",
+        db_index=False,
+        help_text=_("the promise that was missed before another time was offered"),
+    )
     visit = models.ForeignKey(
         Visit, null=True, blank=True, on_delete=models.PROTECT, related_name="orders", db_index=False
     )

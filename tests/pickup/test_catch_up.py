@@ -10,9 +10,11 @@ from django.test import Client
 
 from core import clock
 from core.refusal import BadInput
-from lending.models import Loan
-from pickup import arrivals, catch_up, errors, lane, run_sheets
-from pickup.models import Visit
+from lending import strikes
+from lending.models import Loan, Strike
+from notifications.models import Message
+from pickup import appointments, arrivals, catch_up, errors, lane, lapses, offers, run_sheets
+from pickup.models import Appointment, Visit
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -78,6 +80,32 @@ def test_what_is_still_to_come_was_noted_already_or_is_not_ready_is_refused(poin
         noted(steps.asked(rows.patron(point.library), point), now, now)
     with pytest.raises(errors.OrderNotFound):
         catch_up.hand_over(order_id=10**9, at=now, by=DESK, now=now)
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.django_db
+@pytest.mark.parametrize("offers_of_rule", [1, 2])
+@pytest.mark.parametrize("minutes_late", [0, 1])
+def test_who_was_served_in_time_has_not_missed_it_although_it_is_noted_later(now, offers_of_rule, minutes_late):
+    strict = rows.programme(strikes=3, strikes_for=["missed"], strike_days=30, pause_days=10)
+    library = rows.library(programme=strict)
+    point = rows.point(library, rules={"offers": offers_of_rule, "grace_minutes": 10})
+    slot = rows.slot(point)
+    order = ready(point)
+    missed = appointments.promise(order_id=order.pk, slot_id=slot.pk, by=DESK, now=now)
+    rows.slot(point, missed.miss_after + timedelta(hours=3))
+    Message.objects.update(state="delivered")
+    swept = missed.miss_after + timedelta(minutes=2)
+    assert lapses.misses_due(now=swept) == 1
+    assert offers.offer_ready(now=swept) == offers_of_rule - 1
+    other = strikes.note(patron_id=order.patron_id, library_id=library.pk, kind="missed", now=now - timedelta(days=1))
+    noted(order, missed.miss_after + timedelta(minutes=minutes_late), swept + timedelta(hours=1))
+    missed.refresh_from_db()
+    held = Strike.objects.filter(patron=order.patron, forgiven_at=None)
+    kept = not minutes_late
+    assert missed.state == ("kept" if kept else "missed")
+    assert (held.count(), other in held) == (1 if kept else 2, True)
+    assert not Appointment.objects.filter(state__in=["offered", "confirmed"]).exists()
 
 
 # The sheet
