@@ -104,7 +104,7 @@ _SAYING = {
         "[{library}] We missed you. Kept until {until}, order {number}. Tel {phone}",
     ),
     "kept": (
-        "[{library}] 시간 예약이 풀렸습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
+        "[{library}] 시간은 취소되었습니다. {until}까지 보관, 번호 {number}. 문의 {phone}",
         "[{library}] Your time is not held any more. Kept until {until}, order {number}. Tel {phone}",
     ),
     "cancelled": (

@@ -415,6 +415,7 @@ class PickupLife(Life):
         lapses.answers_due(now=now)
         lapses.not_ready_in_time(now=now)
         lapses.misses_due(now=now)
+        offers.offer_ready(now=now)  # for which a time that is over rings
         orders.expire_due(now=now)
         orders.release_numbers(now=now)
         lane.forget_stale(now=now)
