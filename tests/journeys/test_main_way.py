@@ -127,7 +127,8 @@ def test_one_order_goes_all_the_way_and_the_next_reader_is_told(town):
 
     returned = staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"})
     assert returned["loan"]["state"] == "returned"
-    assert staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"}, status=409)["code"] == "not_on_loan"
+    twice = staff.post("returns", {"barcode": loan["barcode"], "library": "geumho"}, status=409)
+    assert twice["code"] in {"not_on_loan", "belongs_in_bag"}  # the next bag may have been begun by now
 
     def bagged() -> list[dict[str, Any]]:
         return list(following.get("orders", state="picking")["results"])
