@@ -35,9 +35,13 @@ def special_days(library_id: int, *, since: date) -> QuerySet[SpecialDay]:
 
 def refuse_day(library: Library, day: date, *, now: datetime) -> None:
     """Refuse (`invalid`) a day that is over or more than two years ahead, of which nothing can be said."""
-    today = queries.today(library, now)
-    if not today <= day <= today + FURTHEST:
+    if not can_change(day, today=queries.today(library, now)):
         raise BadInput(field="day")
+
+
+def can_change(day: date, *, today: date) -> bool:
+    """Whether a day is one that can still be opened or closed."""
+    return today <= day <= today + FURTHEST
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ next free time and a text, or a call of the staff where no time is free or no te
 
 from __future__ import annotations
 
+import functools
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -176,13 +177,14 @@ def _follow(library: Library, day: date | None = None, *, now: datetime) -> None
     calendar, zone = lending_queries.calendar_of(library), ZoneInfo(library.zone)
     days = ((pk, _last_day(until, zone)) for pk, until in ready.values_list("pk", "keep_until") if until is not None)
     kept = [pk for pk, last in days if not calendar.is_open(last)]
+    longer = functools.cache(functools.partial(end_of_next_open_day, library))
     bookings.lock_many(promised, kept)
     fitting.follow(library, now=now)
     to_offer = set(queries.to_offer(order_ids=kept).values_list("pk", flat=True))
     for order in queries.orders(pk__in=kept, state=OrderState.READY).order_by("pk"):
         if order.keep_until is None or calendar.is_open(last := _last_day(order.keep_until, zone)):
             continue
-        order.keep_until = end_of_next_open_day(library, last)
+        order.keep_until = longer(last)
         order.save(update_fields=["keep_until"])
         if order.pk in to_offer or queries.live_appointment(order) is not None or queries.is_here(order):
             continue  # a time says until when, or is about to
@@ -192,8 +194,7 @@ def _follow(library: Library, day: date | None = None, *, now: datetime) -> None
 
 def kept_until(*, library: Library, day: date) -> QuerySet[Order]:
     """The packed bags without a time that are kept until the end of a local day."""
-    begin = datetime.combine(day, time(), tzinfo=ZoneInfo(library.zone))
-    end = datetime.combine(day + timedelta(days=1), time(), tzinfo=ZoneInfo(library.zone))
+    begin, end = _span(library, day, day)
     ready = Order.objects.filter(library=library, state=OrderState.READY, keep_until__gt=begin, keep_until__lte=end)
     return ready.exclude(appointment__state__in=PROMISED)
 
@@ -213,10 +214,15 @@ def _move_all(library: Library, day: date, *, by: Actor, now: datetime) -> Close
 
 def _promised(library: Library, first: date, last: date | None = None, *, now: datetime) -> QuerySet[Appointment]:
     """The visits that are still to come from one local day to another, or on the one."""
+    begin, end = _span(library, first, last or first)
+    return queries.to_come(point__library=library, slot__starts_at__gte=max(begin, now), slot__starts_at__lt=end)
+
+
+def _span(library: Library, first: date, last: date) -> tuple[datetime, datetime]:
+    """When the local days from `first` to `last` begin and end."""
     zone = ZoneInfo(library.zone)
     begin = datetime.combine(first, time(), tzinfo=zone).astimezone(UTC)
-    end = datetime.combine((last or first) + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
-    return queries.to_come(point__library=library, slot__starts_at__gte=max(begin, now), slot__starts_at__lt=end)
+    return begin, datetime.combine(last + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
 
 
 def end_of_next_open_day(library: Library, day: date) -> datetime:

@@ -111,4 +111,4 @@ def _chosen(typed: str, today: date) -> date | None:
         found = parse_date(typed)
     except ValueError:
         return None
-    return found if found is not None and today <= found <= today + lending_opening.FURTHEST else None
+    return found if found is not None and lending_opening.can_change(found, today=today) else None

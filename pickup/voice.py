@@ -166,7 +166,7 @@ def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
             return " ".join([*said, _("Your books are being packed. Please wait a moment.")])
         if ahead:
             counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
-            if order.point.layout in {order.point.Layout.FILE, order.point.Layout.BAYS}:
+            if order.point.by_car:
                 before = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
             else:
                 before = ngettext("%(count)s person is ahead of you.", "%(count)s people are ahead of you.", ahead)

@@ -189,6 +189,11 @@ class PickupPoint(Named):
         """Its name, after that of its library where the name alone does not say it."""
         return str(self) if str(self.library) in str(self) else f"{self.library}, {self}"
 
+    @property
+    def by_car(self) -> bool:
+        """Whether people are served in their cars."""
+        return self.layout in {self.Layout.FILE, self.Layout.BAYS}
+
     def place_in(self, language: str) -> str:
         """How to find it, in the reader's language."""
         return self.place_ko if language.startswith("ko") else self.place_en
