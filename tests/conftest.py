@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -128,6 +128,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left = [item for item in items if _needs_database(item)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if not _needs_database(item)]
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Beside a failure of real processes stands what they said last: it is gone with them."""
+    report = yield
+    if report.failed and (made := getattr(item, "funcargs", {}).get("product")):
+        report.sections += [(f"log of {name}", made.said(name, 150)) for name in made.product.programs]
+    return report
 
 
 def _longest_first(items: list[pytest.Item]) -> None:
