@@ -32,7 +32,19 @@ from lending.edge import (
     within,
 )
 from lending.serializers import Nothing, Paged, PointInput, Strict, Words, read, read_query, shown
-from pickup import appointments, elsewhere, gathering, orders, packing, places, preferences, queries, turns, waits
+from pickup import (
+    appointments,
+    elsewhere,
+    gathering,
+    orders,
+    packing,
+    places,
+    point_queries,
+    preferences,
+    queries,
+    turns,
+    waits,
+)
 from pickup.errors import OrderNotFound, PointNotFound
 from pickup.models import Appointment, Order
 from pickup.serializers import (
@@ -64,7 +76,7 @@ class Points(PublicEdge):
         """The pickup points, also those that take no orders now."""
         read_query(Paged, request)
         pages = Pages("id")
-        rows = pages.page(queries.points(library__training=False).select_related("library", "rules"), request)
+        rows = pages.page(point_queries.points(library__training=False).select_related("library", "rules"), request)
         return pages.response(PointRow(rows, many=True).data)
 
 
@@ -101,11 +113,11 @@ class Slots(PublicEdge):
     def get(self, request: Request) -> Response:
         """The times of a point, full ones too: capacity and what is free. From now for 31 days unless said."""
         asked, pages = read_query(SlotQuery, request), Pages("starts_at")
-        if not queries.points(pk=asked["pickup_point"]).exists():
+        if not point_queries.points(pk=asked["pickup_point"]).exists():
             raise PointNotFound(field="pickup_point")
         start: datetime = asked.get("from") or clock.now()
         end = min(asked.get("to") or start + HORIZON, start + HORIZON)
-        rows = pages.page(queries.free_slots(asked["pickup_point"], start, end), request)
+        rows = pages.page(point_queries.free_slots(asked["pickup_point"], start, end), request)
         return pages.response(SlotRow(rows, many=True).data)
 
 

@@ -19,7 +19,7 @@ from core.models import Journal
 from core.rows import all_but
 from lending import strikes
 from lending.states import StrikeKind
-from pickup import awaited, bookings, parties, queries, slots, texts
+from pickup import awaited, bookings, parties, point_queries, queries, slots, texts
 from pickup.errors import NoAppointment, OrderNotFound, SlotNotChosenHere
 from pickup.models import Appointment, Order, PointRules
 from pickup.states import OPEN_ORDER, PROMISED, AppointmentState, OrderState
@@ -39,7 +39,7 @@ def promise(
     (NotNullViolation), because somebody else took the last one in between.
     """
     order = _locked(order_id, slot_id, by=by)
-    rules = queries.rules_at(order.point)
+    rules = point_queries.rules_at(order.point)
     if not rules.by_appointment:
         raise SlotNotChosenHere(field="slot")
     live_one = queries.live_appointment(order)
@@ -316,5 +316,5 @@ def tell_fixed(
     packing = [order for order in orders if order.state == OrderState.PICKING]
     if not packing or len(packing) < len(orders):
         return
-    if (rules or queries.rules_of(appointment.point_id)).tell_fixed:
+    if (rules or point_queries.rules_of(appointment.point_id)).tell_fixed:
         texts.fixed(appointment, packing, kind="notice" if by.kind == RULE.kind else "answer", now=now)

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from django.utils.translation import gettext as _
 
 from lending.states import CopyState
-from pickup import awaited, parties, queries, sessions
+from pickup import awaited, parties, point_queries, queries, sessions
 from pickup.models import Appointment, Order, OrderLine, PointRules
 from pickup.sessions import SOON, Session
 from pickup.states import HERE, LineState, OrderState
@@ -67,7 +67,7 @@ class Bag:
     @property
     def without_time(self) -> str:
         """What stands in the place of a time while none is promised."""
-        return without_time(queries.rules_at(self.order.point))
+        return without_time(point_queries.rules_at(self.order.point))
 
     @property
     def comes_on(self) -> date | None:

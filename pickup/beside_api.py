@@ -24,7 +24,7 @@ from lending.edge import Edge, note_look, told
 from lending.serializers import AtLibrary, Day, Id, Nothing, Strict, Words, read, read_query
 from lending.states import PostingState
 from pickup import day_lists as lists
-from pickup import posting_pages, queries
+from pickup import point_queries, posting_pages
 from pickup.errors import PointNotFound
 
 
@@ -108,7 +108,7 @@ class DayLists(Edge):
         by, now = Actor.of(request), clock.now()
         with once(by, request) as answer:
             given = read(DayListInput, request)
-            mine = queries.points(pk=given["pickup_point"], library_id__in=auth.require_any_staff(by))
+            mine = point_queries.points(pk=given["pickup_point"], library_id__in=auth.require_any_staff(by))
             point = mine.first()
             if point is None:
                 raise PointNotFound(field="pickup_point")

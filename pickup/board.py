@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import live
-from pickup import queries, texts, waits
+from pickup import point_queries, queries, texts, waits
 from pickup.errors import PointNotFound
 from pickup.models import Lane, Order, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
@@ -157,7 +157,7 @@ def snapshot(*, point_id: int, now: datetime) -> Board:
 
     For staff: it names patrons. Times are UTC; `at` and `minutes` tell its age. Refuses an unknown point.
     """
-    point = queries.points(pk=point_id).first()
+    point = point_queries.points(pk=point_id).first()
     if point is None:
         raise PointNotFound(field="pickup_point")
     version = live.versions([f"point:{point_id}"])[f"point:{point_id}"]  # read first: newer rows only look again

@@ -18,7 +18,7 @@ from lending import auth
 from lending import queries as lending_queries
 from lending.edge import Edge, told
 from lending.serializers import Nothing, Strict, read, read_query
-from pickup import board, closing, queries, statistics
+from pickup import board, closing, point_queries, statistics
 from pickup.lane_api import point_at_work, visit_rows
 from pickup.serializers import VisitRow, WhyClosed
 
@@ -84,7 +84,7 @@ class _OpenAct(Edge):
         with once(by, request) as answer:
             read(Nothing, request)
             verb(point_id=point_at_work(by, point_id), by=by, now=now)
-            return answer(dict(ShutRow(queries.rules_of(point_id)).data))
+            return answer(dict(ShutRow(point_queries.rules_of(point_id)).data))
 
 
 class Shut(_OpenAct):

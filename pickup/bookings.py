@@ -14,7 +14,7 @@ from django.db.models import Q, QuerySet, Subquery
 from core.actor import Actor
 from core.compiled import Compiled, Given, soon
 from core.moves import NothingToBeginWith
-from pickup import awaited, queries, scheduling, slots
+from pickup import awaited, point_queries, scheduling, slots
 from pickup.errors import NoAppointment
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import OPEN_ORDER, AppointmentState, OrderState
@@ -167,7 +167,7 @@ def instead(
     new = take(
         slot,
         orders,
-        queries.rules_of(old.point_id),
+        point_queries.rules_of(old.point_id),
         accessible=old.accessible if accessible is None else accessible,
         ready=ready,
         why=why,
@@ -190,7 +190,7 @@ def apart(
     return take(
         slot,
         orders,
-        queries.rules_of(old.point_id),
+        point_queries.rules_of(old.point_id),
         accessible=accessible,
         ready=ready,
         why=Appointment.Why.CHOSEN,

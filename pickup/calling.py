@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q
 
 from core import live, sweeps
 from core.actor import RULE, Actor
-from pickup import queries, waits
+from pickup import point_queries, queries, waits
 from pickup.errors import LaneBusy
 from pickup.models import Lane, Order, PointRules, Visit
 from pickup.states import OrderState, VisitState
@@ -34,7 +34,7 @@ def call_where_free(*, point_id: int, now: datetime) -> list[Visit]:
     still is. Any number of workers may ask at once: each takes
     lanes and cars that no other has in hand. Gives back the visits that were called.
     """
-    rules = queries.rules_of(point_id)
+    rules = point_queries.rules_of(point_id)
     if not rules.auto_call or rules.point.layout != FILE:
         return []
     called: list[Visit] = []

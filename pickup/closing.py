@@ -9,7 +9,7 @@ from django.db import transaction
 
 from core import live
 from core.actor import Actor
-from pickup import queries
+from pickup import point_queries
 from pickup.errors import PointNotFound
 from pickup.models import PointRules
 
@@ -20,7 +20,7 @@ def shut(*, point_id: int, by: Actor, now: datetime) -> datetime:
 
     Nobody is sent away: who waits is served, promises stand. Shutting it again is fine. Refuses an unknown point.
     """
-    point = queries.points(pk=point_id).first()
+    point = point_queries.points(pk=point_id).first()
     if point is None:
         raise PointNotFound(field="pickup_point")
     zone = ZoneInfo(point.library.zone)
@@ -33,7 +33,7 @@ def shut(*, point_id: int, by: Actor, now: datetime) -> datetime:
 @transaction.atomic
 def open_again(*, point_id: int, by: Actor, now: datetime) -> None:
     """The hours count again. Opening what nobody shut is fine. Refuses an unknown point."""
-    if not queries.points(pk=point_id).exists():
+    if not point_queries.points(pk=point_id).exists():
         raise PointNotFound(field="pickup_point")
     _set(point_id, None, now=now)
 

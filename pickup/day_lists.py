@@ -20,7 +20,7 @@ from lending import allocation, day_lists, reservations
 from lending import queries as lending_queries
 from lending.day_lists import DayList, Entry, Problem
 from lending.reservations import Item
-from pickup import appointments, orders, packing, queries, slots
+from pickup import appointments, orders, packing, point_queries, queries, slots
 from pickup.states import LineState, OrderState
 
 if TYPE_CHECKING:
@@ -190,7 +190,7 @@ def _bag(
     order = requested.order
     if order is None:
         return
-    rules = queries.rules_of(point.pk)
+    rules = point_queries.rules_of(point.pk)
     if rules.by_appointment and queries.live_appointment(order) is None:
         rooms = slots.free(
             point_id=point.pk,

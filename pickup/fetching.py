@@ -12,7 +12,7 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import Forbidden
-from pickup import queries
+from pickup import point_queries, queries
 from pickup.models import OrderLine
 
 if TYPE_CHECKING:
@@ -62,5 +62,5 @@ def fetcher_of(line: OrderLine, *, now: datetime) -> Account | None:
 
 
 def _tell(library_id: int, *, now: datetime) -> None:
-    points = queries.points(library_id=library_id, open=True).values_list("pk", flat=True)
+    points = point_queries.points(library_id=library_id, open=True).values_list("pk", flat=True)
     live.publish({f"point:{pk}" for pk in points}, now=now)

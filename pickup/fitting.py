@@ -18,7 +18,7 @@ from django.db.models import Q
 from core import live, sweeps
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from pickup import queries, slots, windows
+from pickup import point_queries, slots, windows
 from pickup.models import PointRules, Slot
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class Fit:
 
 def follow(library: Library, *, now: datetime) -> None:
     """Make the slots that the hours of a library have now, fit those that stand, and tell the pages that show them."""
-    point_ids = list(queries.points(library_id=library.pk).order_by("pk").values_list("pk", flat=True))
+    point_ids = list(point_queries.points(library_id=library.pk).order_by("pk").values_list("pk", flat=True))
     follow_at(library, point_ids, now=now)
 
 
@@ -61,13 +61,13 @@ def follow_due(*, now: datetime) -> int:
 
     Whoever changes a library where lending alone is known, such as its zone, leaves it to this.
     """
-    ids = sorted(set(queries.points().values_list("library_id", flat=True)))
+    ids = sorted(set(point_queries.points().values_list("library_id", flat=True)))
     return sum(sweeps.each("slots to fit", ids, lambda library_id: _follow_if_due(library_id, now=now)))
 
 
 def _follow_if_due(library_id: int, *, now: datetime) -> bool:
     library = lending_surge.lock(library_id)
-    point_ids = list(queries.points(library_id=library_id).order_by("pk").values_list("pk", flat=True))
+    point_ids = list(point_queries.points(library_id=library_id).order_by("pk").values_list("pk", flat=True))
     looked = _fits(_ahead(point_ids, now), library, _windows_of(point_ids), _reach_of(point_ids, library, now=now))
     if due := any(one.differs for one in looked):
         follow_at(library, point_ids, now=now)
@@ -129,7 +129,7 @@ def fit(
 
 def _windows_of(point_ids: Collection[int]) -> Mapping[int, list[windows.WindowRule]]:
     promising = PointRules.objects.filter(point__in=point_ids, by_appointment=True).values_list("point_id", flat=True)
-    return queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
+    return point_queries.window_rules_of(list(promising))  # elsewhere windows are hours to come in, without any slot
 
 
 def horizon(rules: PointRules, library: Library, *, now: datetime) -> datetime:

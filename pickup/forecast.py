@@ -16,7 +16,7 @@ from lending import availability, journeys
 from lending import queries as lending_queries
 from lending.calendar import Calendar, NeverOpen
 from lending.states import CopyState, ReservationState
-from pickup import queries, slots
+from pickup import point_queries, slots
 from pickup.models import PointRules, Slot
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def at_points(
     for title_id, volume, programme_id, library_id, count in lending_queries.queues(titles):
         queue.setdefault((title_id, volume, programme_id), {})[library_id] = count
     calendars = _calendars([point.library for point in points], copies)
-    rules = queries.rules_of_many([point.pk for point in points])
+    rules = point_queries.rules_of_many([point.pk for point in points])
     soonest = slots.earliest(point_ids=[point.pk for point in points], now=now, accessible=accessible)
     return {
         wish: [

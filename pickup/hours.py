@@ -20,7 +20,7 @@ from core.refusal import BadInput
 from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from pickup import bookings, fitting, lapses, opening, queries, slots, texts, windows
+from pickup import bookings, fitting, lapses, opening, point_queries, queries, slots, texts, windows
 from pickup.errors import WindowNotFound, WindowsOverlap
 from pickup.models import Appointment, Order, PointChange, PointRules, Slot, Window
 from pickup.states import AppointmentState
@@ -158,7 +158,7 @@ def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datet
     there. Refuses with `unknown_pickup_point`, and `invalid` with the field.
     """
     library, _promised = _begin(point_id, move=False, now=now)
-    rules = queries.rules_of(point_id)
+    rules = point_queries.rules_of(point_id)
     was = values_of(rules)
     for name, value in values.items():
         setattr(rules, name, value)
@@ -211,35 +211,35 @@ def effect_of_window(
 
     Refuses as the verbs do.
     """
-    library, rules = _library(point_id), queries.rules_of(point_id)
-    cut = [rule for rule in queries.window_rules(point_id) if rule.id != window_id]
+    library, rules = _library(point_id), point_queries.rules_of(point_id)
+    cut = [rule for rule in point_queries.window_rules(point_id) if rule.id != window_id]
     window = window_at(point_id, window_id) if window_id is not None else Window(point_id=point_id)
     if values is not None:
         for name, value in values.items():
             setattr(window, name, value)
         check(window, library, now=now)
-        cut.append(queries.rule_of(window, lead_minutes=rules.lead_minutes))
+        cut.append(point_queries.rule_of(window, lead_minutes=rules.lead_minutes))
     return _effect(rules, library, cut, anew={window_id}, now=now)
 
 
 def effect_of_new(*, point_id: int, values: Iterable[Mapping[str, Any]], now: datetime) -> Effect:
     """What adding several windows would do; nothing is changed. Refuses as the verb does."""
-    library, rules = _library(point_id), queries.rules_of(point_id)
-    cut = queries.window_rules(point_id)
+    library, rules = _library(point_id), point_queries.rules_of(point_id)
+    cut = point_queries.window_rules(point_id)
     for one in values:
         window = Window(point_id=point_id, **one)
         check(window, library, now=now)
-        cut.append(queries.rule_of(window, lead_minutes=rules.lead_minutes))
+        cut.append(point_queries.rule_of(window, lead_minutes=rules.lead_minutes))
     return _effect(rules, library, cut, anew={None}, now=now)
 
 
 def effect_of_rules(*, point_id: int, values: Mapping[str, Any], now: datetime) -> Effect:
     """What other rules would do to the slots; nothing is changed. Refuses as `set_rules` does."""
-    library, rules = _library(point_id), queries.rules_of(point_id)
+    library, rules = _library(point_id), point_queries.rules_of(point_id)
     for name, value in values.items():
         setattr(rules, name, value)
     check_rules(rules)
-    held = queries.window_rules(point_id) if rules.by_appointment else []
+    held = point_queries.window_rules(point_id) if rules.by_appointment else []
     cut = [replace(rule, lead_minutes=rules.lead_minutes) for rule in held]
     return _effect(rules, library, cut, anew=fitting.NOWHERE, now=now)
 
@@ -269,8 +269,8 @@ def check(window: Window, library: Library, *, now: datetime) -> None:
     today = lending_queries.today(library, now)
     if window.date is not None and not today <= window.date <= today + lending_opening.FURTHEST:
         raise BadInput(field="date")
-    mine = queries.rule_of(window, lead_minutes=0)
-    for other in queries.window_rules(window.point_id):
+    mine = point_queries.rule_of(window, lead_minutes=0)
+    for other in point_queries.window_rules(window.point_id):
         if other.id != window.pk and mine.clashes(other):
             raise WindowsOverlap(
                 field="opens", window=other.id, opens=f"{other.opens:%H:%M}", closes=windows.until(other.closes)
@@ -301,12 +301,12 @@ def _plain(row: Window | PointRules) -> None:
 
 
 def _library(point_id: int) -> Library:
-    return lending_queries.library_with_rules(queries.point(point_id).library_id)
+    return lending_queries.library_with_rules(point_queries.point(point_id).library_id)
 
 
 def _begin(point_id: int, *, move: bool, now: datetime) -> tuple[Library, frozenset[int]]:
     """Lock the library, and who may have to move: orders and promises by id, before any slot. Gives back whom."""
-    library = lending_surge.lock(queries.point(point_id).library_id)
+    library = lending_surge.lock(point_queries.point(point_id).library_id)
     if not move:
         return library, frozenset()
     promised = frozenset(queries.to_come(point=point_id, slot__starts_at__gt=now).values_list("pk", flat=True))
@@ -400,7 +400,7 @@ def _effect(
     looked = fitting.look(library, rules, cut, anew=anew, now=now)
     changed = [one for one in looked if one.differs]
     coming = 0
-    if rules.by_appointment and queries.point(rules.point_id).open:
+    if rules.by_appointment and point_queries.point(rules.point_id).open:
         standing = Slot.objects.filter(point=rules.point_id, starts_at__gt=now).values_list("starts_at", flat=True)
         coming = len({plan.starts_at for plan in slots.ahead(rules, cut, library, now=now)} - set(standing))
     back = sum(one.becomes.open and not one.was.open for one in changed)

@@ -16,7 +16,7 @@ from core.refusal import NotFound
 from lending import auth, members
 from lending.edge import Edge, told
 from lending.serializers import Day, Nothing, Strict, Whole, Words, read, read_query
-from pickup import hours, queries
+from pickup import hours, point_queries
 from pickup.models import PointRules, Window
 
 if TYPE_CHECKING:
@@ -232,7 +232,7 @@ class Rules(Edge):
         """The rules of a pickup point of mine."""
         read_query(Nothing, request)
         _mine(Actor.of(request), point_id)
-        return Response(RulesRow(queries.rules_of(point_id)).data)
+        return Response(RulesRow(point_queries.rules_of(point_id)).data)
 
     @told("change_point_rules", RulesRow, takes=RulesInput, keyed=True)
     def post(self, request: Request, point_id: int) -> HttpResponseBase:
@@ -263,7 +263,9 @@ def _done(changed: Changed) -> dict[str, Any]:
 
 def _mine(by: Actor, point_id: int) -> int:
     """The library of a point where the actor works; any other point is unknown."""
-    library_id = queries.points(pk=point_id, library__in=auth.require_any_staff(by)).values_list("library_id").first()
+    library_id = (
+        point_queries.points(pk=point_id, library__in=auth.require_any_staff(by)).values_list("library_id").first()
+    )
     if library_id is None:
         raise NotFound
     return int(library_id[0])

@@ -17,7 +17,7 @@ from core.refusal import BadInput, Refusal
 from lending import auth, members
 from lending import queries as lending_queries
 from lending.pages import key_of
-from pickup import hours, hours_forms, queries
+from pickup import hours, hours_forms, point_queries
 from pickup.hours_forms import NewWindowsForm, PointRulesForm, WindowForm
 from pickup.models import Window
 from pickup.staff_pages import Desk, at_desk, became, show_desk
@@ -61,12 +61,12 @@ def times(request: HttpRequest, desk: Desk) -> HttpResponse:
             week[window.weekday].windows.append(window)
         elif window.date is None or window.date >= desk.today:
             special.append((hours_forms.day_of(hours.values_of(window)), window))
-    rules = queries.rules_of(desk.point.pk)
+    rules = point_queries.rules_of(desk.point.pk)
     context = {
         "week": week,
         "special": special,
         "rules": list(_rules(rules)),
-        "excludes": hours.excludes(rules, queries.window_rules(desk.point.pk)),
+        "excludes": hours.excludes(rules, point_queries.window_rules(desk.point.pk)),
         "visits": hours.standing(point_id=desk.point.pk, now=desk.now),
         "changes": [_told(change) for change in hours.history(desk.point.pk)[:CHANGES_SHOWN]],
     }
@@ -161,7 +161,7 @@ def _act(
 def rules(request: HttpRequest, desk: Desk) -> HttpResponse:
     """The rules behind the times: a form, then what they would change, then the click; for managers."""
     _manager(desk)
-    found = queries.rules_of(desk.point.pk)
+    found = point_queries.rules_of(desk.point.pk)
     step = request.POST.get("step", "look")
     if step not in {"look", "save"}:
         raise BadInput(field="step")

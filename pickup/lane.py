@@ -22,7 +22,7 @@ from core.refusal import BadInput
 from lending import copies, patrons
 from lending import queries as lending_queries
 from lending.errors import UnknownCard
-from pickup import calling, handovers, parties, queries, texts
+from pickup import calling, handovers, parties, point_queries, queries, texts
 from pickup.arrivals import FOR_THEMSELVES, arrive
 from pickup.errors import (
     AlreadyHandedOver,
@@ -402,7 +402,7 @@ def _served_already(visit: Visit) -> AlreadyHandedOver:
 
 def _scanned(point_id: int, *, order_number: str, card_number: str, barcode: str, now: datetime) -> Order:
     """The order behind a scan: of this point's library, else an open one that waits at another of its programme."""
-    point = queries.point(point_id)
+    point = point_queries.point(point_id)
     library_id = point.library_id
     if order_number:
         order = by_number(point, digits(order_number))
@@ -443,7 +443,7 @@ def by_number(point: PickupPoint, number: str) -> Order | None:
 
 
 def _layout(point_id: int) -> str:
-    layout = queries.points().filter(pk=point_id).values_list("layout", flat=True).first()
+    layout = point_queries.points().filter(pk=point_id).values_list("layout", flat=True).first()
     if layout is None:
         raise PointNotFound(field="pickup_point")
     return str(layout)

@@ -20,7 +20,7 @@ from lending.api import loans_within
 from lending.edge import Edge, Pages, note_look, page_of, told
 from lending.errors import UnknownCard
 from lending.serializers import Id, LoanRow, Nothing, Paged, PostingRow, Strict, read, read_query
-from pickup import arrivals, lane, parties, queries, queue, returns
+from pickup import arrivals, lane, parties, point_queries, queries, queue, returns
 from pickup.api import order_within, seen_by
 from pickup.errors import AtAnotherPoint, LaneNotFound, OrderNotFound, PointNotFound, VisitNotFound
 from pickup.models import Lane, Order, Visit
@@ -68,7 +68,7 @@ def visit_at_work(actor: Actor, visit_id: int) -> Visit:
 def point_at_work(actor: Actor, point_id: int, *, scope: str = auth.Scope.LANE) -> int:
     """The point's id, for those who work at its library; refuses others as if there were no such point."""
     libraries = auth.require_any_staff(actor, scope)
-    if not queries.points(pk=point_id, library_id__in=libraries).exists():
+    if not point_queries.points(pk=point_id, library_id__in=libraries).exists():
         raise PointNotFound
     return point_id
 
@@ -147,13 +147,13 @@ def _collected_by(by: Actor, order_id: int) -> Order:
 def _refuse_elsewhere(point_id: int, patron_id: int) -> None:
     """Refuse somebody who comes to collect and whose bag waits at another place alone."""
     if not parties.bags_of_family(point_id=point_id, patron_ids=[patron_id]):
-        away = queries.waiting_elsewhere(queries.point(point_id), patron_id=patron_id).first()
+        away = queries.waiting_elsewhere(point_queries.point(point_id), patron_id=patron_id).first()
         if away is not None:
             raise AtAnotherPoint.of(away)
 
 
 def _held(point_id: int, number: str) -> Order:
-    order = lane.by_number(queries.point(point_id), digits(number))
+    order = lane.by_number(point_queries.point(point_id), digits(number))
     if order is None:
         raise OrderNotFound(field="order_number")
     if order.point_id != point_id and order.state in OPEN_ORDER:

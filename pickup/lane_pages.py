@@ -14,7 +14,7 @@ from core.once import once
 from core.refusal import BadInput, NotFound
 from lending import circulation
 from lending.pages import key_of, show
-from pickup import arrivals, board, closing, figures, lane, queries, queue, scans, today
+from pickup import arrivals, board, closing, figures, findings, lane, queries, queue, scans, today
 from pickup.desk_forms import FindForm
 from pickup.errors import NoBagChosen, VisitNotFound
 from pickup.forms import HereForm
@@ -44,7 +44,7 @@ def lane_board(request: HttpRequest, desk: Desk) -> HttpResponse:
         changed = {**_board(desk), "renew": True, "counts": today.counts(desk.point)}
         return show(request, "pickup/staff/_board.html", {**desk.context, **changed})
     context = _shown(request, desk)
-    status = 404 if isinstance(context["shown"], scans.Unknown) else 200
+    status = 404 if isinstance(context["shown"], findings.Unknown) else 200
     if part == "shown":
         response = show(request, "pickup/staff/_shown.html", {**desk.context, **context}, status=status)
         response["X-Part"] = part  # so that a script knows it from a refusal, or from the sign-in page
@@ -71,9 +71,9 @@ def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
         shown = scans.given(point_id=desk.point.pk, visit_id=visit_id, now=desk.now)
     elif kept is not None:
         shown, kept = kept, None
-    if isinstance(shown, scans.Party):
+    if isinstance(shown, findings.Party):
         kept = None
-    _note_look(desk, [car for car in (shown, kept) if isinstance(car, scans.Party)])
+    _note_look(desk, [car for car in (shown, kept) if isinstance(car, findings.Party)])
     if desk.point.library.training:
         _note_practice(desk, shown)
     taken = scans.returned(point=desk.point, return_ids=back) if back else []
@@ -83,16 +83,16 @@ def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
         "car_in_hand": kept,
         "back": taken,
         "back_ids": ",".join(str(one.return_id) for one in taken),
-        "car_id": next((_name(car) for car in (shown, kept) if isinstance(car, scans.Party)), ""),
+        "car_id": next((_name(car) for car in (shown, kept) if isinstance(car, findings.Party)), ""),
     }
 
 
-def _name(car: scans.Party) -> str:
+def _name(car: findings.Party) -> str:
     """By what a car is carried along: by an order of its own, else by its visit."""
     return str(car.order_id) if car.order_id or car.car is None else f"{VISIT}{car.car.visit_id}"
 
 
-def _car_in_hand(desk: Desk, name: str) -> scans.Party | None:
+def _car_in_hand(desk: Desk, name: str) -> findings.Party | None:
     """The car that was shown when a book was scanned: it stays while books are taken back."""
     if name.startswith(VISIT):
         visit_id = whole_number(name.removeprefix(VISIT))
@@ -107,7 +107,7 @@ def _ids(text: str) -> list[int]:
     return [number for part in text.split(",")[-MOST_BACK:] if (number := whole_number(part))]
 
 
-def _note_look(desk: Desk, cars: Iterable[scans.Party]) -> None:
+def _note_look(desk: Desk, cars: Iterable[findings.Party]) -> None:
     """Note whose bags the page shows, and what is to be done for them."""
     bags = [bag for car in cars for bag in car.bags]
     if bags:
@@ -119,8 +119,8 @@ def _note_look(desk: Desk, cars: Iterable[scans.Party]) -> None:
 
 def _note_practice(desk: Desk, shown: Any) -> None:
     """In a rehearsal also note the look at a car whose bag is not shown: its time counts from there (see figures)."""
-    patron_id = shown.order.patron_id if isinstance(shown, scans.Elsewhere) else None
-    if isinstance(shown, scans.Party) and not shown.bags and shown.car is not None:
+    patron_id = shown.order.patron_id if isinstance(shown, findings.Elsewhere) else None
+    if isinstance(shown, findings.Party) and not shown.bags and shown.car is not None:
         visits = desk.point.visits.filter(pk=shown.car.visit_id)
         patron_id = visits.values_list("patron_id", flat=True).first()
     if patron_id is not None:
@@ -316,7 +316,7 @@ def bag(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
     here = order.point_id == desk.point.pk
     car = scans.party(order, now=desk.now) if here and order.state in OPEN_ORDER else None
     seen = car.bags if car is not None else [board.bag_of(order)]
-    _note_look(desk, [scans.Party(order.pk, seen, None)])
+    _note_look(desk, [findings.Party(order.pk, seen, None)])
     promise = queries.live_appointment(order)
     if promise is not None:
         promise.slot.point = order.point

@@ -16,7 +16,7 @@ from core.actor import RULE, Actor
 from lending import queries as lending_queries
 from lending import strikes
 from lending.states import StrikeKind
-from pickup import appointments, awaited, bookings, queries, slots, texts, waits
+from pickup import appointments, awaited, bookings, point_queries, queries, slots, texts, waits
 from pickup.models import Appointment, Order, PointRules
 from pickup.states import HERE, PROMISED, AppointmentState, OrderState
 
@@ -44,7 +44,7 @@ def _answer_due(appointment_id: int, *, now: datetime) -> int:
     if appointment.state != AppointmentState.OFFERED or appointment.answer_by > now:
         return 0
     ready = [order for order in orders if order.state == OrderState.READY]
-    asked = queries.rules_of(appointment.point_id).silence == PointRules.Silence.LAPSE and not _are_here(orders)
+    asked = point_queries.rules_of(appointment.point_id).silence == PointRules.Silence.LAPSE and not _are_here(orders)
     if asked and ready and texts.asks_for_answer(ready):
         _lapse(appointment, ready, now=now)
     else:
@@ -177,7 +177,7 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
 
 def _lead(appointment: Appointment, *, now: datetime) -> datetime:
     """The earliest time that people may be given unasked."""
-    return now + timedelta(minutes=queries.rules_of(appointment.point_id).lead_minutes)
+    return now + timedelta(minutes=point_queries.rules_of(appointment.point_id).lead_minutes)
 
 
 def _another_day(order: Order, *, now: datetime) -> datetime:

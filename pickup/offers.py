@@ -20,7 +20,7 @@ from core import live, sweeps
 from core.actor import RULE
 from core.meanwhile import meanwhile
 from core.rows import by_the_thousand
-from pickup import appointments, bookings, parties, queries, scheduling, slots, texts
+from pickup import appointments, bookings, parties, point_queries, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from pickup.states import AppointmentState, OrderState
 
@@ -87,7 +87,7 @@ def _round(point_id: int, order_ids: Collection[int] | None, *, now: datetime) -
     orders = list(read.order_by("ready_at", "id"))
     if not orders:
         return _Round(0, False)
-    rules = queries.rules_of(point_id)
+    rules = point_queries.rules_of(point_id)
     for order in orders:  # the same rows for all of them
         order._state.fields_cache |= {"point": rules.point, "library": rules.point.library}
     of_head = parties.by_car(orders)
@@ -164,7 +164,7 @@ def _plan(
         )
         for slot in free
     }
-    past = queries.past_demand(point_id, zone=zone, since=now - PAST, until=now)
+    past = point_queries.past_demand(point_id, zone=zone, since=now - PAST, until=now)
     expected = scheduling.expect(past, weeks=PAST / timedelta(weeks=1), now=earliest, days=days, zone=zone)
     plan = scheduling.assign(list(asked.values()), list(rooms.values()), expected)
     left = _left(plan, asked, rooms)

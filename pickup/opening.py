@@ -20,7 +20,7 @@ from lending import opening as lending_opening
 from lending import queries as lending_queries
 from lending import surge as lending_surge
 from lending.calendar import NeverOpen
-from pickup import bookings, fitting, lapses, queries, texts, windows
+from pickup import bookings, fitting, lapses, point_queries, queries, texts, windows
 from pickup.models import Appointment, Order
 from pickup.states import PROMISED, OrderState
 
@@ -149,7 +149,7 @@ def open_up(*, library_id: int, day: date, reason: str, by: Actor, now: datetime
     """
     library = lending_opening.set_day(library_id=library_id, day=day, is_open=True, reason=reason, now=now).library
     fitting.follow(library, now=now)
-    cut = queries.window_rules_of(list(queries.points(library_id=library.pk).values_list("pk", flat=True)))
+    cut = point_queries.window_rules_of(list(point_queries.points(library_id=library.pk).values_list("pk", flat=True)))
     is_open, zone = lending_queries.calendar_of(library).is_open, ZoneInfo(library.zone)
     return any(windows.plan(rules, day, zone, is_open, surge=library.surge) for rules in cut.values())
 

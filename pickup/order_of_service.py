@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from pickup import queries
+from pickup import point_queries
 from pickup.models import Appointment, Order
 from pickup.states import PROMISED, AppointmentState
 
@@ -31,7 +31,7 @@ def turn(*, point_id: int, order_ids: Iterable[int], at: datetime) -> datetime:
 
     The promise that gives it the soonest turn counts. Where no times are promised it is the arrival.
     """
-    if not queries.rules_of(point_id).by_appointment:
+    if not point_queries.rules_of(point_id).by_appointment:
         return at
     bags: dict[Appointment, list[Order]] = {}
     for order in Order.objects.filter(pk__in=order_ids).select_related(

@@ -16,7 +16,19 @@ from core.actor import RULE, Actor
 from lending import queries as lending_queries
 from lending import reservations, strikes, wishes
 from lending.states import ReservationState, StrikeKind
-from pickup import appointments, awaited, bookings, calling, gathering, links, plates, queries, slots, texts
+from pickup import (
+    appointments,
+    awaited,
+    bookings,
+    calling,
+    gathering,
+    links,
+    plates,
+    point_queries,
+    queries,
+    slots,
+    texts,
+)
 from pickup.errors import NoNumberFree, OrderNotFound
 from pickup.models import Order, OrderLine, PointRules, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
@@ -191,7 +203,7 @@ def _bag_to_come(
 
 def _is_promised_now(point_id: int) -> bool:
     """Whether a point promises its times while ordering."""
-    rules = queries.rules_of(point_id)
+    rules = point_queries.rules_of(point_id)
     return rules.by_appointment and rules.promise == PointRules.Promise.AT_ORDER
 
 
@@ -307,7 +319,7 @@ def _just_handed_over(patron_id: int, point_id: int, *, now: datetime) -> bool:
 
 
 def _begin(reservation: Reservation, patron_id: int, point_id: int, *, by: Actor, now: datetime) -> Order:
-    point = queries.point(point_id)
+    point = point_queries.point(point_id)
     collector = reservation.collector
     patron = reservation.patron
     language = collector.language if collector is not None else patron.language if patron is not None else "ko"

@@ -15,7 +15,7 @@ from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations
 from lending import queries as lending_queries
 from lending.states import CopyState
-from pickup import appointments, bookings, calling, gathering, orders, places, queries, texts
+from pickup import appointments, bookings, calling, gathering, orders, places, point_queries, queries, texts
 from pickup.errors import AlreadyHandedOver, AlreadyPacked, NothingInBag, NotInOrder, OrderNotFound, StillToPack
 from pickup.models import Order, OrderLine, PointRules
 from pickup.states import IN_BAG, LineState, OrderState
@@ -45,7 +45,7 @@ def pack(*, order_id: int, barcode: str, by: Actor, now: datetime) -> OrderLine:
     left_behind = OrderLine.objects.filter(copy=copy, state=LineState.TO_UNPACK)
     if OrderLine.move_many(left_behind, LineState.UNPACKED, at=now, by=by) and copy.state == CopyState.BAG:
         copies.to_return_cart(copy_ids=[copy.pk], by=by, now=now)  # out of the dead bag, into this one
-    rules = queries.rules_of(order.point_id)
+    rules = point_queries.rules_of(order.point_id)
     if rules.lend_at == PointRules.LendAt.PACKING and order.patron_id is not None:
         circulation.pack(
             copy_id=copy.pk,
@@ -157,7 +157,7 @@ def keep_until(order: Order, *, now: datetime) -> datetime:
     """
     library = order.library
     zone = ZoneInfo(library.zone)
-    rules, calendar = queries.rules_of(order.point_id), lending_queries.calendar_of(library)
+    rules, calendar = point_queries.rules_of(order.point_id), lending_queries.calendar_of(library)
     promised = queries.live_appointment(order)
     first = now.astimezone(zone).date()
     if promised is not None and not rules.keep_days:

@@ -18,7 +18,7 @@ from lending import queries as lending_queries
 from lending.errors import UnknownBarcode
 from lending.pages import key_of
 from lending.states import TransferState
-from pickup import bags, fetching, gathering, orders, packing, parties, queries, sessions, streams
+from pickup import bags, fetching, gathering, orders, packing, parties, point_queries, queries, sessions, streams
 from pickup.desk_forms import ScanForm
 from pickup.errors import NotInOrder, OrderNotFound
 from pickup.models import Order
@@ -66,7 +66,9 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         "total": len(rows),
         "choices": choices,
         "untimed": untimed,
-        "without_time": lambda: bags.without_time(queries.rules_of(desk.point.pk)),  # asked only where it is shown
+        "without_time": lambda: bags.without_time(
+            point_queries.rules_of(desk.point.pk)
+        ),  # asked only where it is shown
         "travels": travels,
         "filters": bool(choices) or bool(untimed and travels),
         "chosen": next((choice["session"] for choice in choices if choice["session"].key == wanted), None),

@@ -23,7 +23,7 @@ from lending import queries as lending_queries
 from lending.errors import UnknownTitle
 from lending.pages import barred, basket, key_of, patron_of, show, signed_in
 from notifications import phone
-from pickup import forecast, orders, preferences, progress, queries, slots, turns
+from pickup import forecast, orders, point_queries, preferences, progress, queries, slots, turns
 from pickup.errors import OrderNotFound
 from pickup.forms import AskForm
 from pickup.models import PointRules
@@ -268,7 +268,7 @@ def _times(
 
     The day of the time that the bag has already (`promised`) is shown first.
     """
-    rules = queries.rules_of_many([point.pk])[point.pk]
+    rules = point_queries.rules_of_many([point.pk])[point.pk]
     if not rules.by_appointment or rules.promise != PointRules.Promise.AT_ORDER:
         return {"rules": rules, "days": [], "day": None}
     if forecast.promises_nothing(hopes):

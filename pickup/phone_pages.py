@@ -24,7 +24,7 @@ from lending import queries as lending_queries
 from lending.forms import SearchForm
 from lending.pages import key_of
 from notifications import phone
-from pickup import awaited, bags, forecast, orders, preferences, queries, readback, slots
+from pickup import awaited, bags, forecast, orders, point_queries, preferences, queries, readback, slots
 from pickup.desk_forms import CallerForm, PhoneOrderForm, TimesForm
 from pickup.models import PointRules
 from pickup.preference_pages import told_by
@@ -90,7 +90,7 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
     initial = {"needs": patron.needs, "needs_note": patron.needs_note, "language": patron.language}
     sent = request.POST if request.method == "POST" else None
     form = PhoneOrderForm(sent, initial=initial, contacts=contacts, needs=patron.Need.choices)
-    rules = queries.rules_of(point.pk) if point is not None else None
+    rules = point_queries.rules_of(point.pk) if point is not None else None
     offered = rules is not None and rules.by_appointment and rules.promise == WHEN_READY
     likes = TimesForm(sent, initial=told_by(patron.pk)) if offered else None
     valid = form.is_valid() and (likes is None or likes.is_valid())

@@ -11,7 +11,7 @@ from django.db.models import Exists, OuterRef, QuerySet
 from core import live
 from core.actor import Actor
 from core.moves import MoveRefused
-from pickup import parties, queries
+from pickup import parties, point_queries
 from pickup.errors import NoSuchPlace, OrderNotFound, PlaceTaken
 from pickup.models import Order, OrderLine
 from pickup.states import IN_BAG, OPEN_ORDER, LineState, OrderState
@@ -26,7 +26,7 @@ def take(*, order: Order) -> str:
     point names no places or all are taken; the bag is then found by its number. The caller has locked the order. Two
     bags that want one place meet at the law `pickup_place_holds_one_bag`, and the later one moves on.
     """
-    named, (taken, spoken_for) = queries.rules_of(order.point_id).bag_places, _held(order.point_id, but=order.pk)
+    named, (taken, spoken_for) = point_queries.rules_of(order.point_id).bag_places, _held(order.point_id, but=order.pk)
     ranked = [order.place, *(place for place in named if place not in spoken_for), *named]
     order.place = next((place for place in ranked if place in named and _put(order, place, taken)), "")
     return order.place
@@ -58,7 +58,7 @@ def _to_place(beside: Iterable[Order]) -> QuerySet[Order]:
 
 def _near(point_id: int, beside: Iterable[Order], *, count: int) -> list[str]:
     """So many free places, nearest first to where the bags beside stand; else the first that lie next to each other."""
-    named, left = queries.rules_of(point_id).bag_places, free(point_id)
+    named, left = point_queries.rules_of(point_id).bag_places, free(point_id)
     if not left or (count == 1 and not beside):
         return left[:count]
     rank = {place: position for position, place in enumerate(named)}
@@ -72,7 +72,7 @@ def _near(point_id: int, beside: Iterable[Order], *, count: int) -> list[str]:
 def free(point_id: int) -> list[str]:
     """The places of a point's shelf at which no bag stands and for which none is meant, in their order."""
     taken, spoken_for = _held(point_id)
-    return [place for place in queries.rules_of(point_id).bag_places if place not in taken | spoken_for]
+    return [place for place in point_queries.rules_of(point_id).bag_places if place not in taken | spoken_for]
 
 
 @transaction.atomic
@@ -87,7 +87,7 @@ def move(*, order_id: int, place: str, by: Actor, now: datetime) -> Order:
         raise OrderNotFound(order=order_id)
     if order.state != OrderState.READY:
         raise MoveRefused(noun=Order.noun(), state=order.state, asked=OrderState.READY)
-    if place not in queries.rules_of(order.point_id).bag_places:
+    if place not in point_queries.rules_of(order.point_id).bag_places:
         raise NoSuchPlace(field="place", place=place)
     if not _put(order, place, _held(order.point_id, but=order.pk)[0]):
         raise PlaceTaken(field="place", place=place)

@@ -14,7 +14,7 @@ from core import clock
 from core.actor import Actor
 from core.refusal import Refusal
 from lending.pages import patron_of, show, signed_in
-from pickup import preferences, queries
+from pickup import point_queries, preferences, queries
 from pickup.desk_forms import TimesForm
 
 
@@ -44,5 +44,5 @@ def told_by(patron_id: int) -> dict[str, Any]:
     liked = queries.preferences_of([patron_id]).get(patron_id)
     if liked is None:
         return {}
-    place = queries.points(pk=liked.point_id, open=True).values_list("pk", flat=True).first()
+    place = point_queries.points(pk=liked.point_id, open=True).values_list("pk", flat=True).first()
     return {name: getattr(liked, name) for name in ("weekdays", "begins", "ends")} | {"pickup_point": place}

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 from core.actor import RULE, Actor
 from lending import contacts
 from notifications import outbox
-from pickup import awaited, parties, queries, texts, waits
+from pickup import awaited, parties, point_queries, queries, texts, waits
 from pickup.models import Appointment, Order, OrderLine, PointRules, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, AppointmentState, LineState, OrderState, VisitState
 
@@ -156,7 +156,7 @@ def of(orders: Iterable[Order], *, now: datetime, by: Actor) -> list[Progress]:
     The number of queries does not grow with theirs, but for those that share a car.
     """
     rows = list(orders)
-    rules = queries.rules_of_many(list({order.point_id for order in rows}))
+    rules = point_queries.rules_of_many(list({order.point_id for order in rows}))
     contacts = queries.collectors_of(rows)
     texted = outbox.texted({(row.library.sender, contacts[row.pk].number) for row in rows if row.pk in contacts})
     here = {order.pk: order.visit for order in rows if order.visit is not None and order.visit.state in HERE}

@@ -14,7 +14,7 @@ from django.utils.translation import ngettext
 
 from lending import contacts
 from notifications import outbox, phone
-from pickup import queries
+from pickup import point_queries, queries
 from pickup.states import OPEN_ORDER, OrderState
 
 if TYPE_CHECKING:
@@ -138,7 +138,7 @@ def _coming(order: Order | None) -> str:
     """What the caller has to do when no time is promised yet."""
     if order is None or order.state not in OPEN_ORDER or queries.live_appointment(order) is not None:
         return ""
-    if not queries.rules_of(order.point_id).by_appointment:
+    if not point_queries.rules_of(order.point_id).by_appointment:
         if order.state == OrderState.READY:
             return _("You need no time: come whenever it is open.")
         return _("You need no time: come whenever it is open, once you are told that the bag is ready.")

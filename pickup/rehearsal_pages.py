@@ -14,7 +14,7 @@ from core.actor import Actor
 from core.once import once
 from lending import auth
 from lending.pages import key_of, show, signed_in
-from pickup import cast, figures, queries, rehearsals
+from pickup import cast, figures, point_queries, rehearsals
 from pickup.names import whole_number
 from pickup.staff_pages import Desk, at_desk, number_in, show_desk
 from pickup.states import RehearsalState
@@ -24,7 +24,7 @@ from pickup.states import RehearsalState
 @require_safe
 def rehearsal(request: HttpRequest) -> HttpResponse:
     """Rehearsals at the training point of `?point=`; without one, or elsewhere, at the first that is mine."""
-    mine = queries.points(library_id__in=auth.require_any_staff(Actor.of(request)), library__training=True)
+    mine = point_queries.points(library_id__in=auth.require_any_staff(Actor.of(request)), library__training=True)
     if mine.filter(pk=number_in(request, "point")).exists():
         return _at_point(request)
     first = mine.filter(open=True).order_by("position", "pk").first()

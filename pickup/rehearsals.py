@@ -22,7 +22,7 @@ from core.refusal import BadInput, Refusal
 from lending import patrons, practice
 from lending import queries as lending_queries
 from lending.reservations import Item
-from pickup import arrivals, cast, lane, orders, packing, queries
+from pickup import arrivals, cast, lane, orders, packing, point_queries, queries
 from pickup.cast import Cue, Kind
 from pickup.errors import AlreadyHandedOver, RehearsalNotFound, RehearsalRunning
 from pickup.models import Lane, Order, Rehearsal, RehearsalCar, Visit
@@ -51,7 +51,7 @@ def start(*, point_id: int, minutes: int, by: Actor, now: datetime) -> Rehearsal
     (`not_a_training_library`), another pace (`invalid`), and whoever starts one at the same moment
     (`rehearsal_running`).
     """
-    point = queries.point(point_id)
+    point = point_queries.point(point_id)
     practice.library(point.library_id)
     if minutes not in PACES:
         raise BadInput(field="minutes", known=list(PACES))

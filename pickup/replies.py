@@ -31,6 +31,7 @@ from pickup import (
     known_by,
     orders,
     parties,
+    point_queries,
     queries,
     slots,
     texts,
@@ -187,7 +188,7 @@ def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:
     """Name a few other times; the old one stays until one of them is chosen."""
-    if not queries.rules_of(order.point_id).by_appointment:
+    if not point_queries.rules_of(order.point_id).by_appointment:
         return _tell(inbound, order, "no_times_here")
     other = other_times(order, now=now)
     if not other:
@@ -199,7 +200,7 @@ def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime
 
 def other_times(order: Order, *, now: datetime) -> list[Slot]:
     """A few other times for an order, soonest first, all before the bag goes back; none where no time is promised."""
-    rules = queries.rules_of(order.point_id)
+    rules = point_queries.rules_of(order.point_id)
     if not rules.by_appointment:
         return []
     promised = queries.live_appointment(order)

@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from django.utils.translation import get_language
 
-from pickup import board, queries
+from pickup import board, point_queries, queries
 from pickup.models import Order, Slot
 from pickup.names import masked
 from pickup.states import OrderState
@@ -45,7 +45,7 @@ def of_day(*, point: PickupPoint, day: date, others: bool = False) -> list[Sessi
     """
     zone = ZoneInfo(point.library.zone)
     midnight = datetime.combine(day, time(), tzinfo=zone)
-    slots = queries.free_slots(point.pk, midnight, midnight + timedelta(days=1))
+    slots = point_queries.free_slots(point.pk, midnight, midnight + timedelta(days=1))
     sessions: dict[object, Session] = {}
     of_slot: dict[int, Session] = {}
     for slot in slots:

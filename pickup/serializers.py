@@ -12,7 +12,7 @@ from rest_framework.exceptions import ValidationError
 from core import clock
 from core.actor import Actor
 from lending.serializers import At, Day, Id, Local, Moment, Paged, ReservationRow, Strict, TitleName, Words
-from pickup import awaited, handovers, parties, queries, waits
+from pickup import awaited, handovers, parties, point_queries, queries, waits
 from pickup.models import Appointment, Order, Slot, Visit
 from pickup.states import IN_BAG, AppointmentState, LineState, OrderState, VisitState
 
@@ -38,10 +38,10 @@ class PointRow(serializers.Serializer[Any]):
     promise = serializers.SerializerMethodField(help_text="at_order or when_ready")
 
     def get_by_appointment(self, row: Any) -> bool:
-        return queries.rules_at(row).by_appointment
+        return point_queries.rules_at(row).by_appointment
 
     def get_promise(self, row: Any) -> str:
-        return str(queries.rules_at(row).promise)
+        return str(point_queries.rules_at(row).promise)
 
 
 class WhyClosed(serializers.ChoiceField):

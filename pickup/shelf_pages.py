@@ -11,7 +11,7 @@ from core.once import once
 from core.refusal import Refusal
 from lending import copies
 from lending.pages import key_of
-from pickup import bags, packing, places, queries
+from pickup import bags, packing, places, point_queries, queries
 from pickup.desk_forms import PlaceForm, ScanForm, ShelfForm
 from pickup.errors import NotInOrder
 from pickup.staff_pages import Desk, at_desk, number_in, order_here, show_desk
@@ -23,7 +23,7 @@ from pickup.states import HERE, OPEN_ORDER, OrderState
 def shelf(request: HttpRequest, desk: Desk) -> HttpResponse:
     """What stands on the pickup shelf, place by place; one bag by its number (`?number=`)."""
     form = ShelfForm(request.GET if "number" in request.GET else None)
-    named = queries.rules_of(desk.point.pk).bag_places
+    named = point_queries.rules_of(desk.point.pk).bag_places
     ready = bags.of(queries.bags(point_id=desk.point.pk, state=OrderState.READY), now=desk.now)
     rank = {place: position for position, place in enumerate(named)}
     ready.sort(key=lambda bag: (rank.get(bag.order.place, len(rank)), bag.order.number))

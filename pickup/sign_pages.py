@@ -27,7 +27,7 @@ from lending import queries as lending_queries
 from lending.pages import address_of, key_of, show
 from notifications import phone
 from notifications import queries as notified
-from pickup import arrivals, barcodes, links, queries, waits
+from pickup import arrivals, barcodes, links, point_queries, queries, waits
 from pickup.desk_forms import SignSheetForm
 from pickup.errors import OrderNotFound
 from pickup.forms import SignForm
@@ -51,7 +51,7 @@ LONGEST_BAY = 10
 @require_http_methods(["GET", "HEAD", "POST"])
 def here(request: HttpRequest, code: str) -> HttpResponse:
     """I am here, said by scanning the sign of a pickup place; `?bay=` is the parking place that the sign stands at."""
-    point = queries.points(code=code, open=True).first()
+    point = point_queries.points(code=code, open=True).first()
     if point is None:
         return redirect("now")
     now, bay = clock.now(), request.GET.get("bay", "")[:LONGEST_BAY]

@@ -22,7 +22,7 @@ from lending import surge as lending_surge
 from pickup import windows
 from pickup.errors import NoSuchSlot, SlotUnavailable
 from pickup.models import PointRules, Slot
-from pickup.queries import rules_of, slot_facts, window_rules
+from pickup.point_queries import rules_of, slot_facts, window_rules
 
 if TYPE_CHECKING:
     from core.moves import Said

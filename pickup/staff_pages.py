@@ -22,7 +22,7 @@ from lending import auth, circulation
 from lending import queries as lending_queries
 from lending.errors import NotBeside
 from lending.pages import around, show, signed_in
-from pickup import queries, returns, today
+from pickup import point_queries, queries, returns, today
 from pickup.errors import OrderNotFound
 from pickup.models import Order
 from pickup.names import whole_number
@@ -75,7 +75,7 @@ def at_desk(
         by = replace(Actor.of(request), channel="desk")
         mine = auth.require_any_staff(by)
         number = number_in(request, "point")
-        point = queries.points(pk=number, library_id__in=mine).first()
+        point = point_queries.points(pk=number, library_id__in=mine).first()
         if point is None:
             if request.method == "POST" or number:
                 raise NotFound
@@ -135,7 +135,7 @@ def at_library(
         by = replace(Actor.of(request), channel="desk")
         works = auth.require_any_staff(by)
         asked = number_in(request, "point")
-        point = queries.points(pk=asked, library_id__in=works).first()
+        point = point_queries.points(pk=asked, library_id__in=works).first()
         if asked and point is None:
             raise NotFound
         mine = list(lending_queries.libraries().filter(pk__in=works))
@@ -179,7 +179,7 @@ def with_tabs(
     def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponse:
         by = Actor.of(request)
         mine = auth.staff_libraries(by) if by.is_staff else []
-        point = queries.points(pk=number_in(request, "point"), library_id__in=mine).first()
+        point = point_queries.points(pk=number_in(request, "point"), library_id__in=mine).first()
         if point is not None:
             known = {"counts": today.counts(point), "manages": auth.manages(by, point.library_id)}
             around(request, {**Desk(point, by, clock.now()).context, **known, "frame": "pickup/staff/base.html"})

@@ -18,7 +18,7 @@ from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper,
 from django.db.models.functions import TruncMonth
 
 from lending import queries as lending_queries
-from pickup import order_of_service, queries
+from pickup import order_of_service, point_queries
 from pickup.models import Appointment, Order, OrderLine, Slot, Visit
 from pickup.states import AppointmentState, LineState, OrderState, VisitState
 
@@ -168,7 +168,7 @@ def of_year(library: Library, *, now: datetime) -> list[tuple[PickupPoint, list[
     zone = lending_queries.zone_of(library)
     told = months(library, now=now)[:YEAR]
     begin = datetime.combine(told[-1], time(), zone)
-    points = list(queries.points(library_id=library.pk))
+    points = list(point_queries.points(library_id=library.pk))
     found = {(point.pk, first): Month(first) for point in points for first in told}
 
     def count(rows: QuerySet[Any], point: str, moment: str, **figures: Aggregate) -> None:
@@ -206,7 +206,7 @@ def of_month(library: Library, first: date, *, now: datetime) -> list[Figures]:
     zone = lending_queries.zone_of(library)
     begin = datetime.combine(first, time(), zone)
     end = datetime.combine((first + timedelta(days=31)).replace(day=1), time(), zone)
-    points = list(queries.points(library_id=library.pk))
+    points = list(point_queries.points(library_id=library.pk))
     return [_of_point(point, begin, min(end, now), zone) for point in points]
 
 

@@ -20,7 +20,7 @@ from core import live
 from core.actor import Actor
 from core.refusal import TooMany
 from lending import auth
-from pickup import queries, watch
+from pickup import point_queries, watch
 from pickup.errors import PointNotFound
 
 Message = MutableMapping[str, Any]
@@ -55,7 +55,7 @@ async def stream_all(request: HttpRequest) -> StreamingHttpResponse:
 
 def _check_staff(by: Actor, point_id: int) -> None:
     try:
-        point = queries.points(pk=point_id).first()
+        point = point_queries.points(pk=point_id).first()
         if point is None:
             raise PointNotFound
         auth.require_staff(by, point.library_id)
@@ -65,7 +65,7 @@ def _check_staff(by: Actor, point_id: int) -> None:
 
 def topics(**narrow: object) -> list[str]:
     """The topics of the pickup points in use, of all libraries that serve people or of `library_id`; sorted."""
-    found = queries.points(open=True, **(narrow or {"library__training": False})).values_list("pk", flat=True)
+    found = point_queries.points(open=True, **(narrow or {"library__training": False})).values_list("pk", flat=True)
     return sorted(f"point:{pk}" for pk in found)
 
 

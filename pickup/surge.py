@@ -19,7 +19,7 @@ from core import live
 from core.actor import Actor
 from lending import queries as lending_queries
 from lending import surge as lending_surge
-from pickup import fitting, queries, windows
+from pickup import fitting, point_queries, queries, windows
 from pickup.models import Appointment, Order
 from pickup.states import PROMISED
 
@@ -75,9 +75,9 @@ class Look:
 def look(*, library: Library, on: bool, now: datetime) -> Look:
     """What hours hold with the switch turned `on` or off, beside those of the other side. The number of queries does
     not grow with points, slots or visits."""
-    points = list(queries.points(library_id=library.pk, open=True).order_by("position", "pk"))
-    cut = queries.window_rules_of([point.pk for point in points])
-    rules = queries.rules_of_many([point.pk for point in points])
+    points = list(point_queries.points(library_id=library.pk, open=True).order_by("position", "pk"))
+    cut = point_queries.window_rules_of([point.pk for point in points])
+    rules = point_queries.rules_of_many([point.pk for point in points])
     calendar, zone = lending_queries.calendar_of(library), ZoneInfo(library.zone)
     today = now.astimezone(zone).date()
     shown = []
@@ -92,8 +92,8 @@ def look(*, library: Library, on: bool, now: datetime) -> Look:
 
 def outside(*, library: Library, now: datetime) -> list[Outside]:
     """The visits that are promised at times which the hours that hold now do not have."""
-    point_ids = list(queries.points(library_id=library.pk, open=True).values_list("pk", flat=True))
-    cut, calendar = queries.window_rules_of(point_ids), lending_queries.calendar_of(library)
+    point_ids = list(point_queries.points(library_id=library.pk, open=True).values_list("pk", flat=True))
+    cut, calendar = point_queries.window_rules_of(point_ids), lending_queries.calendar_of(library)
     return _outside(library, cut, on=library.surge, now=now, calendar=calendar)
 
 
@@ -146,6 +146,6 @@ def tell(*, library_id: int, notice_ko: str, notice_en: str, by: Actor, now: dat
     """Other words for the notice; open pages show them at once. Refuses with `not_found`."""
     change = lending_surge.tell(library_id=library_id, notice_ko=notice_ko, notice_en=notice_en, by=by, now=now)
     if change is not None:
-        point_ids = queries.points(library_id=library_id).values_list("pk", flat=True)
+        point_ids = point_queries.points(library_id=library_id).values_list("pk", flat=True)
         live.publish({f"point:{pk}" for pk in point_ids}, now=now)
     return change

@@ -17,7 +17,7 @@ from lending import auth
 from lending import queries as lending_queries
 from lending.pages import show, signed_in
 from lending.states import TransferState
-from pickup import queries, today
+from pickup import point_queries, today
 from pickup.staff_pages import Desk, number_in, show_desk
 
 
@@ -32,7 +32,7 @@ def home(request: HttpRequest) -> HttpResponse:
     by = Actor.of(request)
     if request.user.is_staff and not auth.staff_libraries(by):  # who only looks after the service works in no library
         return redirect("admin:index")
-    every = list(queries.points(library_id__in=auth.require_any_staff(by)))
+    every = list(point_queries.points(library_id__in=auth.require_any_staff(by)))
     chosen = number_in(request, "point") or (every[0].pk if len(every) == 1 else 0)
     mine = next((point for point in every if point.pk == chosen), None)
     if chosen and mine is None:

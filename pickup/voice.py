@@ -21,7 +21,19 @@ from notifications import queries as notification_queries
 from notifications import voice
 from notifications.keywords import Meaning
 from notifications.voice import BOTH, Ringing, Said, Talk
-from pickup import appointments, awaited, known_by, lane, links, orders, progress, queries, replies, wordings
+from pickup import (
+    appointments,
+    awaited,
+    known_by,
+    lane,
+    links,
+    orders,
+    point_queries,
+    progress,
+    queries,
+    replies,
+    wordings,
+)
 from pickup.errors import OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
@@ -194,7 +206,7 @@ def _here_after_all(order: Order, ringing: Ringing, *, by: Actor, now: datetime)
 def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = None) -> Talk:
     """How it stands with an order, and what can be done with it."""
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
-    promised, rules = queries.live_appointment(order), queries.rules_of(order.point_id)
+    promised, rules = queries.live_appointment(order), point_queries.rules_of(order.point_id)
 
     def stands() -> str:
         words = {"number": _spelled(order)}

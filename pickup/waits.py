@@ -22,7 +22,7 @@ from django.db.models.functions import RowNumber
 
 from lending import queries as lending_queries
 from lending.calendar import NeverOpen
-from pickup import queries, windows
+from pickup import point_queries, queries, windows
 from pickup.errors import PointNotFound
 from pickup.models import Lane, PointRules, Slot, Visit
 from pickup.states import HERE, OrderState, VisitState
@@ -83,7 +83,7 @@ class Waiting:
 
 def now_at(*, point_id: int, now: datetime) -> Waiting:
     """The load of one pickup point; refuses an unknown one (`unknown_pickup_point`)."""
-    point = queries.points(pk=point_id).first()
+    point = point_queries.points(pk=point_id).first()
     if point is None:
         raise PointNotFound(field="pickup_point")
     return at_points([point], now=now)[0]
@@ -91,7 +91,7 @@ def now_at(*, point_id: int, now: datetime) -> Waiting:
 
 def at_library(*, library_id: int, now: datetime) -> list[Waiting]:
     """The load of each pickup point of a library that is in use, in the order in which they are shown."""
-    return at_points(list(queries.points(library_id=library_id, open=True)), now=now)
+    return at_points(list(point_queries.points(library_id=library_id, open=True)), now=now)
 
 
 def at_points(points: Sequence[PickupPoint], *, now: datetime) -> list[Waiting]:
@@ -102,7 +102,7 @@ def at_points(points: Sequence[PickupPoint], *, now: datetime) -> list[Waiting]:
 
 def of_points(point_ids: Collection[int], *, now: datetime) -> dict[int, Waiting]:
     """The load of each of these points, by its id; as many queries as for one."""
-    return {load.point_id: load for load in at_points(list(queries.points(pk__in=point_ids)), now=now)}
+    return {load.point_id: load for load in at_points(list(point_queries.points(pk__in=point_ids)), now=now)}
 
 
 def is_night(load: Waiting, *, now: datetime) -> bool:
@@ -186,7 +186,7 @@ class _Facts:
                 self.called[point_id].append((called_at, by))
         self.lanes = Counter(Lane.objects.filter(point__in=ids, open=True).values_list("point_id", flat=True))
         self.rules = {rules.point_id: rules for rules in PointRules.objects.filter(point__in=ids)}
-        self.windows = queries.window_rules_of(ids)
+        self.windows = point_queries.window_rules_of(ids)
         libraries = {point.library_id: point.library for point in points}
         self.calendars = lending_queries.calendars_of(list(libraries.values()))
         self.served = _served(ids, now=now)

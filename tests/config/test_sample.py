@@ -18,7 +18,7 @@ from notifications import queries as notification_queries
 from notifications.models import Message
 from notifications.sandbox import past
 from notifications.sandbox.models import Text
-from pickup import board, queries, waits
+from pickup import board, point_queries, queries, waits
 from pickup.models import Appointment, Note, Order, OrderLine, PointRules, Visit
 from tests import rows
 
@@ -60,7 +60,7 @@ def _is_alive(hour: str, now: datetime) -> None:
     assert Loan.objects.filter(state="out", due_on__lt=today).exists(), hour
     assert Loan.objects.filter(state="out", due_on__range=(today, today + timedelta(days=3))).exists(), hour
     _is_told_beside(hour)
-    for point in queries.points(library__training=False):
+    for point in point_queries.points(library__training=False):
         shown = board.snapshot(point_id=point.pk, now=now)
         assert shown.called, (hour, point.code)
         assert shown.waiting, (hour, point.code)

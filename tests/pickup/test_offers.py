@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from core.models import Journal
 from notifications import encoding
 from notifications.models import Message
-from pickup import appointments, offers, parties, preferences, queries, scheduling, slots, texts
+from pickup import appointments, offers, parties, point_queries, preferences, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from tests import rows
 from tests.pickup import steps
@@ -233,7 +233,7 @@ def test_the_past_is_read_as_numbers_of_what_people_chose(lane, now):
     remember(lane, start, 3)
     remember(lane, start + timedelta(minutes=15), 2, why="soonest")
     remember(rows.point(), start, 4)
-    found = queries.past_demand(lane.pk, zone=rows.SEOUL, since=now - timedelta(weeks=8), until=now)
+    found = point_queries.past_demand(lane.pk, zone=rows.SEOUL, since=now - timedelta(weeks=8), until=now)
     assert found == [scheduling.Past(1, 600, 3, accessible=False, count=3)]
 
 

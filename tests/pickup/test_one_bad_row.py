@@ -14,7 +14,7 @@ from lending import allocation, calendar
 from lending.models import Library
 from lending.states import CopyState
 from notifications.models import Sender
-from pickup import lapses, offers, orders, packing, queries, slots, tasks, texts
+from pickup import lapses, offers, orders, packing, point_queries, slots, tasks, texts
 from pickup.errors import NoNumberFree
 from pickup.models import Appointment, Slot
 from tests import rows
@@ -99,14 +99,14 @@ def test_times_are_offered_beside_a_place_and_a_party_that_get_none(now, monkeyp
         return written(promises, *args, **kwargs)
 
     monkeypatch.setattr(texts, "offers", not_to_the_second)
-    rules = queries.rules_of
+    rules = point_queries.rules_of
 
     def not_of_the_first(point_id):
         if point_id == points[0].pk:
             raise LookupError("nor of this")
         return rules(point_id)
 
-    monkeypatch.setattr(queries, "rules_of", not_of_the_first)
+    monkeypatch.setattr(point_queries, "rules_of", not_of_the_first)
     assert offers.offer_ready(now=now) == 1
     assert [steps.again(bag).appointment is not None for bag in bags] == [False, False, True]
     assert (Appointment.objects.count(), sum(Slot.objects.values_list("booked", flat=True))) == (1, 1)

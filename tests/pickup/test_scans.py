@@ -8,7 +8,7 @@ import pytest
 
 from lending import copies, loans
 from lending.models import Loan
-from pickup import arrivals, lane, orders, scans
+from pickup import arrivals, findings, lane, orders, scans
 from pickup.models import Order
 from pickup.names import masked
 from tests import rows
@@ -181,7 +181,7 @@ def test_a_book_that_is_in_no_bag_and_not_lent_says_where_it_should_be(point, no
 
 def test_a_card_without_an_order_is_known_by_name(point, now):
     patron = rows.patron(point.library)
-    assert read(point, patron.card_number, now) == scans.NoBag(patron.name)
+    assert read(point, patron.card_number, now) == findings.NoBag(patron.name)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from core.actor import Actor
 from lending.models import Patron
 from notifications import queries as notified
 from notifications.models import Call, InboundMessage, Message
-from pickup import appointments, arrivals, notes, offers, orders, queries, today
+from pickup import appointments, arrivals, notes, offers, orders, point_queries, today
 from pickup.handoffs import Kind
 from tests import rows
 from tests.pickup import steps
@@ -28,7 +28,7 @@ def lane():
 
 
 def glance(*points, now):
-    return today.glance(list(queries.points(pk__in=[point.pk for point in points])), now=now)
+    return today.glance(list(point_queries.points(pk__in=[point.pk for point in points])), now=now)
 
 
 def tasks(found, *, shared=False):

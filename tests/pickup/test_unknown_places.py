@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from lending.models import Reservation
-from pickup import orders, queries
+from pickup import orders, point_queries
 from pickup.errors import PointNotFound
 from tests import rows
 
@@ -33,6 +33,6 @@ def test_the_verb_and_the_reads_refuse_it(now):
     who = rows.patron()
     with pytest.raises(PointNotFound):
         orders.request(patron_id=who.pk, point_id=NOWHERE, items=[], by=rows.patron_actor(who), now=now)
-    for read in (queries.point, queries.rules_of):
+    for read in (point_queries.point, point_queries.rules_of):
         with pytest.raises(PointNotFound):
             read(NOWHERE)

@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from core.actor import Actor
 from lending.models import SpecialDay
-from pickup import arrivals, errors, lane, queries, waits
+from pickup import arrivals, errors, lane, point_queries, waits
 from pickup.models import Slot
 from tests import rows
 from tests.pickup import steps
@@ -157,7 +157,7 @@ def test_any_number_of_places_costs_the_same(point, now, django_assert_num_queri
     for place in others:
         rows.window(place)
         arrives(place, now)
-    places = list(queries.points(library_id=point.library_id))
+    places = list(point_queries.points(library_id=point.library_id))
     with CaptureQueriesContext(connection) as one:
         waits.at_points(places[:1], now=now)
     with django_assert_num_queries(len(one)):

@@ -10,7 +10,7 @@ import pytest
 
 from core.models import Journal
 from lending.models import Loan
-from pickup import appointments, arrivals, bookings, handovers, lane, lapses, offers, orders, queries, slots
+from pickup import appointments, arrivals, bookings, handovers, lane, lapses, offers, orders, point_queries, slots
 from pickup.models import Appointment, Order, Slot, Visit
 from pickup.states import AppointmentState
 from tests import rows
@@ -223,7 +223,7 @@ def test_the_last_place_goes_to_one_of_those_who_change_and_the_others_keep_thei
 @pytest.mark.control
 def test_with_the_place_counted_before_it_is_taken_several_change_to_one_place(crowd, now, monkeypatch):
     def count_then_write(*, slot_id, accessible):
-        room = queries.slot(slot_id)
+        room = point_queries.slot(slot_id)
         time.sleep(0.1)
         free = room.booked < room.capacity
         return "UPDATE pickup_slot SET booked = booked + 1 WHERE id = %s AND %s RETURNING id", [slot_id, free]
@@ -264,7 +264,7 @@ def test_two_who_change_into_each_others_time_get_it(now, monkeypatch):
 def test_with_the_new_time_always_taken_first_one_of_the_two_is_lost(now, monkeypatch):
     def take_then_give_back(old, orders, slot, *, ready, why, by, now, accessible):
         old.move(AppointmentState.CHANGED, at=now, by=by)
-        rules = queries.rules_of(old.point_id)
+        rules = point_queries.rules_of(old.point_id)
         held = {"accessible": accessible, "ready": ready, "why": why, "confirmed": True, "instead_of": old}
         new = bookings.take(slot, orders, rules, **held, by=by, now=now)
         slots.give_back(slot_id=old.slot_id, accessible=old.accessible)
