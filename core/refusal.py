@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from django_stubs_ext import StrOrPromise
 
 
-DAYS = frozenset({"until", "again_on", "due_on"})
+DAYS = frozenset({"until", "again_on", "due_on", "expected_on"})
 """The facts that are days: ISO dates for programs, the words of the reader's language in a sentence."""
 
 

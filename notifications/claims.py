@@ -161,7 +161,7 @@ def _body_or_settle(row: Message, *, opted_out: bool, too_often: bool, now: date
                 return None
             body = row.body
             if wording.asks_link(body):
-                address = cast("LinkOf", import_string(settings.LINK_OF))(row.about, now=now)
+                address = cast("LinkOf", import_string(settings.LINK_OF))(row.about, to=row.to, now=now)
                 if address is None:
                     row.move(MessageState.SUPPRESSED, at=now, by=RULE, why="no_link")
                     return None

@@ -6,6 +6,7 @@ Rows are locked in the order of the house: orders by id, then the appointment; p
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
@@ -120,16 +121,16 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     mine = _decided(appointment, orders, by)
     if appointment.slot_id == slot_id:
         return confirm(appointment_id=appointment_id, by=by, now=now)
-    ready = any(order.state == OrderState.READY for order in mine)
     apart = len(mine) < len(orders)
-    accessible = bookings.needs_accessible(mine) if apart else bookings.wide(appointment, orders)
+    needed = _needed(appointment, orders, mine)
+    ready, accessible = needed.ready, needed.accessible
     slot = slots.check(
         slot_id=slot_id,
         point=appointment.slot.point,
         now=now,
         accessible=accessible,
         ready=ready,
-        after=awaited.not_before(mine),
+        after=needed.after,
         instead_of=appointment.slot_id,
     )
     unsaid = texts.hush(orders=mine, why="time_changed", now=now)  # while they still name the old promise
@@ -147,6 +148,33 @@ def change(*, appointment_id: int, slot_id: int, by: Actor, now: datetime) -> Ap
     tell_fixed(new, mine, by=by, now=now)
     live.publish([f"point:{appointment.point_id}"], now=now)
     return new
+
+
+@dataclass(frozen=True, slots=True)
+class Needed:
+    """What a time must have for those who would come at it: an accessible place, and books that are there by then
+    (`after`, None where all are). Whether it is for a bag that is packed: then no order deadline counts.
+    """
+
+    accessible: bool
+    ready: bool
+    after: datetime | None
+
+
+def needed(order: Order, *, by: Actor) -> Needed:
+    """What a time must have to be chosen for an order, as `promise` and `change` will ask it of `by`."""
+    promised = queries.live_appointment(order)
+    if promised is None:
+        return _needed(None, [order], [order])
+    orders = list(queries.orders(appointment=promised, state__in=OPEN_ORDER).order_by("pk"))
+    return _needed(promised, orders, parties.speaks_for(by, orders))
+
+
+def _needed(promised: Appointment | None, orders: Sequence[Order], mine: Sequence[Order]) -> Needed:
+    """The same for those orders of a promise that would get another time."""
+    whole = promised if len(mine) == len(orders) else None
+    accessible = bookings.needs_accessible(mine) if whole is None else bookings.wide(whole, orders)
+    return Needed(accessible, any(order.state == OrderState.READY for order in mine), awaited.not_before(mine))
 
 
 @transaction.atomic

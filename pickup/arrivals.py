@@ -7,7 +7,7 @@ the lock of their common order, and end in one visit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from django.db import IntegrityError, transaction
 from django.db.models import Q
@@ -15,8 +15,9 @@ from django.db.models import Q
 from core import live
 from core.actor import Actor
 from core.refusal import BadInput
-from pickup import appointments, calling, order_of_service, parties, plates, queries, waits
-from pickup.errors import AlreadyHandedOver, ClosedNow, NoOpenOrder, OrderNotFound
+from lending import queries as lending_queries
+from pickup import appointments, awaited, calling, order_of_service, parties, plates, queries, waits
+from pickup.errors import AlreadyHandedOver, BooksTravel, ClosedNow, NoOpenOrder, OrderNotFound
 from pickup.models import Order, Visit
 from pickup.states import HERE, OPEN_ORDER, OrderState
 
@@ -49,7 +50,8 @@ def arrive(
     Staff and devices may note a car without any order; where the plate was said with the orders of one car alone, these
     are tied to it. While it is closed for long yet a device sees cars that park or pass (`closed_now`), but for those
     that are expected.
-    Refuses people who come to collect and have no open order (`no_open_order`), an order that was handed over
+    Refuses people who come to collect and have no open order (`no_open_order`), or of which the books are expected from
+    other libraries on a later day (`books_travel`, with the day), an order that was handed over
     (`already_handed_over`, with when), one of another point or of somebody else (`unknown_order`), and what cannot be
     read (`invalid`, with the field).
     """
@@ -71,6 +73,8 @@ def arrive(
     bags = in_this_car(parties.bags_of_car(point_id=point_id, patron_id=patron_id, order=order, by=by), order, by)
     if order is not None and bags and order not in bags:  # that bag waits in the car of its own people
         patron_id = bags[0].patron_id
+    if by.kind in FOR_THEMSELVES and purpose == Visit.Purpose.COLLECT and (day := comes_on(bags, now=now)) is not None:
+        raise BooksTravel(day)
     if not bags:
         _check_without_bag(point_id, patron_id, purpose, named=bool(plate or bay), by=by, now=now)
     told = by.kind in FOR_THEMSELVES and (not bags or any(bag.state == OrderState.READY for bag in bags))
@@ -102,16 +106,32 @@ def in_this_car(bags: list[Order], asked: Order | None, by: Actor) -> list[Order
     return bags
 
 
+def comes_on(bags: Sequence[Order], *, now: datetime) -> date | None:
+    """The first day on which all books of one of these bags are expected, where none of them can be had before that;
+    None where a bag holds a book or may hold one today.
+    """
+    days = awaited.coming(bags)
+    if not bags or len(days) < len(bags):
+        return None
+    first = min(max(expected) for expected in days.values())
+    return first if first > lending_queries.today(bags[0].library, now) else None
+
+
 def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
     """The open order that somebody says they come for, if it is of this point and theirs to collect."""
     order = queries.orders(pk=order_id, point_id=point_id).first()
     if order is None or not may_collect(order, by):
         raise OrderNotFound(field="order")
+    refuse_over(order)
+    return order
+
+
+def refuse_over(order: Order) -> None:
+    """Refuse an order for which nobody can come any more (`already_handed_over`, with when; `no_open_order`)."""
     if order.state == OrderState.HANDED_OVER:
         raise AlreadyHandedOver.of(order)
     if order.state not in OPEN_ORDER:
         raise NoOpenOrder(order=order.pk, state=order.state)
-    return order
 
 
 def _of_plate(point_id: int, plate: str) -> Order | None:

@@ -8,7 +8,7 @@ from django.db import transaction
 
 from core import sweeps
 from core.actor import RULE
-from pickup import awaited, bookings, orders, texts
+from pickup import awaited, orders, texts
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -25,10 +25,9 @@ def close_due(*, now: datetime) -> int:
 
 @transaction.atomic
 def _close(order_id: int, *, now: datetime) -> int:
-    bookings.lock_together(order_id)
+    order = orders.locked_with_car(order_id)
     if not awaited.nothing_comes().filter(pk=order_id).exists():
         return 0
-    order = orders.locked(order_id)
     lost = awaited.lost_its_copy(order)
     orders.close_empty(order=order, why="nothing_found" if lost else "nothing_comes", by=RULE, now=now)
     if lost:

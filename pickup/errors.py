@@ -11,6 +11,8 @@ from core.refusal import BadInput, Forbidden, NotFound, Refusal
 from lending.errors import PointNotFound as PointNotFound  # noqa: PLC0414 (points are lending's; for those who ask here)
 
 if TYPE_CHECKING:
+    from datetime import date
+
     from pickup.models import Order
 
 
@@ -75,6 +77,17 @@ class NothingReady(Refusal):
 class NoOpenOrder(Refusal):
     code = "no_open_order"
     sentence = _("There is no order to collect here.")
+
+
+class BooksTravel(Refusal):
+    """`expected_on` is the day on which the first of them are expected."""
+
+    code = "books_travel"
+    sentence = _("Your books come from another library and are expected by %(expected_on)s.")
+
+    def __init__(self, day: date) -> None:
+        super().__init__(expected_on=day.isoformat())
+        self.day = day
 
 
 class ClosedNow(Refusal):

@@ -55,9 +55,9 @@ def address_of(order: Order, *, now: datetime) -> str:
     return f"{settings.PUBLIC_BASE_URL}/o/{token_for(order, now=now)}/"
 
 
-def for_about(about: str, *, now: datetime) -> str | None:
+def for_about(about: str, *, now: datetime, to: str = "") -> str | None:
     """The address that stands for `{link}` in a text about an order, a promise or a visit, or in the mail that asks
-    whether an address is right; None when it is over.
+    whether an address is right; None when it is over. Of several bags it is one that the number `to` collects.
     """
     noun, _, number = about.partition(":")
     if noun == "mail" and number.isascii() and number.isdigit():
@@ -65,9 +65,11 @@ def for_about(about: str, *, now: datetime) -> str | None:
     column = known_by.TIED.get(noun)
     if column is None or not number.isascii() or not number.isdigit():
         return None
-    held = queries.orders(**{column: int(number)}, number_released_at__isnull=True)
-    order = held.filter(state__in=OPEN_ORDER).order_by("pk").first() or held.order_by("pk").first()
-    return None if order is None else address_of(order, now=now)
+    held = list(queries.orders(**{column: int(number)}, number_released_at__isnull=True).order_by("pk"))
+    told = queries.collectors_of(held)
+    theirs = {order.pk for order in held if (contact := told.get(order.pk)) is not None and contact.number == to}
+    held.sort(key=lambda order: (order.state not in OPEN_ORDER, order.pk not in theirs))
+    return address_of(held[0], now=now) if held else None
 
 
 def order_of(token: str) -> Order:
@@ -92,7 +94,8 @@ def knock(*, address: str, now: datetime) -> None:
 def by_code(*, library_code: str, number: str, last_four: str, address: str, now: datetime) -> Order:
     """The order that somebody names on the code page: its number and the last four digits of the telephone.
 
-    The telephone is the collector's or the patron's. Whatever does not fit is refused alike (`unknown_order`). Counted
+    The telephone is the collector's or the patron's. The number of a bag whose books are collected at another place by
+    now leads to the bag there. Whatever does not fit is refused alike (`unknown_order`). Counted
     for each network address, each order number and each library (`too_many_attempts`): call it outside a transaction,
     since a refused attempt counts too.
     """
@@ -115,10 +118,14 @@ def _named(library_code: str, number: str, last_four: str, *, now: datetime) -> 
         raise OrderNotFound
     counters.hit(f"code:of:{library_code[:40]}:{wanted}", limit=TRIES_OF_NUMBER, per=timedelta(hours=3), now=now)
     order = queries.orders(library__code=library_code, number=wanted, number_released_at__isnull=True).first()
-    known = {phone.last_four(told) for told in known_by.numbers_of(order)} if order is not None else set()
-    if order is None or four not in known:
+    if order is None or not _is_known(order, four):
         raise OrderNotFound
-    return order
+    moved = queries.moved_to(order)
+    return moved if moved is not None and _is_known(moved, four) else order
+
+
+def _is_known(order: Order, four: str) -> bool:
+    return four in {phone.last_four(number) for number in known_by.numbers_of(order)}
 
 
 def _token(order_id: int, generation: int) -> str:

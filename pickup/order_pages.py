@@ -29,7 +29,6 @@ from pickup import (
     appointments,
     arrivals,
     awaited,
-    bookings,
     elsewhere,
     gathering,
     lane,
@@ -285,14 +284,9 @@ def _time(request: HttpRequest, order: Order, door: Door) -> HttpResponse:
             form.refuse(refusal)
             status = refusal.status
     seen = progress.of_one(order, now=now, by=door.by)
-    mine = [order]
-    accessible = bookings.wide(seen.appointment, mine) if seen.appointment else bookings.needs_accessible(mine)
+    needed = appointments.needed(order, by=door.by)
     days = slots.days(
-        point_id=order.point_id,
-        now=now,
-        accessible=accessible,
-        after=awaited.not_before([order]),
-        ready=order.state == OrderState.READY,
+        point_id=order.point_id, now=now, accessible=needed.accessible, after=needed.after, ready=needed.ready
     )
     if seen.appointment is not None:  # another one is looked for
         for day in days:

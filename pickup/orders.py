@@ -293,7 +293,10 @@ def _collected_by(order: Order, reservation: Reservation, *, now: datetime) -> N
         if promised is None:
             texts.ready([order], now=now)
         else:
-            texts.again(promised, [order], now=now)
+            unsaid = texts.unsaid(promised, now=now)
+            others = queries.orders(appointment=promised, state=OrderState.READY).exclude(visit__state__in=HERE)
+            still = list(others.exclude(pk=order.pk).order_by("id")) if unsaid else []  # who may not know it yet
+            texts.again(promised, *([still] if still else []), [order], now=now)
 
 
 def lock_open_order(patron_id: int, point_id: int) -> None:
@@ -363,7 +366,7 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     What was on its way to a bag that holds no book yet is not needed any more either. A car that is here for no other
     bag waits no longer, and its lane is free.
     """
-    order = _locked_with_car(order_id)
+    order = locked_with_car(order_id)
     themselves = by.kind in {"patron", "collector", "anyone"}  # who are told where they say so
     stay = 0 if themselves else awaited.staying(order)
     wishes.give_up(reservation_ids=awaited.on_their_way_to(order), by=by, now=now)
@@ -376,7 +379,7 @@ def cancel(*, order_id: int, by: Actor, now: datetime) -> Order:
     return order
 
 
-def _locked_with_car(order_id: int) -> Order:
+def locked_with_car(order_id: int) -> Order:
     """As `locked`, with the visit that the order is tied to locked before it."""
     while True:
         visit_id = Order.objects.filter(pk=order_id).values_list("visit_id", flat=True).first()
@@ -430,8 +433,12 @@ def _expire(order_id: int, *, now: datetime) -> int:
 
 
 def close_empty(*, order: Order, why: str, by: Actor, now: datetime) -> None:
-    """Close a bag for which no book is left. The caller has locked it."""
+    """Close a bag for which no book is left; a car that is here for no other one waits no longer.
+
+    The caller has locked both (`locked_with_car`).
+    """
     _close(order, OrderState.CANCELLED, why=why, by=by, now=now)
+    _let_go(order.visit, by=by, now=now)
 
 
 def close_moved(*, order: Order, by: Actor, now: datetime) -> None:

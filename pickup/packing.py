@@ -84,7 +84,7 @@ def _not_to_be_had(
     found = OrderLine.objects.filter(pk=line_id).values_list("order_id", flat=True).first()
     if found is None:
         raise OrderNotFound(line=line_id)
-    order = orders.locked(found)
+    order = orders.locked_with_car(found)
     line = order.lines.select_related("copy").get(pk=line_id)
     line.move(LineState.MISSING, at=now, by=by, reason=reason)
     waits = lose(reservation_id=line.reservation_id, by=by, now=now)

@@ -106,7 +106,7 @@ class Progress:
     @property
     def waits_on(self) -> bool:
         """Whether the bag was closed because no book was there for it, and the wait for one goes on."""
-        return self.order.state == OrderState.CANCELLED and self.order.why in {"nothing_found", "return_undone"}
+        return waits_on(self.order)
 
     @property
     def kept_to(self) -> datetime | None:
@@ -142,6 +142,11 @@ class Progress:
         self.stands = waits.time_stands(self.order, load, now=now)
         if self.todo == "wait" and self.order.state == OrderState.READY:
             self.minutes = load.minutes(self.ahead)
+
+
+def waits_on(order: Order) -> bool:
+    """Whether a bag was closed because no book was there for it, and the wait for one goes on."""
+    return order.state == OrderState.CANCELLED and order.why in {"nothing_found", "return_undone"}
 
 
 def may_choose(order: Order, rules: PointRules) -> bool:

@@ -207,6 +207,15 @@ def back_in_line(order_ids: Collection[int]) -> dict[int, list[int]]:
     return found
 
 
+def moved_to(order: Order) -> Order | None:
+    """The open bag at another place into which the books of a closed one went; None where there is none."""
+    if order.state != OrderState.CANCELLED or order.why != "elsewhere":
+        return None
+    books = OrderLine.objects.filter(order=order).values("reservation")
+    moved = OrderLine.objects.filter(reservation__in=books, state__in=IN_BAG, order__state__in=OPEN_ORDER)
+    return orders(pk__in=moved.values("order")).order_by("pk").first()
+
+
 def live_appointment(order: Order) -> Appointment | None:
     """The promise still ahead of an order."""
     appointment = order.appointment

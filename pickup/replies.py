@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -27,7 +27,6 @@ from pickup import (
     appointments,
     arrivals,
     awaited,
-    bookings,
     known_by,
     orders,
     parties,
@@ -38,7 +37,7 @@ from pickup import (
     waits,
     wordings,
 )
-from pickup.errors import SlotUnavailable
+from pickup.errors import BooksTravel, SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
 from pickup.states import AppointmentState, OrderState, VisitState
 
@@ -82,6 +81,8 @@ def answer(*, inbound: Inbound, now: datetime) -> Reply:
 
 
 def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], *, now: datetime) -> Reply:
+    theirs = {order.pk for order in mine}  # who collects no more has no say in an order's time either
+    asked = [one for one in asked if one.kind != Question.Kind.TIMES or one.order_id in theirs]
     meaning, number = inbound.meaning.meaning, keywords.order_number(inbound.body)
     named = [order for order in mine if order.number == number]
     if meaning is Meaning.CHOICE or named:
@@ -95,7 +96,7 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
                 _close([question], now=now)
                 return _do(Meaning(option["do"]), inbound, order, now=now)
         if named:
-            return _tell(inbound, named[0], "order_number")
+            return _tell(inbound, named[0], "order_number", now=now)
     if meaning in _DO and mine:
         order = meant(meaning, asked, mine)
         return _ask_which(meaning, inbound, mine, now=now) if order is None else _do(meaning, inbound, order, now=now)
@@ -144,9 +145,10 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
             if promised.state == AppointmentState.OFFERED:
                 order.appointment = appointments.confirm(appointment_id=promised.pk, by=by, now=now)
             _close(known_by.questions_about(order, inbound.from_number), now=now)
-        return _tell(inbound, order, "confirmed" if promised is not None else "nothing_to_confirm")
+        return _tell(inbound, order, "confirmed" if promised is not None else "nothing_to_confirm", now=now)
     if meaning is Meaning.CHANGE:
-        return _offer_times(inbound, order, "answer_times", now=now)
+        held = queries.live_appointment(order) is not None
+        return _offer_times(inbound, order, "answer_times" if held else "answer_first_times", now=now)
     if meaning is Meaning.GIVE_BACK:
         stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
@@ -157,7 +159,10 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
 
 
 def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
-    here = check_in(order, by=by, now=now)
+    try:
+        here = check_in(order, by=by, now=now)
+    except BooksTravel as refusal:
+        return _travels(inbound, order, refusal.day)
     if isinstance(here, datetime):
         opens = wordings.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
         return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
@@ -189,8 +194,8 @@ def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:
     """Name a few other times; the old one stays until one of them is chosen."""
     if not point_queries.rules_of(order.point_id).by_appointment:
-        return _tell(inbound, order, "no_times_here")
-    other = other_times(order, now=now)
+        return _tell(inbound, order, "no_times_here", now=now)
+    other = other_times(order, by=Actor("collector", order.pk, "text"), now=now)
     if not other:
         return _reply("no_times", order, _text("answer_no_times", order, inbound))
     _ask(Question.Kind.TIMES, inbound, order, [slot.pk for slot in other], now=now)
@@ -198,17 +203,22 @@ def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime
     return _reply("times_offered", order, _text(template, order, inbound, options=listed))
 
 
-def other_times(order: Order, *, now: datetime) -> list[Slot]:
-    """A few other times for an order, soonest first, all before the bag goes back; none where no time is promised."""
+def other_times(order: Order, *, by: Actor, now: datetime) -> list[Slot]:
+    """A few other times that `by` can choose for an order, soonest first, all before the bag goes back; none where no
+    time is promised.
+    """
     rules = point_queries.rules_of(order.point_id)
     if not rules.by_appointment:
         return []
-    promised = queries.live_appointment(order)
-    ready = order.state == OrderState.READY
-    accessible = bookings.needs_accessible([order]) if promised is None else bookings.wide(promised, [order])
-    earliest = now + timedelta(minutes=rules.lead_minutes) if ready else awaited.not_before([order])
+    promised, needed = queries.live_appointment(order), appointments.needed(order, by=by)
+    soonest = now + timedelta(minutes=rules.lead_minutes) if needed.ready else None
     rooms = slots.free(
-        point_id=order.point_id, now=now, accessible=accessible, after=earliest, ready=ready, limit=TIMES_OFFERED + 1
+        point_id=order.point_id,
+        now=now,
+        accessible=needed.accessible,
+        after=max(filter(None, (soonest, needed.after)), default=None),
+        ready=needed.ready,
+        limit=TIMES_OFFERED + 1,
     )
     kept_until = order.keep_until or datetime.max.replace(tzinfo=now.tzinfo)
     return [
@@ -285,8 +295,8 @@ def _for_staff(inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Rep
     return Reply(False, why, about, text)
 
 
-def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
-    """How it stands with an order: its time, or until when it is kept, or that it is being packed."""
+def _tell(inbound: Inbound, order: Order, why: str, *, now: datetime) -> Reply:
+    """How it stands with an order: its time, or until when it is kept, or that it travels or is being packed."""
     zone, language = ZoneInfo(order.library.zone), language_of(order, inbound.from_number)
     promised = queries.live_appointment(order)
     if promised is not None:
@@ -296,8 +306,16 @@ def _tell(inbound: Inbound, order: Order, why: str) -> Reply:
     if order.state == OrderState.READY and order.keep_until is not None:
         until = wordings.last_day(order.keep_until, zone, language)
         return _reply(why, order, _text("answer_until", order, inbound, until=until))
+    day = arrivals.comes_on([order], now=now)
+    if day is not None:
+        return _travels(inbound, order, day)
     template = "answer_any_time" if why == "no_times_here" else "answer_packing"
     return _reply(why, order, _text(template, order, inbound))
+
+
+def _travels(inbound: Inbound, order: Order, day: date) -> Reply:
+    until = wordings.day_of(day, language_of(order, inbound.from_number))
+    return _reply("books_travel", order, _text("answer_travels", order, inbound, until=until))
 
 
 def _ask(kind: Question.Kind, inbound: Inbound, order: Order, options: list[Any], *, now: datetime) -> None:

@@ -126,7 +126,7 @@ def _without_next_reader(line: OrderLine | None, *, by: Actor, now: datetime) ->
     if line is None:
         yield
         return
-    order = orders.locked(line.order_id)
+    order = orders.locked_with_car(line.order_id)
     allocation.lock_titles([line.copy.title_id])
     line.move(LineState.DROPPED, at=now, by=by, reason="return_undone")
     reservations.wait_again(reservation_ids=[line.reservation_id], by=by, now=now)

@@ -67,7 +67,9 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
     status = form.status
     try:
         if asked_by_code and form.is_valid():
-            mine = _named(request, point, form, now=now)
+            named = _named(request, point, form, now=now)
+            arrivals.refuse_over(named)
+            mine = named
             if mine.point_id != point.pk:
                 bags = [mine]
             else:
@@ -88,6 +90,7 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         "library": point.library,
         "bay": bay,
         "mine": mine,
+        "comes_on": arrivals.comes_on([mine], now=now) if mine is not None else None,
         "stands": mine is not None and waits.time_stands(mine, load, now=now),
         "elsewhere": [order for order in bags if order.point_id != point.pk],
         "patron": patron is not None,

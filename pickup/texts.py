@@ -175,19 +175,27 @@ def ready(orders: Sequence[Order], *, now: datetime) -> None:
         return
     appointment = orders[0].appointment
     if appointment is not None and appointment.state in PROMISED:
-        _untimed(orders, now=now)
-        _say(
+        _ready_at(appointment, [orders], now=now)
+    else:
+        for order in orders:
+            about_order("ready_until", order, now=now, not_after=order.keep_until)
+
+
+def _ready_at(appointment: Appointment, parties: Sequence[Sequence[Order]], *, now: datetime) -> None:
+    """Tell each of these parties that its bags are packed and when they are expected."""
+    _untimed([order for orders in parties for order in orders], now=now)
+    letters = [
+        _Letter(
             "ready",
             orders,
             about=f"appointment:{appointment.pk}",
             dedup_key=f"ready:appointment:{appointment.pk}:{_these(orders, now)}",
             at=appointment.arrives,
-            now=now,
             not_after=appointment.slot.ends_at,
         )
-    else:
-        for order in orders:
-            about_order("ready_until", order, now=now, not_after=order.keep_until)
+        for orders in parties
+    ]
+    _say_all(letters, now=now)
 
 
 def fixed(appointment: Appointment, orders: Sequence[Order], *, kind: str, now: datetime) -> None:
@@ -217,14 +225,22 @@ def _untimed(orders: Sequence[Order], *, now: datetime) -> None:
     outbox.suppress(about=about, templates=_with_parts(_WITHOUT_A_TIME), why="replaced", now=now, by=RULE)
 
 
-def again(appointment: Appointment, orders: Sequence[Order], *, now: datetime) -> None:
-    """Say anew to those who keep a promise what was kept back, since it also spoke of others."""
-    for order in orders:
+def again(appointment: Appointment, *parties: Sequence[Order], now: datetime) -> None:
+    """Say anew to those who keep a promise what was kept back, since it also spoke of others; each party by itself."""
+    for order in (order for orders in parties for order in orders):
         order.appointment = appointment
     if appointment.state == AppointmentState.OFFERED:
-        offer(appointment, orders, now=now)
+        offer_all([(appointment, orders) for orders in parties], now=now)
+    elif appointment.state in PROMISED:
+        _ready_at(appointment, parties, now=now)
     else:
-        ready(orders, now=now)
+        for orders in parties:
+            ready(orders, now=now)
+
+
+def unsaid(appointment: Appointment, *, now: datetime) -> int:
+    """Keep back what was not sent yet about a promise, which is said anew; gives back how much that was."""
+    return outbox.suppress(about={f"appointment:{appointment.pk}"}, why="replaced", now=now, by=RULE)
 
 
 def no_time(order: Order, *, now: datetime) -> None:
@@ -384,12 +400,20 @@ class _Written(NamedTuple):
 
 
 def _say(template: str, orders: Sequence[Order], *, now: datetime, **more: Any) -> None:
-    told = queries.collectors_of(orders)
-    letter = _Letter(template, _told_first(orders, told), **more)
-    books = _books_of([order.pk for order in orders]) if letter.count is None else Books({}, {})
+    _say_all([_Letter(template, orders, **more)], now=now)
+
+
+def _say_all(letters: Sequence[_Letter], *, now: datetime) -> None:
+    """Write and queue letters of one library."""
+    told = queries.collectors_of(order for letter in letters for order in letter.orders)
+    for letter in letters:
+        letter.orders = _told_first(letter.orders, told)
+    counted = [order.pk for letter in letters if letter.count is None for order in letter.orders]
+    books = _books_of(counted) if counted else Books({}, {})
+    senders = {order.library.sender for letter in letters for order in letter.orders}
     numbers = {contact.number for contact in told.values()}
-    post = outbox.known_of({orders[0].library.sender}, numbers, _with_parts([template]))
-    _send_all(_all_written([letter], told, books, post, now=now), now=now)
+    post = outbox.known_of(senders, numbers, _with_parts(letter.template for letter in letters))
+    _send_all(_all_written(letters, told, books, post, now=now), now=now)
 
 
 def _all_written(

@@ -8,7 +8,7 @@ given back only when the same key is pressed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from notifications.keywords import Meaning
 from notifications.voice import BOTH, Ringing, Said, Talk
 from pickup import (
     appointments,
+    arrivals,
     awaited,
     known_by,
     lane,
@@ -34,7 +35,7 @@ from pickup import (
     replies,
     wordings,
 )
-from pickup.errors import OrderNotFound, SlotUnavailable
+from pickup.errors import BooksTravel, OrderNotFound, SlotUnavailable
 from pickup.models import Appointment, Order
 from pickup.names import whole_number
 from pickup.states import HERE, OPEN_ORDER, AppointmentState, OrderState
@@ -83,7 +84,7 @@ def _begin(ringing: Ringing, *, now: datetime) -> Talk:
         return _arrive(order, ringing, now=now)
     asked = known_by.open_questions(ringing.from_number, ringing.sender_key)
     order = replies.meant(Meaning.CONFIRM, list(asked), due or mine)
-    return _ask_number(ringing) if order is None else _menu(order, ringing)
+    return _ask_number(ringing) if order is None else _menu(order, ringing, now=now)
 
 
 def _numbered(ringing: Ringing, *, now: datetime) -> Talk:
@@ -94,7 +95,7 @@ def _numbered(ringing: Ringing, *, now: datetime) -> Talk:
         mine = known_by.orders_of_number(ringing.from_number, ringing.sender_key)
         named = next((order for order in mine if order.number == ringing.keys), None)
         if named is not None:
-            return _arrive(named, ringing, now=now) if _is_due(named, now=now) else _menu(named, ringing)
+            return _arrive(named, ringing, now=now) if _is_due(named, now=now) else _menu(named, ringing, now=now)
     said = voice.in_each(
         _languages(ringing), lambda: _("Now key in the last four digits of the telephone number that the library has.")
     )
@@ -112,7 +113,7 @@ def _proved(ringing: Ringing, number: str, *, now: datetime) -> Talk:
         return _ask_number(ringing, lambda: _("We found no such order."))
     if order.state not in OPEN_ORDER:
         return _over(order, ringing, now=now)
-    return _arrive(order, ringing, now=now) if _is_due(order, now=now) else _menu(order, ringing)
+    return _arrive(order, ringing, now=now) if _is_due(order, now=now) else _menu(order, ringing, now=now)
 
 
 def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime) -> Talk:
@@ -131,7 +132,7 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
         return _here_after_all(order, ringing, by=by, now=now)
     if step == "back":
         if ringing.keys != "3":
-            return _menu(order, ringing)
+            return _menu(order, ringing, now=now)
         stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
         return Talk(_say(_language(order, ringing), lambda: _cancelled(stay)))
@@ -139,13 +140,13 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
         case "1":
             return _confirm(order, ringing, by=by, now=now)
         case "2":
-            return _offer_times(order, ringing, now=now)
+            return _offer_times(order, ringing, by=by, now=now)
         case "3":
             said = _say(_language(order, ringing), lambda: _("To give the books back, press 3 again. Else press 9."))
             return Talk(said, step=f"back-{order.pk}", keys=1)
         case "4":
             return _arrive(order, ringing, now=now)
-    return _menu(order, ringing)
+    return _menu(order, ringing, now=now)
 
 
 def _is_due(order: Order, *, now: datetime) -> bool:
@@ -158,7 +159,10 @@ def _is_due(order: Order, *, now: datetime) -> bool:
 
 def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
-    here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
+    try:
+        here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
+    except BooksTravel:
+        return _menu(order, ringing, now=now)
     if isinstance(here, datetime):
         opens = (_day if wordings.is_whole_day(here, zone) else _when)(here, zone, language)
         return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
@@ -199,14 +203,20 @@ def _here_after_all(order: Order, ringing: Ringing, *, by: Actor, now: datetime)
     """A key after the arrival: it is taken back, or said again how it stands."""
     if ringing.keys == NOT_HERE and order.visit is not None and order.visit.state in HERE:
         lane.leave(visit_id=order.visit.pk, by=by, now=now)
-        return _menu(queries.orders(pk=order.pk).get(), ringing, before=lambda: _("You are not in the line any more."))
+        return _menu(
+            queries.orders(pk=order.pk).get(),
+            ringing,
+            now=now,
+            before=lambda: _("You are not in the line any more."),
+        )
     return _arrive(order, ringing, now=now)
 
 
-def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = None) -> Talk:
+def _menu(order: Order, ringing: Ringing, *, now: datetime, before: Callable[[], str] | None = None) -> Talk:
     """How it stands with an order, and what can be done with it."""
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
     promised, rules = queries.live_appointment(order), point_queries.rules_of(order.point_id)
+    comes_on = arrivals.comes_on([order], now=now)
 
     def stands() -> str:
         words = {"number": _spelled(order)}
@@ -217,10 +227,15 @@ def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = Non
             last = order.keep_until - timedelta(microseconds=1)
             words["day"] = _day(last, zone, language)
             return _("Order %(number)s is ready. Please collect it by %(day)s.") % words
+        if comes_on is not None:
+            return _("Order %(number)s.") % words
         return _("Order %(number)s is being packed.") % words
 
     def told() -> str:
         parts = [*([before()] if before else []), stands()]
+        if comes_on is not None:
+            day = _day_of(comes_on, language)
+            parts.append(_("The books come from another library and are expected by %(day)s.") % {"day": day})
         if promised is not None and promised.state == AppointmentState.OFFERED:
             parts.append(_("To confirm, press 1."))
         if promised is not None:
@@ -228,7 +243,8 @@ def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = Non
         elif progress.may_choose(order, rules):
             parts.append(_("To choose a time, press 2."))
         parts.append(_("If you do not need the books any more, press 3."))
-        parts.append(_("If you are here now, press 4."))
+        if comes_on is None:
+            parts.append(_("If you are here now, press 4."))
         parts.append(_("For a librarian, press 0."))
         return " ".join(parts)
 
@@ -238,15 +254,15 @@ def _menu(order: Order, ringing: Ringing, before: Callable[[], str] | None = Non
 def _confirm(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Talk:
     promised = queries.live_appointment(order)
     if promised is None:
-        return _menu(order, ringing)
+        return _menu(order, ringing, now=now)
     if promised.state == AppointmentState.OFFERED:
         appointments.confirm(appointment_id=promised.pk, by=by, now=now)
     return _agreed(order, promised, ringing)
 
 
-def _offer_times(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
+def _offer_times(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
-    other, promised = replies.other_times(order, now=now), queries.live_appointment(order)
+    other, promised = replies.other_times(order, by=by, now=now), queries.live_appointment(order)
     if not other:
         return Talk(_say(language, lambda: _("There is no other time at the moment.")), person=True)
 
@@ -275,11 +291,11 @@ def _cancelled(stay: int) -> str:
 def _take_time(order: Order, ringing: Ringing, ids: Sequence[str], *, by: Actor, now: datetime) -> Talk:
     choice = int(ringing.keys[0]) - FIRST_CHOICE
     if not 0 <= choice < len(ids):
-        return _offer_times(order, ringing, now=now)
+        return _offer_times(order, ringing, by=by, now=now)
     try:
         made = replies.choose(order, whole_number(ids[choice]), by=by, now=now)
     except SlotUnavailable:
-        return _offer_times(order, ringing, now=now)
+        return _offer_times(order, ringing, by=by, now=now)
     return _agreed(order, made, ringing)
 
 
@@ -315,6 +331,11 @@ def _over(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
         words = {"number": _spelled(order)}
         if order.state == OrderState.EXPIRED:
             became = _("Order %(number)s was not collected in time; it is closed.") % words
+        elif progress.waits_on(order):
+            empty = _("There is no book for this bag yet.")
+            became = " ".join([empty, _("You keep your place in line, and we tell you when a copy is there.")])
+        elif order.why == "elsewhere":
+            became = _("You collect these books at another place.")
         else:
             became = _("Order %(number)s is cancelled.") % words
         return " ".join([became, _("For a librarian, press 0.")])
@@ -361,7 +382,10 @@ def _spelled(order: Order) -> str:
 
 
 def _day(at: datetime, zone: ZoneInfo, language: str) -> str:
-    local = at.astimezone(zone)
+    return _day_of(at.astimezone(zone).date(), language)
+
+
+def _day_of(local: date, language: str) -> str:
     if language == "ko":
         return f"{local.month}월 {local.day}일 {wordings.WEEKDAYS['ko'][local.weekday()]}요일"
     return f"{local:%A} {local.day} {local:%B}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
 from notifications import wording
@@ -168,6 +168,10 @@ _ANSWERING = {
         "[{library}] 신청 {number} 준비 중입니다. 준비되면 알려 드립니다. 문의 {phone}",
         "[{library}] Order {number} is being packed. We will tell you when it is ready. Tel {phone}",
     ),
+    "answer_travels": (
+        "[{library}] 신청 {number} 책이 {until} 도착 예정입니다. 오면 알려 드립니다.",
+        "[{library}] Order {number} comes from another library, expected by {until}. We will tell you. Tel {phone}",
+    ),
     "answer_until": (
         "[{library}] 신청 {number} 준비되었습니다. {until}까지 찾아가 주세요.",
         "[{library}] Order {number} is ready. Please collect it by {until}.",
@@ -179,6 +183,10 @@ _ANSWERING = {
     "answer_times": (
         "[{library}] 시간 {options}. 숫자로 답해 주세요.",
         "[{library}] Other times: {options}. Reply with the digit. Your old time stays until then.",
+    ),
+    "answer_first_times": (
+        "[{library}] 시간 {options}. 숫자로 답해 주세요.",
+        "[{library}] Free times: {options}. Reply with the digit.",
     ),
     "answer_gone": (
         "[{library}] 찼습니다. {options} 숫자로 답해 주세요.",
@@ -291,7 +299,11 @@ def opening(at: datetime, zone: ZoneInfo, language: str) -> str:
 
 def day(at: datetime, zone: ZoneInfo, language: str) -> str:
     """The local day of a moment: `11/25(수)`, `Wed 25 Nov`."""
-    local = at.astimezone(zone)
+    return day_of(at.astimezone(zone).date(), language)
+
+
+def day_of(local: date, language: str) -> str:
+    """The same of a day that is local already."""
     if language.startswith("ko"):
         return f"{local.month}/{local.day}({WEEKDAYS['ko'][local.weekday()]})"
     return f"{WEEKDAYS['en'][local.weekday()]} {local.day} {local:%b}"

@@ -19,7 +19,7 @@ wording.register(key="test.ready", places=["count"], ko="책 {count}권 준비",
 wording.register(key="test.link", places=["count"], ko="책 {count}권 {link}", en="{count} books {link}")
 
 
-def link_of(about: str, *, now: datetime) -> str | None:
+def link_of(about: str, *, to: str, now: datetime) -> str | None:
     """Stands for the room above: an order has an address until it is over; one number breaks."""
     if about.endswith(":broken"):
         raise LookupError(about)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from core.actor import RULE, Actor
 from core.compiled import ask
 from lending import loans
-from lending.models import Patron, PickupPoint
+from lending.models import Patron, PickupPoint, Title
 from lending.reservations import Item
 from pickup import handovers, orders, packing, queries, slots
 from pickup.models import Order, Slot
@@ -19,7 +20,11 @@ DESK = Actor("staff", 1, "desk")
 
 def asked(who: Patron, at: PickupPoint, *, books: int = 1, now: datetime = rows.NOW, **more: Any) -> Order:
     """An order of some books that stand on the point's shelves."""
-    titles = [rows.copy(at=at.library).title for _ in range(books)]
+    return asked_for([rows.copy(at=at.library).title for _ in range(books)], who, at, now=now, **more)
+
+
+def asked_for(titles: Sequence[Title], who: Patron, at: PickupPoint, *, now: datetime = rows.NOW, **more: Any) -> Order:
+    """An order of these titles."""
     requested = orders.request(
         patron_id=who.pk,
         point_id=at.pk,

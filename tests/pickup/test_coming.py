@@ -11,12 +11,14 @@ from django.test import Client
 from django.urls import reverse
 
 from core import clock
+from core.actor import Actor
 from lending import transfers, wishes
 from lending.models import Patron, Reservation, SpecialDay, Transfer
 from lending.reservations import Item
 from notifications.models import Message
 from pickup import (
     appointments,
+    arrivals,
     bags,
     coming,
     elsewhere,
@@ -26,11 +28,12 @@ from pickup import (
     packing,
     progress,
     queries,
+    replies,
     slots,
     today,
 )
-from pickup.errors import SlotUnavailable, WaitsForAll
-from pickup.models import Order, Slot
+from pickup.errors import BooksTravel, SlotUnavailable, WaitsForAll
+from pickup.models import Order, Slot, Visit
 from tests import rows
 from tests.pickup import steps
 
@@ -441,3 +444,50 @@ def test_the_page_asks_which_and_shows_the_times_of_it(place, there, monkeypatch
     assert early not in together
     assert 'name="whole"' not in first
     assert 'name="whole"' in together
+
+
+def test_the_other_times_of_a_family_are_those_on_which_the_books_of_all_are_here(place, there):
+    family = rows.household(together=True)
+    travels, here = (rows.patron(place.library, household=family) for _ in range(2))
+    assert ask(travels, place, rows.copy(at=there).title).order is not None
+    order = ask(here, place, rows.copy(at=place.library).title).order
+    assert order is not None
+    order = steps.ready(order)
+    assert order.appointment.orders.count() == 2
+    found = replies.other_times(order, by=Actor("patron", here.pk), now=rows.NOW)
+    assert [slot.starts_at - rows.NOW for slot in found] == [timedelta(hours=30), timedelta(hours=49)]
+    for slot in found:
+        appointments.change(
+            appointment_id=steps.again(order).appointment.pk, slot_id=slot.pk, by=Actor("patron", here.pk), now=rows.NOW
+        )
+
+
+def test_who_comes_before_the_books_is_told_when_they_are_expected_and_does_not_wait_in_line(place, there, reader):
+    order = ask(reader, place, rows.copy(at=there).title).order
+    assert order is not None
+    with pytest.raises(BooksTravel) as refused:
+        arrivals.arrive(point_id=place.pk, order_id=order.pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert refused.value.facts == {"expected_on": "2026-11-25"}
+    assert not Visit.objects.exists()
+    arrivals.arrive(point_id=place.pk, order_id=order.pk, by=rows.patron_actor(reader), now=TOMORROW)  # the day itself
+
+
+def test_who_comes_for_a_bag_that_is_here_too_is_here_for_both(place, there, reader):
+    family = rows.household(together=True)
+    Patron.objects.filter(pk=reader.pk).update(household=family)
+    assert ask(reader, place, rows.copy(at=there).title).order is not None
+    order = ask(rows.patron(place.library, household=family), place, rows.copy(at=place.library).title).order
+    assert order is not None
+    visit = arrivals.arrive(point_id=place.pk, patron_id=reader.pk, by=rows.patron_actor(reader), now=rows.NOW)
+    assert visit.orders.count() == 2
+
+
+def test_a_car_whose_last_book_never_comes_waits_no_longer(place, there, reader):
+    copy = rows.copy(at=there)
+    order = ask(reader, place, copy.title).order
+    assert order is not None
+    visit = arrivals.arrive(point_id=place.pk, order_id=order.pk, by=DESK, now=rows.NOW)
+    wishes.give_up(reservation_ids=[Reservation.objects.get().pk], by=DESK, now=rows.NOW)
+    assert coming.close_due(now=rows.NOW) == 1
+    visit.refresh_from_db()
+    assert visit.state == "left"

@@ -13,7 +13,7 @@ from core.refusal import BadInput
 from lending import loans
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.models import Copy, Loan, Reservation
-from pickup import appointments, arrivals, errors, lane, orders, waits
+from pickup import appointments, arrivals, errors, lane, orders, packing, waits
 from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
@@ -391,6 +391,16 @@ def test_a_car_stays_while_a_bag_is_left_and_is_served_by_what_it_was_given(poin
     orders.cancel(order_id=third.pk, by=DESK, now=now)
     visit.refresh_from_db()
     assert visit.state == "served"
+
+
+def test_a_car_whose_only_book_is_not_found_waits_no_longer(point, one_lane, reader, now):
+    order = steps.asked(reader, point)
+    visit = here(order, now)
+    packing.not_on_shelf(line_id=order.lines.get().pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert (visit.state, steps.again(order).state) == ("left", "cancelled")
+    later = steps.asked(reader, point)
+    assert steps.again(later).visit_id is None
 
 
 def test_who_also_returns_something_stays_when_the_bag_is_cancelled(point, one_lane, reader, now):

@@ -185,6 +185,47 @@ def test_a_ready_order_without_a_promise_gets_the_chosen_time(point, reader, pho
     assert (row.why, steps.again(order).appointment.state) == ("time_chosen", "confirmed")
 
 
+@pytest.mark.parametrize("has_a_time", [True, False])
+def test_only_who_has_a_time_is_told_that_the_old_one_stands(point, now, has_a_time):
+    number = rows.american()
+    order = steps.ready(steps.asked(rows.patron(point.library, number=number), point))
+    Contact.objects.filter(number=number).update(language="en")
+    for hour in (6, 7):
+        rows.slot(point, now + timedelta(hours=hour))
+    if has_a_time:
+        assert offers.offer_ready(now=now, order_ids=[order.pk]) == 1
+    said = texted(point, number, "2", now)[1]
+    assert ("Your old time stays" in said, "5=24 Nov" in said) == (has_a_time, True)
+
+
+def test_who_collects_no_more_cannot_change_the_time_either(point, reader, now):
+    numbers = [rows.mobile(), rows.mobile()]
+    before, after = (rows.contact(reader, number=number, own=False, name="이웃") for number in numbers)
+    order = offered(point, reader, now, order=steps.asked(reader, point, collector_id=before.pk))
+    assert texted(point, numbers[0], "2", now)[0].why == "times_offered"
+    steps.asked(reader, point, collector_id=after.pk)
+    row, said = texted(point, numbers[0], "5", now)
+    assert (row.state, order.shown in said) == ("parked", False)
+    assert steps.again(order).appointment_id == order.appointment_id
+
+
+@pytest.mark.parametrize("body", ["4", "order"])
+def test_who_comes_before_the_books_hears_when_they_are_expected(point, phone, now, body):
+    PointRules.objects.update(promise="at_order")
+    programme = point.library.programme
+    programme.transfer_days = 1
+    programme.save(update_fields=["transfer_days"])
+    rows.slot(point, now + timedelta(hours=49))
+    copy, reader = rows.copy(at=rows.library(programme=programme)), rows.patron(point.library, number=phone)
+    order = steps.asked_for([copy.title], reader, point)
+    if body == "order":
+        appointments.cancel(appointment_id=order.appointment_id or 0, by=DESK, now=now)
+    row, said = texted(point, phone, order.shown if body == "order" else body, now)
+    assert row.why == "books_travel"
+    assert said == f"[성동도서관] 신청 {order.shown} 책이 11/25(수) 도착 예정입니다. 오면 알려 드립니다."
+    assert not Visit.objects.exists()
+
+
 @pytest.mark.parametrize("body", ["9", "5"])
 def test_a_choice_that_was_not_offered_goes_to_the_staff(point, reader, phone, now, body):
     offered(point, reader, now)

@@ -12,8 +12,8 @@ from django.test import Client
 from core import clock
 from notifications import voice
 from notifications.models import Sender
-from pickup import appointments, barcodes, closing
-from pickup.models import Order, Visit
+from pickup import appointments, barcodes, closing, elsewhere, orders
+from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
 
@@ -143,6 +143,43 @@ def test_at_the_wrong_place_it_is_said_which_is_right(place, patron, order):
             page = client.get(address) if sent is None else client.post(address, sent)
             assert page.context["elsewhere"] == [order], (wrong, sent)
             assert str(place) in page.content.decode()
+    assert not Visit.objects.exists()
+
+
+def test_the_number_of_a_bag_that_moved_here_checks_in_the_bag_that_is_here(place, order):
+    here = rows.point(place.library)
+    moved = elsewhere.collect_at(order_id=order.pk, point_id=here.pk, by=steps.DESK, now=clock.now()).order
+    answer = phone().post(f"/here/{here.code}/", numbers(order))
+    assert answer.headers["location"].startswith("/o/")
+    assert Visit.objects.get().orders.get() == moved
+
+
+@pytest.mark.parametrize("became", ["handed over", "cancelled"])
+def test_a_bag_that_is_over_waits_at_no_other_place(place, order, became):
+    now = clock.now()
+    if became == "cancelled":
+        orders.cancel(order_id=order.pk, by=steps.DESK, now=now)
+    else:
+        steps.handed_over(order, now=now)
+    page = phone().post(f"/here/{rows.point(place.library).code}/", numbers(order))
+    assert (page.status_code, page.context["elsewhere"]) == (409, [])
+    assert ("already handed over" in page.content.decode()) is (became == "handed over")
+
+
+def test_whose_books_travel_reads_when_they_are_expected_and_has_nothing_to_tap(place, patron):
+    programme = place.library.programme
+    programme.transfer_days = 1
+    programme.save(update_fields=["transfer_days"])
+    PointRules.objects.filter(point=place).update(promise="at_order")
+    now = clock.now()
+    rows.slot(place, now + timedelta(days=40))
+    copy = rows.copy(at=rows.library(programme=programme))
+    order = steps.asked_for([copy.title], patron, place, now=now)
+    client, address = phone(patron), f"/here/{place.code}/"
+    page = client.get(address).content.decode()
+    assert ("The books come from another library" in page, order.shown in page) == (True, True)
+    assert "I am here\n" not in page
+    assert client.post(address, key()).status_code == 409
     assert not Visit.objects.exists()
 
 

@@ -228,6 +228,23 @@ def test_a_text_that_was_kept_back_told_nobody(now):
     assert [breach.rows[0][0] for breach in laws_broken("I4")] == [order.pk]
 
 
+def test_who_names_another_collector_at_night_leaves_the_others_of_the_time_their_text(now):
+    point = rows.point()
+    rows.slot(point, now + timedelta(hours=30))
+    first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
+    assert offers.offer_ready(now=now + NIGHT) == 1
+    neighbour = rows.contact(first.patron, own=False, name="이웃")
+    steps.asked(first.patron, point, now=now + NIGHT, collector_id=neighbour.pk)
+    said = {one.to: one for one in Message.objects.filter(state="queued", template__startswith="offer")}
+    assert set(said) == {neighbour.number, queries.collector_of(second).number}
+    assert [first.shown in said[neighbour.number].body, "+1" in said[neighbour.number].body] == [True, False]
+    about = f"appointment:{steps.again(second).appointment_id}"
+    for order in (first, second):
+        address = links.for_about(about, to=queries.collector_of(steps.again(order)).number, now=now) or ""
+        assert links.order_of(address.rstrip("/").rsplit("/", 1)[-1]).pk == order.pk
+    assert laws_broken("I4") == []
+
+
 def test_the_address_in_a_text_for_two_leads_to_the_bag_that_is_still_open(now):
     point = rows.point()
     rows.slot(point)

@@ -10,8 +10,8 @@ from core.models import Counter
 from lending.models import Contact, SpecialDay
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import lane, offers, orders
-from pickup.models import Appointment, Visit
+from pickup import elsewhere, lane, offers, orders, packing
+from pickup.models import Appointment, PointRules, Visit
 from pickup.voice import COUNTED
 from tests import rows
 from tests.pickup import steps
@@ -243,6 +243,37 @@ def test_of_an_order_that_has_ended_no_call_says_that_it_is_packed(point, reader
     line.press(order.number).press(reader.contacts.get().number[-4:])
     assert line.said == f"신청번호 {' '.join(order.number)}, {said} 사서 연결은 0번을 눌러 주세요."
     assert line.heard.step == "person"
+
+
+def test_who_waits_on_for_a_book_is_not_told_that_the_order_is_cancelled(point, reader, now):
+    order = steps.asked(reader, point)
+    packing.not_on_shelf(line_id=order.lines.get().pk, by=steps.DESK, now=now)
+    said = Line(point, rows.mobile(), now).press(order.number).press(reader.contacts.get().number[-4:]).said
+    assert "취소" not in said
+    assert "순서는 그대로" in said
+
+
+def test_the_number_of_a_bag_that_moved_leads_to_the_bag_at_the_other_place(point, reader, now):
+    order = steps.asked(reader, point)
+    other = rows.point(point.library)
+    moved = elsewhere.collect_at(order_id=order.pk, point_id=other.pk, by=steps.DESK, now=now).order
+    line = Line(point, rows.mobile(), now).press(order.number).press(reader.contacts.get().number[-4:])
+    assert line.heard.step == f"menu-{moved.pk}"
+
+
+def test_who_rings_before_the_books_are_here_hears_when_they_are_expected(point, phone, now):
+    PointRules.objects.update(promise="at_order")
+    programme = point.library.programme
+    programme.transfer_days = 1
+    programme.save(update_fields=["transfer_days"])
+    rows.slot(point, now + 49 * HOUR)
+    copy, reader = rows.copy(at=rows.library(programme=programme)), rows.patron(point.library, number=phone)
+    steps.asked_for([copy.title], reader, point)
+    line = Line(point, phone, now)
+    assert "11월 25일 수요일" in line.said
+    assert "4번" not in line.said
+    assert "11월 25일 수요일" in line.press("4").said
+    assert not Visit.objects.exists()
 
 
 def test_people_on_foot_are_counted_as_people(phone, now):
