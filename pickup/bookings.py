@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from django.db import transaction
 from django.db.models import Q, QuerySet, Subquery
 
 from core.actor import Actor
@@ -51,10 +52,26 @@ def lock_many(appointment_ids: Collection[int], order_ids: Collection[int] = ())
 
 
 def with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
-    """Lock the open orders of a promise and then the promise itself; its slot comes with it."""
+    """Lock the open orders of a promise and then the promise itself; its slot comes with it.
+
+    Whoever joins a promise locks it, so that all are known once it is ours: if one has joined while we waited for it,
+    everything is let go and locked anew, in the order of the house.
+    """
+    while True:
+        try:
+            with transaction.atomic():
+                return _with_orders(appointment_id)
+        except _JoinedMeanwhile:
+            continue
+
+
+class _JoinedMeanwhile(Exception):
+    """An order has joined the promise since its orders were locked."""
+
+
+def _with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
     orders = Order.objects.filter(appointment_id=appointment_id, state__in=OPEN_ORDER).order_by("pk")
-    locked = [order.pk for order in orders.select_for_update(no_key=True)]
-    found = list(Order.objects.select_related(*TOLD).filter(pk__in=locked).order_by("pk"))
+    locked = {order.pk for order in orders.select_for_update(no_key=True)}
     appointment = (
         Appointment.objects.select_for_update(of=("self",), no_key=True)
         .select_related("slot__point__library")
@@ -63,6 +80,9 @@ def with_orders(appointment_id: int) -> tuple[Appointment, list[Order]]:
     )
     if appointment is None:
         raise NoAppointment(appointment=appointment_id)
+    found = list(orders.select_related(*TOLD))
+    if any(order.pk not in locked for order in found):
+        raise _JoinedMeanwhile
     return appointment, found
 
 

@@ -169,3 +169,54 @@ def test_without_locks_a_bag_shares_a_promise_that_is_over(by_time, now, monkeyp
     without_locks(monkeypatch)
     _outcome, promised = join_what_is_given_back(by_time, now)
     assert promised == ("cancelled", 0)
+
+
+def change_what_is_joined(point, now):
+    """What came of the two bags, if one joins the other's time in the moment in which that is changed."""
+    slot, later = rows.slot(point), rows.slot(point, now + timedelta(hours=9))
+    household = rows.household(together=True)
+    first, second = (rows.patron(point.library, household=household) for _ in range(2))
+    one = steps.asked(first, point, slot_id=slot.pk)
+    other = steps.asked(second, point, slot_id=rows.slot(point, now + timedelta(hours=8)).pk)
+    appointments.cancel(appointment_id=other.appointment.pk, by=DESK, now=now)
+    promise, joined = steps.again(one).appointment, threading.Event()
+
+    def join_or_change(n):
+        if n == 0:
+            with transaction.atomic():
+                appointments.promise(order_id=other.pk, slot_id=slot.pk, by=DESK, now=now)
+                joined.set()
+                time.sleep(0.5)  # the other one waits for the promise meanwhile
+        else:
+            assert joined.wait(20)
+            appointments.change(appointment_id=promise.pk, slot_id=later.pk, by=DESK, now=now)
+
+    outcome = together(2, join_or_change)
+    return outcome, [
+        (bag.appointment.state, bag.appointment.slot_id == later.pk) for bag in map(steps.again, (one, other))
+    ]
+
+
+def test_who_joins_a_time_in_the_moment_in_which_it_is_changed_changes_with_it(by_time, now):
+    outcome, promised = change_what_is_joined(by_time, now)
+    assert outcome.refused == []
+    assert promised == [("confirmed", True), ("confirmed", True)]
+
+
+def orders_of_before(appointment_id):
+    """The orders of a promise as they were before it was locked: what every naive system reads."""
+    orders = list(
+        Order.objects.select_for_update(of=("self",), no_key=True)
+        .select_related(*bookings.TOLD)
+        .filter(appointment_id=appointment_id)
+    )
+    locked = Appointment.objects.select_for_update(of=("self",), no_key=True).select_related("slot__point__library")
+    return locked.get(pk=appointment_id), orders
+
+
+@pytest.mark.control
+def test_with_the_orders_read_before_the_lock_one_is_left_on_a_time_that_is_over(by_time, now, monkeypatch):
+    """The control."""
+    monkeypatch.setattr(bookings, "_with_orders", orders_of_before)
+    _outcome, promised = change_what_is_joined(by_time, now)
+    assert promised == [("confirmed", True), ("changed", False)]
