@@ -233,6 +233,7 @@ def test_who_names_another_collector_at_night_leaves_the_others_of_the_time_thei
     rows.slot(point, now + timedelta(hours=30))
     first, second = (steps.ready(bag, now=now + NIGHT) for bag in family(point))
     assert offers.offer_ready(now=now + NIGHT) == 1
+    assert first.patron is not None
     neighbour = rows.contact(first.patron, own=False, name="이웃")
     steps.asked(first.patron, point, now=now + NIGHT, collector_id=neighbour.pk)
     said = {one.to: one for one in Message.objects.filter(state="queued", template__startswith="offer")}
