@@ -170,7 +170,7 @@ def set_rules(*, point_id: int, values: Mapping[str, Any], by: Actor, now: datet
     waiting = [] if rules.by_appointment else list(queries.to_offer(point_ids=[point_id]).values_list("pk", flat=True))
     locked = Order.objects.select_for_update(no_key=True, skip_locked=True).filter(pk__in=waiting).order_by("pk")
     untold = list(locked.values_list("pk", flat=True))  # whoever holds one is offering it a time
-    rules.save()
+    rules.save(update_fields=changed if rules.pk else None)  # the window may close for today at this moment
     for order in queries.orders(pk__in=untold).order_by("pk"):
         texts.ready([order], now=now)
     _note(

@@ -15,7 +15,7 @@ from core.actor import RULE, Actor
 from lending import circulation, copies, quota, reservations
 from lending import queries as lending_queries
 from lending.states import CopyState
-from pickup import appointments, bookings, calling, gathering, orders, places, point_queries, queries, texts
+from pickup import appointments, bookings, calling, gathering, orders, places, point_queries, queries, slots, texts
 from pickup.errors import AlreadyHandedOver, AlreadyPacked, NothingInBag, NotInOrder, OrderNotFound, StillToPack
 from pickup.models import Order, OrderLine, PointRules
 from pickup.states import IN_BAG, LineState, OrderState
@@ -153,21 +153,33 @@ def keep_until(order: Order, *, now: datetime) -> datetime:
     """Until when a bag that is ready now is kept: the end of the keep day, which is an open day, UTC.
 
     Never before the end of the time that was promised for it. Where bags are kept for no day, until the evening of the
-    day that was promised, or of this one.
+    day that was promised; of one without a time that is the first day on which a time can be offered, or else an open
+    one.
     """
     library = order.library
     zone = ZoneInfo(library.zone)
     rules, calendar = point_queries.rules_of(order.point_id), lending_queries.calendar_of(library)
     promised = queries.live_appointment(order)
     first = now.astimezone(zone).date()
-    if promised is not None and not rules.keep_days:
-        first = max(first, promised.slot.ends_at.astimezone(zone).date())
+    if not rules.keep_days:
+        first = calendar.next_open(first)
+        to_be = promised.slot.ends_at if promised is not None else _first_offer(order, rules, now=now)
+        first = first if to_be is None else max(first, to_be.astimezone(zone).date())
     if rules.keep_days and rules.keep_counts == PointRules.KeepCounts.ALL:
         last = calendar.next_open(first + timedelta(days=rules.keep_days))
     else:
         last = calendar.open_days_after(first, rules.keep_days)
     end = datetime.combine(last + timedelta(days=1), time(), tzinfo=zone)
     return max(end, promised.miss_after) if promised is not None else end
+
+
+def _first_offer(order: Order, rules: PointRules, *, now: datetime) -> datetime | None:
+    """When the first time begins that can be offered for a packed bag; None where none is, or no time is promised."""
+    if not rules.by_appointment:
+        return None
+    wide, after = bookings.needs_accessible([order]), now + timedelta(minutes=rules.lead_minutes)
+    rooms = slots.free(point_id=order.point_id, now=now, accessible=wide, after=after, ready=True, limit=1)
+    return rooms[0].starts_at if rooms else None
 
 
 @transaction.atomic

@@ -191,9 +191,8 @@ class _Facts:
         self.calendars = lending_queries.calendars_of(list(libraries.values()))
         self.served = _served(ids, now=now)
         self.shut: defaultdict[int, set[datetime]] = defaultdict(set)
-        for point_id, starts_at in Slot.objects.filter(point__in=ids, open=False, ends_at__gt=now).values_list(
-            "point_id", "starts_at"
-        ):
+        by_hand = Slot.objects.filter(point__in=ids, open=False, outside=False, beyond=False, ends_at__gt=now)
+        for point_id, starts_at in by_hand.values_list("point_id", "starts_at"):
             self.shut[point_id].add(starts_at)
 
     def load(self, point: PickupPoint) -> Waiting:

@@ -17,7 +17,7 @@ from core.refusal import BadInput
 from lending import programmes
 from lending.staff_forms import RulesForm
 from notifications.models import Call, Message
-from pickup import appointments, arrivals, fitting, hours, sessions, slots
+from pickup import appointments, arrivals, closing, fitting, hours, sessions, slots, waits
 from pickup.errors import WindowNotFound, WindowsOverlap
 from pickup.hours_forms import PointRulesForm
 from pickup.models import PointChange, PointRules, Slot, Window
@@ -600,6 +600,28 @@ def test_where_no_times_are_promised_any_more_slots_take_nobody_and_all_keep_the
     hours.set_rules(point_id=point.pk, values={"by_appointment": True}, by=BOSS, now=rows.NOW)
     assert slot_at(point).open
     assert broken() == []
+
+
+def test_where_no_times_are_promised_any_more_the_hours_stay(point):
+    week = timedelta(days=7)
+    before = waits.now_at(point_id=point.pk, now=at(16, 5) + week)
+    hours.set_rules(point_id=point.pk, values={"by_appointment": False}, by=BOSS, now=rows.NOW)
+    after = waits.now_at(point_id=point.pk, now=at(16, 5) + week)
+    assert (after.closed, after.open_until) == (False, at(17) + week) == (before.closed, before.open_until)
+    assert waits.now_at(point_id=point.pk, now=at(9) + week).next_open == at(16) + week
+
+
+def test_rules_that_are_saved_while_the_window_closes_for_today_do_not_open_it(point, monkeypatch):
+    check = hours.check_rules
+
+    def check_and_close(found):
+        check(found)
+        closing.shut(point_id=point.pk, by=BOSS, now=rows.NOW)
+
+    monkeypatch.setattr(hours, "check_rules", check_and_close)
+    hours.set_rules(point_id=point.pk, values={"keep_days": 9}, by=BOSS, now=rows.NOW)
+    kept = PointRules.objects.get(point=point)
+    assert (kept.keep_days, kept.shut_until is not None) == (9, True)
 
 
 def test_who_waited_for_an_offer_is_told_that_the_bag_is_there():

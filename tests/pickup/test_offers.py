@@ -9,9 +9,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from core.models import Journal
+from lending.models import SpecialDay
 from notifications import encoding
 from notifications.models import Message
-from pickup import appointments, offers, parties, point_queries, preferences, queries, scheduling, slots, texts
+from pickup import appointments, offers, orders, parties, point_queries, preferences, queries, scheduling, slots, texts
 from pickup.models import Appointment, Order, PointRules, Slot
 from tests import rows
 from tests.pickup import steps
@@ -290,3 +291,25 @@ def test_rules_decide_the_lead(lane, now):
     order = bag(lane)
     offers.offer_ready(now=now)
     assert promised(order).slot_id == good.pk
+
+
+@pytest.mark.parametrize("day", [2, 5])
+def test_where_bags_are_kept_for_no_day_one_without_a_time_is_kept_for_the_first_that_can_be_offered(now, day):
+    """Jeju hands over on Wednesdays and Saturdays: what comes back on a Thursday is offered the Saturday."""
+    point = rows.point(rules={"keep_days": 0})
+    rows.slot(point, now + timedelta(days=day))
+    packed = now + timedelta(days=day - 1, hours=6)
+    order = steps.ready(steps.asked(rows.patron(point.library), point), now=packed)
+    midnight = datetime.combine((now + timedelta(days=day + 1)).date(), time(), tzinfo=rows.SEOUL)
+    assert order.keep_until == midnight
+    assert offers.offer_ready(now=packed) == 1
+    assert steps.again(order).appointment.slot.starts_at == now + timedelta(days=day)
+    assert orders.expire_due(now=midnight - timedelta(days=1)) == 0
+
+
+def test_a_bag_that_is_kept_for_no_day_is_kept_for_an_open_one(now):
+    library = rows.library()
+    SpecialDay.objects.create(library=library, day=rows.day("2026-11-24"))
+    door = rows.point(library, layout="door", rules={"by_appointment": False, "keep_days": 0})
+    order = steps.ready(steps.asked(rows.patron(library), door))
+    assert order.keep_until == datetime(2026, 11, 26, tzinfo=rows.SEOUL)
