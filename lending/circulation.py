@@ -97,11 +97,13 @@ def pack(*, copy_id: int, patron_id: int, library_id: int, reservation_id: int, 
 def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damaged: bool = False) -> Returned:
     """A book comes back at a library. What was lent here ends as a loan everywhere, also where loans are kept elsewhere
     since; what a library beside another system has handed out is told there, wherever it comes back. A `damaged` one is
-    given to nobody. Refuses as `loans.take_back` or `postings.take_back`.
+    given to nobody. Refuses as `loans.take_back` or `postings.take_back`; beside another system also as
+    `loans.refuse_twice`, so that this is not told of a loan that it never had.
     """
     library = _library(library_id)
     lent_here = Loan.objects.filter(copy__barcode="".join(barcode[:80].split()), state=LoanState.OUT)
     if is_beside(library) and not lent_here.exists():
+        loans.refuse_twice(barcode=barcode, library=library, since=now - postings.AGAIN, now=now)
         posting, following = postings.take_back(barcode=barcode, library=library, by=by, now=now)
         if damaged:
             return _set_aside(posting, posting.pk, by=by, now=now)

@@ -180,6 +180,16 @@ def take_back(*, barcode: str, library_id: int, by: Actor, now: datetime, damage
     return Returned(loan, copy, next((row for row in given if row.copy_id == copy.pk), None))
 
 
+def refuse_twice(*, barcode: str, library: Library, since: datetime, now: datetime) -> None:
+    """Refuse with `not_on_loan` a copy whose loan ended after `since` and that has not gone out again."""
+    ended = Loan.objects.filter(
+        copy__barcode="".join(barcode[:80].split()), state=LoanState.RETURNED, returned_at__gt=since
+    )
+    last = ended.exclude(copy__state=CopyState.LOAN).select_related("copy__at_library").first()
+    if last is not None:
+        raise _not_on_loan(last.copy, library, now=now)
+
+
 @transaction.atomic
 def lost(*, loan_id: int, by: Actor, now: datetime) -> Loan:
     """The reader has lost the book: the loan ends, and the copy is lost until it is scanned at a returns desk.

@@ -159,8 +159,12 @@ Found = Party | Choice | OnLoan | Elsewhere | Over | Stray | ToUnpack | NoBag | 
 
 @dataclass(frozen=True, slots=True)
 class Back:
-    """A book that was taken back at the window, and who waits for it: a bag, or a place where one will be made."""
+    """A book that was taken back at the window, and who waits for it: a bag, or a place where one will be made.
 
+    The page carries it by its `name`. It is undone by `return_id`, of the loan or posting; 0 where the window cannot.
+    """
+
+    name: str
     return_id: int
     barcode: str
     title: str

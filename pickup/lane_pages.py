@@ -59,7 +59,7 @@ def _board(desk: Desk) -> dict[str, Any]:
 def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
     """What stands below the field: a scan's meaning, a car that was called, what was just given, what came back."""
     form = FindForm(request.GET if request.GET.get("number") else None)
-    back = _ids(request.GET.get("back", ""))
+    back = _names(request.GET.get("back", ""))
     kept = _car_in_hand(desk, request.GET.get("car", ""))
     shown: Any = None
     if form.is_valid():
@@ -76,13 +76,13 @@ def _shown(request: HttpRequest, desk: Desk) -> dict[str, Any]:
     _note_look(desk, [car for car in (shown, kept) if isinstance(car, findings.Party)])
     if desk.point.library.training:
         _note_practice(desk, shown)
-    taken = scans.returned(point=desk.point, return_ids=back) if back else []
+    taken = scans.returned(point=desk.point, names=back) if back else []
     return {
         "form": form,
         "shown": shown,
         "car_in_hand": kept,
         "back": taken,
-        "back_ids": ",".join(str(one.return_id) for one in taken),
+        "back_ids": ",".join(one.name for one in taken),
         "car_id": next((_name(car) for car in (shown, kept) if isinstance(car, findings.Party)), ""),
     }
 
@@ -103,8 +103,8 @@ def _car_in_hand(desk: Desk, name: str) -> findings.Party | None:
     return scans.party(order, now=desk.now) if order is not None else None
 
 
-def _ids(text: str) -> list[int]:
-    return [number for part in text.split(",")[-MOST_BACK:] if (number := whole_number(part))]
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",")[-MOST_BACK:] if name]
 
 
 def _note_look(desk: Desk, cars: Iterable[findings.Party]) -> None:
@@ -193,8 +193,8 @@ def take_back(request: HttpRequest, desk: Desk) -> HttpResponse:
         back = circulation.take_back(
             barcode=request.POST.get("barcode", "")[:80], library_id=desk.point.library_id, by=desk.by, now=desk.now
         )
-        so_far = [*_ids(request.POST.get("back", "")), back.undo_id]
-        carried = {"back": ",".join(map(str, so_far)), **_carried(request, "car")}
+        so_far = [*_names(request.POST.get("back", "")), scans.name_of_return(back)]
+        carried = {"back": ",".join(so_far), **_carried(request, "car")}
         return answer.redirect(desk.to("lane", **carried))
 
 
@@ -204,7 +204,7 @@ def keep_on_loan(request: HttpRequest, desk: Desk, return_id: int) -> HttpRespon
     """A book was not taken back after all."""
     with once(desk.by, request, key=key_of(request)) as answer:
         undo_return_here(desk.point.library, return_id, by=desk.by, now=desk.now)
-        left = [str(pk) for pk in _ids(request.POST.get("back", "")) if pk != return_id]
+        left = [name for name in _names(request.POST.get("back", "")) if name != str(return_id)]
         return answer.redirect(desk.to("lane", **{"back": ",".join(left)} if left else {}, **_carried(request, "car")))
 
 

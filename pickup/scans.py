@@ -15,7 +15,7 @@ from django.db.models import Q
 
 from core.actor import RULE
 from core.refusal import BadInput
-from lending import circulation, copies, patrons
+from lending import circulation, copies, patrons, postings
 from lending import queries as lending_queries
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.states import HOLDING, CopyState, LoanState
@@ -38,7 +38,7 @@ from pickup.findings import (
     Unknown,
 )
 from pickup.models import Order, OrderLine, Visit
-from pickup.names import digits
+from pickup.names import digits, whole_number
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ MOST_CARS = 6
 """More cars than this behind the same four digits do not fit a list that one chooses from at a glance."""
 
 LATELY = timedelta(hours=12)
+COPY = "c"  # before the copy of a return that is not undone at the window
+NOT_LENT = (CopyState.BAG, CopyState.WITHDRAWN)  # nor taken back, whoever keeps the loans
 
 
 def read(*, point: PickupPoint, typed: str, now: datetime) -> Found:
@@ -128,19 +130,29 @@ def given(*, point_id: int, visit_id: int, now: datetime) -> Given | None:
     return Given(visit.pk, at, bags)
 
 
-def returned(*, point: PickupPoint, return_ids: Sequence[int]) -> list[Back]:
-    """Books that were taken back at this library, in the order given, each with who waits for it now. `return_ids` are
-    of loans, or of postings where another system keeps the loans.
+def name_of_return(back: circulation.Returned) -> str:
+    """By what the page carries along a book that was taken back; empty for one that only another system knows."""
+    if back.undo_id:
+        return str(back.undo_id)
+    return f"{COPY}{back.copy.pk}" if back.copy is not None else ""
+
+
+def returned(*, point: PickupPoint, names: Sequence[str]) -> list[Back]:
+    """Books that were taken back at this library, in the order of their `names` (see `name_of_return`), each with who
+    waits for it now.
     """
-    found: dict[int, Copy]
+    return_ids = [pk for name in names if (pk := whole_number(name))]
+    bare = [whole_number(name.removeprefix(COPY)) for name in names if name.startswith(COPY)]
+    stand_here = lending_queries.copies(library_ids=[point.library_id]).filter(at_library_id=point.library_id)
+    found = {f"{COPY}{copy.pk}": copy for copy in stand_here.filter(pk__in=bare)}
     if circulation.is_beside(point.library):
         told = lending_queries.taken_back(point.library_id).filter(pk__in=return_ids)
-        found = {row.pk: row.copy for row in told if row.copy is not None}
+        found |= {str(row.pk): row.copy for row in told if row.copy is not None}
     else:
         rows = lending_queries.loans().filter(
             pk__in=return_ids, state=LoanState.RETURNED, copy__at_library_id=point.library_id
         )
-        found = {loan.pk: loan.copy for loan in rows}
+        found |= {str(loan.pk): loan.copy for loan in rows}
     held = [copy.pk for copy in found.values()]
     lines = OrderLine.objects.filter(copy__in=held, state=LineState.TO_PICK).select_related("order")
     bags = {line.copy_id: line.order.shown for line in lines}
@@ -148,14 +160,15 @@ def returned(*, point: PickupPoint, return_ids: Sequence[int]) -> list[Back]:
     points = {row.copy_id: str(row.pickup_point) for row in following}
     return [
         Back(
-            pk,
+            name,
+            whole_number(name),
             copy.barcode,
             copy.title.title,
             bag=bags.get(copy.pk, ""),
             point=points.get(copy.pk, ""),
         )
-        for pk in return_ids
-        if (copy := found.get(pk)) is not None
+        for name in names
+        if (copy := found.get(name)) is not None
     ]
 
 
@@ -236,7 +249,8 @@ def _book(point: PickupPoint, text: str, *, now: datetime) -> Found | None:
     dead = queries.to_unpack(point.library_id).filter(copy=copy).first()
     if dead is not None:
         return ToUnpack(copy.barcode, copy.title.title, dead.order.shown)
-    if circulation.is_beside(point.library) and copy.state not in {CopyState.BAG, CopyState.WITHDRAWN}:
+    kept_there = circulation.is_beside(point.library) and copy.state not in NOT_LENT
+    if kept_there or postings.lender(copy.barcode) is not None:
         return OnLoan(copy.barcode, copy.title.title, None, _just_given(copy, since=now - texts.UNDO))
     return _stray(copy)
 

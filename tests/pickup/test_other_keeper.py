@@ -6,13 +6,15 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 
 from config import invariants
 from core.refusal import Refusal
 from lending import circulation, loans, postings
-from lending.errors import BagsLent, KeptElsewhere
+from lending.errors import BagsLent, KeptElsewhere, NotOnLoan
 from lending.models import Library, Loan, Posting
-from pickup import lane, orders, returns
+from lending.reservations import Item
+from pickup import lane, orders, returns, scans
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -86,6 +88,79 @@ def test_what_another_system_was_told_goes_on_being_told_there():
     for row in Posting.objects.all():
         postings.done(posting_id=row.pk, by=DESK, now=LATER + timedelta(days=3))
     assert (Loan.objects.count(), broken()) == (0, [])
+
+
+def at_the_window(place) -> Client:
+    client = Client(headers={"accept-language": "en"})
+    client.force_login(rows.staff(place.library))
+    return client
+
+
+def shown_after_a_return(client: Client, place, barcode: str) -> Any:
+    sent = {"key": barcode, "barcode": barcode}
+    return client.post(f"/staff/lane/take-back/?point={place.pk}", sent, follow=True)
+
+
+def test_the_window_shows_as_taken_back_what_was_lent_here_before():
+    place = place_of("own")
+    order = steps.ready(steps.asked(rows.patron(place.library), place))
+    served(place, order, now=NOW)
+    keep(place.library, "beside")
+    copy = order.lines.get().copy
+    desk = at_the_window(place)
+    back = shown_after_a_return(desk, place, copy.barcode)
+    assert [(one.barcode, one.return_id) for one in back.context["back"]] == [(copy.barcode, 0)]
+    assert ("1 book taken back" in back.content.decode(), "undo-back" in back.content.decode()) == (True, False)
+    other = rows.copy(at=place.library)
+    sent = {"key": "other", "barcode": other.barcode, "back": back.context["back_ids"]}
+    more = desk.post(f"/staff/lane/take-back/?point={place.pk}", sent, follow=True)
+    assert [one.barcode for one in more.context["back"]] == [copy.barcode, other.barcode]
+    posting = Posting.objects.get()
+    kept = {"key": "kept", "back": more.context["back_ids"]}
+    left = desk.post(f"/staff/lane/keep-on-loan/{posting.pk}/?point={place.pk}", kept, follow=True)
+    assert [one.barcode for one in left.context["back"]] == [copy.barcode]
+
+
+def test_a_second_scan_of_what_was_lent_here_before_tells_the_other_system_nothing():
+    place = place_of("own")
+    order = steps.ready(steps.asked(rows.patron(place.library), place))
+    served(place, order, now=NOW)
+    keep(place.library, "beside")
+    again = {"barcode": order.lines.get().copy.barcode, "library_id": place.library_id, "by": DESK}
+    returns.check_in(**again, now=LATER)
+    with pytest.raises(NotOnLoan) as refused:
+        returns.check_in(**again, now=LATER + timedelta(minutes=2))
+    assert (refused.value.facts["where"], Posting.objects.count()) == (str(place.library), 0)
+    returns.check_in(**again, now=LATER + postings.AGAIN)  # by then it was lent there in between
+    assert Posting.objects.get().kind == "check_in"
+
+
+def test_what_went_out_again_within_minutes_comes_back():
+    place = place_of("own")
+    served(place, steps.ready(steps.asked(rows.patron(place.library), place)), now=NOW)
+    keep(place.library, "beside")
+    copy = Loan.objects.get().copy
+    returns.check_in(barcode=copy.barcode, library_id=place.library_id, by=DESK, now=LATER)
+    item, minute = Item(copy.title_id), timedelta(minutes=1)
+    wants = {"patron_id": rows.patron(place.library).pk, "point_id": place.pk, "items": [item]}
+    order = orders.request(**wants, by=DESK, now=LATER + minute).order
+    assert order is not None
+    served(place, steps.ready(order, now=LATER + minute), now=LATER + 2 * minute)
+    returns.check_in(barcode=copy.barcode, library_id=place.library_id, by=DESK, now=LATER + 3 * minute)
+    assert [row.kind for row in Posting.objects.order_by("pk")] == ["check_out", "check_in"]
+
+
+def test_what_a_library_beside_another_system_lent_is_taken_back_at_the_window_of_a_sister_library():
+    place = place_of("beside")
+    order = steps.ready(steps.asked(rows.patron(place.library), place))
+    served(place, order)
+    sister = rows.point(rows.library(programme=place.library.programme))
+    copy, later = order.lines.get().copy, LATER + timedelta(days=2)
+    assert scans.read(point=sister, typed=copy.barcode, now=later).kind == "on_loan"
+    back = shown_after_a_return(at_the_window(sister), sister, copy.barcode)
+    assert [(one.barcode, one.return_id) for one in back.context["back"]] == [(copy.barcode, 0)]
+    assert Posting.objects.filter(library=place.library, kind="check_in").count() == 1
+    assert scans.read(point=sister, typed=copy.barcode, now=later).kind == "stray"
 
 
 @pytest.mark.parametrize(("was", "becomes"), [("own", "beside"), ("beside", "own")])

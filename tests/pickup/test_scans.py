@@ -234,7 +234,7 @@ def test_books_that_came_back_name_who_waits_for_them(point, now):
     following = back[bagged.pk].next_reservation
     assert following is not None
     orders.assemble(reservation_ids=[following.pk], now=later)
-    told = scans.returned(point=point, return_ids=[back[copy.pk].loan.pk for copy in (wanted, bagged, free)])
+    told = scans.returned(point=point, names=[str(back[copy.pk].loan.pk) for copy in (wanted, bagged, free)])
     bag = Order.objects.exclude(pk=order.pk).get()
     assert [(one.barcode, one.bag, one.point) for one in told] == [
         (wanted.barcode, "", str(point)),
