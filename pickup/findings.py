@@ -120,12 +120,17 @@ class Over:
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A book that is neither in a bag nor on loan: where it is thought to be."""
+    """A book that is neither in a bag nor on loan, as far as is known here: where it is thought to be.
+
+    It `goes` onto the "cart"; to the "returns" desk if that has to note where it is; or stays "aside".
+    """
 
     kind: ClassVar[str] = "stray"
+    copy_id: int
     barcode: str
     title: str
     where: str
+    goes: str
 
 
 @dataclass(frozen=True, slots=True)

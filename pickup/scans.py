@@ -18,7 +18,7 @@ from core.refusal import BadInput
 from lending import circulation, copies, patrons, postings
 from lending import queries as lending_queries
 from lending.errors import UnknownBarcode, UnknownCard
-from lending.states import HOLDING, CopyState, LoanState
+from lending.states import HOLDING, ON_HAND, CopyState, LoanState
 from pickup import arrivals, board, parties, plates, queries, texts, waits
 from pickup.findings import (
     Away,
@@ -49,7 +49,8 @@ MOST_CARS = 6
 
 LATELY = timedelta(hours=12)
 COPY = "c"  # before the copy of a return that is not undone at the window
-NOT_LENT = (CopyState.BAG, CopyState.WITHDRAWN)  # nor taken back, whoever keeps the loans
+NOT_LENT = (CopyState.BAG, CopyState.TRANSIT, CopyState.WITHDRAWN)  # nor taken back, whoever keeps the loans
+ASIDE = (CopyState.DAMAGED, CopyState.WITHDRAWN)
 
 
 def read(*, point: PickupPoint, typed: str, now: datetime) -> Found:
@@ -264,7 +265,8 @@ def _just_given(copy: Copy, *, since: datetime) -> str:
 
 
 def _stray(copy: Copy) -> Stray:
-    return Stray(copy.barcode, copy.title.title, copy.get_state_display())
+    goes = "cart" if copy.state in ON_HAND else "aside" if copy.state in ASIDE else "returns"
+    return Stray(copy.pk, copy.barcode, copy.title.title, copy.get_state_display(), goes)
 
 
 def _cars(point: PickupPoint, orders: Iterable[Order], typed: str, *, now: datetime) -> list[Party]:

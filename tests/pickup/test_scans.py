@@ -177,6 +177,25 @@ def test_a_book_that_is_in_no_bag_and_not_lent_says_where_it_should_be(point, no
     stray = rows.copy(at=point.library)
     found = read(point, stray.barcode, now)
     assert (found.kind, found.title, found.where) == ("stray", stray.title.title, stray.get_state_display())
+    assert found.goes == "cart"
+
+
+@pytest.mark.parametrize(
+    ("state", "goes"),
+    [("missing", "returns"), ("transit", "returns"), ("loan", "returns"), ("damaged", "aside"), ("withdrawn", "aside")],
+)
+def test_a_book_that_is_not_at_hand_does_not_go_onto_the_cart(point, now, state, goes):
+    copy = rows.copy(at=point.library)
+    copy.move(state, at=now, by=DESK)
+    found = read(point, copy.barcode, now)
+    assert (found.kind, found.where, found.goes) == ("stray", copy.get_state_display(), goes)
+
+
+def test_a_book_that_travels_is_not_taken_back_where_another_system_keeps_the_loans(now):
+    point = rows.point(rows.library(circulation="beside"))
+    copy = rows.copy(at=point.library)
+    copy.move("transit", at=now, by=DESK)
+    assert (read(point, copy.barcode, now).kind, read(point, copy.barcode, now).goes) == ("stray", "returns")
 
 
 def test_a_card_without_an_order_is_known_by_name(point, now):

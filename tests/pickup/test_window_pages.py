@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import timedelta
 from typing import Any
@@ -316,6 +317,22 @@ def test_a_return_is_undone_and_leaves_the_list(point, desk):
     assert undone.context["back"] == []
     assert Loan.objects.get(pk=loan_id).state == "out"
     assert post(desk, point, "lane/keep-on-loan/999999").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("state", "said", "leads_to"),
+    [
+        ("missing", "Please scan it at “Returns”.", "/staff/returns/?point={point}"),
+        ("damaged", "it does not go onto the return cart", "/staff/books/?point={point}&copy={copy}"),
+    ],
+)
+def test_a_book_that_is_not_at_hand_leads_to_where_it_is_seen_to(point, desk, state, said, leads_to):
+    copy = rows.copy(at=point.library)
+    copy.move(state, at=clock.now(), by=DESK)
+    text = html.unescape(page(desk, point, "shown", number=copy.barcode).content.decode())
+    address = leads_to.format(point=point.pk, copy=copy.pk)
+    assert (said in text, "Onto the return cart" in text, f'href="{address}"' in text) == (True, False, True)
+    assert desk.get(address).status_code == 200
 
 
 def test_a_book_that_just_went_out_is_not_taken_back_by_itself(point, desk):
