@@ -43,7 +43,8 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     version = streams.version_of(streams.topics(library_id=desk.point.library_id))  # first: newer rows only look again
     rows = _to_fetch(desk)
     in_hand = sum(row["mine"] for row in rows)
-    mine = request.GET.get("mine") == "1" and bool(in_hand)
+    part = "X-Part" in request.headers  # what is looked at stays what was asked for, also once nothing is left of it
+    mine = request.GET.get("mine") == "1" and (bool(in_hand) or part)
     choices = [
         {"session": one, "count": sum(row["session"] is not None and row["session"].key == one.key for row in rows)}
         for one in sessions.in_order(row["session"] for row in rows if row["session"] is not None)
@@ -52,10 +53,11 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
     travels = sum("transfer" in row for row in rows)
     asked = request.GET.get("for", "")
     known = {NO_TIME, TRAVELS, *(choice["session"].key for choice in choices)}
-    wanted = asked if asked in known else ""
+    wanted = asked if asked in known or part else ""
     shown = [row for row in rows if row["mine"]] if mine else _needed(rows, wanted)
     context = {
         "mine": mine,
+        "renew": part,
         "stay": "&mine=1" if mine else "",  # on the list of mine, whatever is done there
         "in_hand": in_hand,
         "to_take": min(fetching.AT_ONCE, sum(row["fetcher"] is None and "line" in row for row in shown)),
@@ -74,7 +76,6 @@ def pull_list(request: HttpRequest, desk: Desk) -> HttpResponse:
         "chosen": next((choice["session"] for choice in choices if choice["session"].key == wanted), None),
         "wanted": wanted,
     }
-    part = "X-Part" in request.headers
     return show_desk(request, desk, f"pickup/staff/{'_pull' if part else 'pull_list'}.html", context)
 
 

@@ -39,12 +39,14 @@ const calm = () => {
 };
 
 const tellArrivals = () => {
-  for (const car of waiting().filter((car) => !known.has(car.dataset.visit))) {
+  const cars = waiting().filter((car) => !known.has(car.dataset.visit));
+  for (const car of cars) {
     known.add(car.dataset.visit);
     car.classList.add("arrived");
-    if (told) told.textContent = told.dataset.arrived.replace("%s", car.dataset.waits.trim());
     part.dispatchEvent(new CustomEvent("arrival"));
   }
+  if (!told || !cars.length) return;
+  told.textContent = cars.map((car) => told.dataset.arrived.replace("%s", car.dataset.waits.trim())).join(" ");
 };
 
 // A car that is moved takes its buttons along; whoever presses them by keyboard stays on them.

@@ -518,6 +518,20 @@ def test_a_board_that_wakes_looks_at_once_whatever_it_missed(product, desks):
         assert board.evaluate("window.seen") - woken < 1000, wake
 
 
+def test_of_several_cars_that_come_between_two_looks_each_is_told(product, desks):
+    place = cars.place(product, cars=2)
+    board = desks(product.base_url, place)
+    board.add_init_script(KEEP_STREAMS)
+    board.reload()
+    expect(board.locator("[data-live-said]")).to_have_text(LIVE, timeout=10_000)
+    board.evaluate("streams.forEach((stream) => stream.close())")
+    for car in place.cars:
+        program(product, place).post("visits", {"order_number": car.shown, "pickup_point": place.point})
+    board.evaluate("dispatchEvent(new Event('online'))")
+    for car in place.cars:
+        expect(board.locator("[data-arrived]")).to_contain_text(car.shown)
+
+
 # Paper, afterwards, and the show card
 
 

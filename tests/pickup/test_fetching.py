@@ -98,6 +98,24 @@ def test_the_page_shows_mine_and_whose_the_others_are(place):
     assert desk.post(f"/staff/pull-list/burn/?point={place.pk}", {"key": uuid4().hex}).status_code == 404
 
 
+def test_the_part_that_follows_brings_its_counts_and_stays_on_what_was_asked_for(place):
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(place.library))
+    address = f"/staff/pull-list/?point={place.pk}"
+    desk.post(f"/staff/pull-list/take/?point={place.pk}", {"key": uuid4().hex})
+    assert desk.get(f"{address}&mine=1").context["shown"] == 5
+    desk.post(f"/staff/pull-list/let-go/?point={place.pk}", {"key": uuid4().hex})
+
+    def part(more):
+        return " ".join(desk.get(f"{address}{more}", headers={"x-part": "pull"}).content.decode().split())
+
+    for over in ("&mine=1", "&for=2020-01-01T10:00"):
+        assert ("0 books to fetch" in part(over), "Nothing to fetch" in part(over)) == (True, True), over
+    assert "Show all" in part("&mine=1")
+    assert 'id="count-pull-list" class="count" hx-swap-oob="true" >5<' in part("")
+    assert "5 books to fetch" in part("")
+
+
 @pytest.fixture
 def branch(place):
     """A pickup point of another library, to which books travel."""

@@ -107,6 +107,15 @@ def test_a_part_is_marked_so_that_a_script_knows_it_from_a_refusal(point, desk):
     )
 
 
+def test_with_the_board_come_all_counts_of_which_more_is_the_sum(point, desk):
+    order = ready(point)
+    orders.cancel(order_id=order.pk, by=DESK, now=clock.now())
+    board = " ".join(page(desk, point, "board").content.decode().split())
+    for name, waits in (("more", 1), ("unpack", 1)):
+        assert f'id="count-{name}" class="count" hx-swap-oob="true" >{waits}<' in board
+    assert ('id="count-inbox"' in board, 'id="count-postings"' in board) == (True, False)
+
+
 def test_pressing_twice_hands_over_once(point, desk):
     order = ready(point)
     form = {"key": uuid4().hex, "order_number": order.number}
