@@ -18,9 +18,9 @@ def hand_over(*, order_id: int, at: datetime, by: Actor, now: datetime) -> lane.
     """This bag, and no other of its car, was handed over at the moment `at`.
 
     Who came in time has kept the promise, also if it was noted as missed meanwhile. The loans begin on that day. A
-    moment before the bag was ready or its car was here means that moment. A car of which other bags are still here
-    counts as left. Refuses a moment that has not come yet (`invalid`, field `at`), and as `lane.serve` does: a bag that
-    was noted already says so (`already_handed_over`).
+    moment before the bag was ready or its car was here means that moment. A car of which other bags are still here is
+    not kept at the window for them. Refuses a moment that has not come yet (`invalid`, field `at`), and as `lane.serve`
+    does: a bag that was noted already says so (`already_handed_over`).
     """
     if at > now:
         raise BadInput(field="at")

@@ -74,6 +74,11 @@ class NothingReady(Refusal):
     sentence = _("Nothing is ready for this visit yet.")
 
 
+class BagReady(Refusal):
+    code = "bag_ready"
+    sentence = _("A bag has become ready for them. Please look again, and hand it over.")
+
+
 class NoOpenOrder(Refusal):
     code = "no_open_order"
     sentence = _("There is no order to collect here.")

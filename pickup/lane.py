@@ -247,7 +247,7 @@ def put_back(*, visit_id: int, by: Actor, now: datetime) -> Visit:
 
 @transaction.atomic
 def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
-    """They drove away without their bag, which stays ready; they may come again.
+    """They drove away without their bag, which stays ready; they may come again. Who was given another one was served.
 
     A patron or collector may say so of their own visit only, else `unknown_visit`; and not of a car that came for
     other people's bags as well (`not_your_order`), nor once it is called (`called_already`).
@@ -261,7 +261,7 @@ def leave(*, visit_id: int, by: Actor, now: datetime) -> Visit:
             raise NotYours
         if visit.state == VisitState.CALLED:
             raise CalledAlready(visit=visit.pk)
-    visit.move(VisitState.LEFT, at=now, by=by, ended_at=now)
+    visit.move(queries.ends_as(visit), at=now, by=by, ended_at=now)
     return _let_the_next_come(visit, now=now)
 
 
@@ -270,19 +270,17 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Take back, within ten minutes, that a visit was served or left: they wait again.
 
     After an undone hand-over they are first in line, the loans are void and the books lie in the bag; a visit of
-    several bags of which only some were given is undone alike. A bag of which nothing is out, kept back or come back,
-    stays handed over beside others. Refuses after ten minutes (`undo_too_late`), when the same person has a newer order
-    or is here again (`newer_order`), when nothing of any bag is out (as `handovers.take_again`), and a car that left
-    whose bags are called off since (`no_open_order`).
+    several bags of which only some were given is undone alike, also once it waits again for the others. A bag of which
+    nothing is out, kept back or come back, stays handed over beside others. Refuses after ten minutes
+    (`undo_too_late`), when the same person has a newer order or is here again (`newer_order`), when nothing of any bag
+    is out (as `handovers.take_again`), and a car that left whose bags are called off since (`no_open_order`).
     """
     visit = _locked(visit_id)
-    given = []
-    if visit.state in {VisitState.SERVED, VisitState.CALLED}:
-        given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at))
-    if visit.state == VisitState.WAITING or (visit.state == VisitState.CALLED and not given):
+    given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER))
+    if visit.state in HERE and not given:
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
     nameless = visit.state == VisitState.LEFT and visit.purpose == Visit.Purpose.COLLECT and not visit.plate
-    if nameless and not visit.orders.filter(state__in=OPEN_ORDER).exists():
+    if nameless and not given and not visit.orders.filter(state__in=OPEN_ORDER).exists():
         raise NoOpenOrder  # nobody could tell whose car that is
     ended_at = visit.ended_at or max(order.handed_over_at for order in given if order.handed_over_at)
     if now - ended_at > texts.UNDO:
@@ -291,12 +289,16 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     given = [order for order in given if handovers.is_out(order)] or given
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
-    first = visit.first or visit.state != VisitState.LEFT
+    first = visit.first or bool(given) or visit.state != VisitState.LEFT
     try:
         with transaction.atomic():
             for order in given:
                 handovers.take_again(order=order, by=by, now=now)
-            visit.move(VisitState.WAITING, at=now, by=by, first=first, ended_at=None, **_NOT_CALLED)
+            if visit.state == VisitState.WAITING:  # for another bag, after the one that was given
+                visit.first = first
+                visit.save(update_fields=["first"])
+            else:
+                visit.move(VisitState.WAITING, at=now, by=by, first=first, ended_at=None, **_NOT_CALLED)
     except IntegrityError as error:
         if "_here_once" in str(error) or "pickup_one_open_order" in str(error):
             raise NewerOrder(visit=visit.pk) from error
@@ -321,7 +323,10 @@ def forget_stale(*, now: datetime) -> int:
     """End visits that nobody ended, hours after they began; gives back how many."""
     old = Visit.objects.filter(state__in=HERE, arrived_at__lt=now - STALE)
     visits = list(old.select_for_update(skip_locked=True, no_key=True).order_by("pk")[:BATCH])
-    ended = Visit.move_many(visits, VisitState.LEFT, at=now, by=RULE, ended_at=now)
+    ended = []
+    for to in (VisitState.LEFT, VisitState.SERVED):
+        alike = [visit for visit in visits if queries.ends_as(visit) == to]
+        ended += Visit.move_many(alike, to, at=now, by=RULE, ended_at=now)
     if ended:
         live.publish({f"point:{visit.point_id}" for visit in ended}, now=now)
     return len(ended)

@@ -31,7 +31,7 @@ from pickup import (
 )
 from pickup.errors import NoNumberFree, OrderNotFound
 from pickup.models import Order, OrderLine, PointRules, Visit
-from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
+from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
 
 if TYPE_CHECKING:
     from lending.models import Reservation
@@ -395,17 +395,12 @@ def locked_with_car(order_id: int) -> Order:
 
 
 def _let_go(visit: Visit | None, *, by: Actor, now: datetime) -> None:
-    """End a visit that is locked when no bag is left that it came for, and have the next car called.
-
-    It was served if it was given another bag since it was called.
-    """
+    """End a visit that is locked when no bag is left that it came for, and have the next car called."""
     if visit is None or visit.state not in HERE or visit.purpose != Visit.Purpose.COLLECT:
         return
     if visit.orders.filter(state__in=OPEN_ORDER).exists():
         return
-    given = visit.orders.filter(state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at or now)
-    served = visit.state == VisitState.CALLED and given.exists()
-    visit.move(VisitState.SERVED if served else VisitState.LEFT, at=now, by=by, ended_at=now)
+    visit.move(queries.ends_as(visit), at=now, by=by, ended_at=now)
     calling.call_where_free(point_id=visit.point_id, now=now)
 
 

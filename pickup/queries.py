@@ -348,6 +348,17 @@ def here_again(visit: Visit) -> QuerySet[Visit]:
     return Visit.objects.filter(same, point_id=visit.point_id, state__in=HERE).exclude(pk=visit.pk)
 
 
+def given_to(visit: Visit) -> QuerySet[Order]:
+    """The bags that a visit was given and has still."""
+    return orders(visit=visit, state=OrderState.HANDED_OVER).order_by("number")
+
+
+def ends_as(visit: Visit) -> VisitState:
+    """How a visit ends that is not served to its end: it was, if it was given a bag since it was called."""
+    given = visit.state == VisitState.CALLED and given_to(visit).filter(handed_over_at__gte=visit.called_at).exists()
+    return VisitState.SERVED if given else VisitState.LEFT
+
+
 def cars_here(point_id: int) -> QuerySet[Visit]:
     """The live visits of a point in the order in which they are called."""
     return cars_here_at([point_id])

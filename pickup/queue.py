@@ -16,7 +16,7 @@ from core.actor import Actor
 from core.moves import MoveRefused
 from core.refusal import BadInput
 from pickup import lane
-from pickup.errors import GoesFirst, QueueChanged, VisitNotFound
+from pickup.errors import BagReady, GoesFirst, QueueChanged, VisitNotFound
 from pickup.models import Visit
 from pickup.order_of_service import STEP
 from pickup.states import VisitState
@@ -64,14 +64,18 @@ def move(*, visit_id: int, before_id: int | None, by: Actor, now: datetime) -> V
 def attend(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     """Somebody who came without a bag, to return or to ask, is seen to: called and served in one go.
 
-    Refuses as `lane.hand_over` does, with `nothing_ready` whoever comes to collect.
+    Refuses as `lane.hand_over` does, with `nothing_ready` whoever comes to collect, and when a bag has become ready for
+    them meanwhile, which nobody has on the screen (`bag_ready`).
     """
     visit = Visit.objects.select_for_update(no_key=True).filter(pk=visit_id).first()
     if visit is None:
         raise VisitNotFound(visit=visit_id)
     if visit.state == VisitState.WAITING:
         visit.move(VisitState.CALLED, at=now, by=by, called_at=max(now, visit.arrived_at), called_by=by.principal)
-    return lane.hand_over(visit_id=visit_id, by=by, now=now).visit
+    handed = lane.hand_over(visit_id=visit_id, by=by, now=now)
+    if handed.given:
+        raise BagReady(visit=visit_id)
+    return handed.visit
 
 
 def _take_turns(point_id: int) -> None:

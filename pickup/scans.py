@@ -117,13 +117,11 @@ def _with_families(point_id: int, bags: dict[int, Order], visit: Visit | None) -
 def given(*, point_id: int, visit_id: int, now: datetime) -> Given | None:
     """What a visit of the last minutes was given; None when it was given nothing, or when that was undone."""
     visit = Visit.objects.filter(pk=visit_id, point_id=point_id).first()
-    if visit is None or visit.called_at is None or visit.state == VisitState.LEFT:
+    if visit is None:
         return None
-    orders = list(
-        queries.orders(visit=visit, state=OrderState.HANDED_OVER, handed_over_at__gte=visit.called_at).order_by(
-            "number"
-        )
-    )
+    orders = list(queries.given_to(visit))
+    if not orders and visit.state != VisitState.SERVED:
+        return None
     bags = [_given_bag(order) for order in orders]
     at = visit.ended_at or max((order.handed_over_at for order in orders if order.handed_over_at), default=None)
     if at is None or now - at > texts.UNDO:

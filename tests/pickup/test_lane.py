@@ -13,7 +13,7 @@ from core.refusal import BadInput
 from lending import loans
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.models import Copy, Loan, Reservation
-from pickup import appointments, arrivals, errors, lane, orders, packing, waits
+from pickup import appointments, arrivals, errors, lane, orders, packing, scans, waits
 from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
@@ -389,6 +389,41 @@ def test_a_car_stays_while_a_bag_is_left_and_is_served_by_what_it_was_given(poin
     visit.refresh_from_db()
     assert visit.state == "called"
     orders.cancel(order_id=third.pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert visit.state == "served"
+
+
+def one_of_two_given(point, now):
+    """A car that was given one bag of two and stands at the window: the visit, the bag that went and the other."""
+    family = rows.household(together=True)
+    first, second = (ready(point, household=family) for _ in range(2))
+    visit = called(first, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now, orders=[lane.HandOver(first.number)])
+    return visit, first, second
+
+
+def test_who_drives_away_with_one_bag_of_two_was_served_and_it_can_be_undone(point, one_lane, now):
+    visit, first, second = one_of_two_given(point, now)
+    gone = lane.leave(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert (gone.state, scans.given(point_id=point.pk, visit_id=visit.pk, now=now).count) == ("served", 1)
+    lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
+    assert [steps.again(bag).state for bag in (first, second)] == ["ready", "ready"]
+
+
+@pytest.mark.parametrize("aside", [lane.put_back, lane.skip])
+def test_the_bag_given_first_can_be_taken_back_while_the_car_waits_for_the_other(point, one_lane, now, aside):
+    visit, first, _second = one_of_two_given(point, now)
+    aside(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert scans.given(point_id=point.pk, visit_id=visit.pk, now=now + timedelta(minutes=2)).count == 1
+    back = lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2))
+    assert (back.state, back.first, steps.again(first).state) == ("waiting", True, "ready")
+    with pytest.raises(MoveRefused):
+        lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=3))
+
+
+def test_a_visit_that_nobody_ended_was_served_if_it_was_given_a_bag(point, one_lane, now):
+    visit, *_bags = one_of_two_given(point, now)
+    assert lane.forget_stale(now=now + timedelta(hours=5)) == 1
     visit.refresh_from_db()
     assert visit.state == "served"
 

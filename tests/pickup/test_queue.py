@@ -116,6 +116,16 @@ def test_who_came_to_return_is_seen_to_in_one_go(point, now):
     assert queue.attend(visit_id=visit.pk, by=DESK, now=now).state == "served"
 
 
+def test_no_bag_goes_out_that_became_ready_while_who_returned_was_on_the_screen(point, now):
+    reader = rows.patron(point.library)
+    visit = arrivals.arrive(point_id=point.pk, purpose="return", by=rows.patron_actor(reader), now=now)
+    order = steps.ready(steps.asked(reader, point))
+    with pytest.raises(errors.BagReady):
+        queue.attend(visit_id=visit.pk, by=DESK, now=now)
+    visit.refresh_from_db()
+    assert (visit.state, steps.again(order).state) == ("waiting", "ready")
+
+
 def test_who_came_to_collect_is_not_seen_to_without_a_bag(point, now):
     visit = arrivals.arrive(point_id=point.pk, purpose="collect", plate="12가3456", by=DESK, now=now)
     with pytest.raises(errors.NothingReady):
