@@ -117,6 +117,11 @@ def comes_on(bags: Sequence[Order], *, now: datetime) -> date | None:
     return first if first > lending_queries.today(bags[0].library, now) else None
 
 
+def comes_in_vain(order: Order, *, by: Actor, now: datetime) -> date | None:
+    """The same for all that comes in the car of an order: on an earlier day `arrive` refuses who says "I am here"."""
+    return comes_on(parties.bags_of_car(point_id=order.point_id, patron_id=None, order=order, by=by), now=now)
+
+
 def _asked_for(order_id: int, point_id: int, by: Actor) -> Order:
     """The open order that somebody says they come for, if it is of this point and theirs to collect."""
     order = queries.orders(pk=order_id, point_id=point_id).first()

@@ -36,7 +36,7 @@ from pickup.staff_pages import Desk, at_desk, show_desk
 from pickup.states import HERE, OPEN_ORDER
 
 if TYPE_CHECKING:
-    from datetime import datetime
+    from datetime import date, datetime
 
     from core.actor import Channel
     from lending.models import PickupPoint
@@ -90,7 +90,7 @@ def here(request: HttpRequest, code: str) -> HttpResponse:
         "library": point.library,
         "bay": bay,
         "mine": mine,
-        "comes_on": arrivals.comes_on([mine], now=now) if mine is not None else None,
+        "comes_on": _comes_on(mine, now=now),
         "stands": mine is not None and waits.time_stands(mine, load, now=now),
         "elsewhere": [order for order in bags if order.point_id != point.pk],
         "patron": patron is not None,
@@ -176,6 +176,10 @@ def _without_bag(request: HttpRequest, point: PickupPoint, patron: Actor, *, bay
         arrivals.arrive(point_id=point.pk, patron_id=patron.id, purpose=purpose, bay=bay, by=patron, now=now)
         messages.success(request, _("We know that you are here."))
         return answer.redirect(request.get_full_path())
+
+
+def _comes_on(order: Order | None, *, now: datetime) -> date | None:
+    return None if order is None else arrivals.comes_in_vain(order, by=Actor("collector", order.pk, SIGN), now=now)
 
 
 def _visit(point: PickupPoint, patron: Actor | None) -> Visit | None:

@@ -217,6 +217,7 @@ def _menu(order: Order, ringing: Ringing, *, now: datetime, before: Callable[[],
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
     promised, rules = queries.live_appointment(order), point_queries.rules_of(order.point_id)
     comes_on = arrivals.comes_on([order], now=now)
+    in_vain = comes_on is not None and arrivals.comes_in_vain(order, by=Actor("collector", order.pk, "call"), now=now)
 
     def stands() -> str:
         words = {"number": _spelled(order)}
@@ -243,7 +244,7 @@ def _menu(order: Order, ringing: Ringing, *, now: datetime, before: Callable[[],
         elif progress.may_choose(order, rules):
             parts.append(_("To choose a time, press 2."))
         parts.append(_("If you do not need the books any more, press 3."))
-        if comes_on is None:
+        if not in_vain:
             parts.append(_("If you are here now, press 4."))
         parts.append(_("For a librarian, press 0."))
         return " ".join(parts)

@@ -10,6 +10,7 @@ import pytest
 from django.test import Client
 
 from core import clock
+from lending.models import Patron
 from notifications import voice
 from notifications.models import Sender
 from pickup import appointments, barcodes, closing, elsewhere, orders
@@ -181,6 +182,13 @@ def test_whose_books_travel_reads_when_they_are_expected_and_has_nothing_to_tap(
     assert "I am here\n" not in page
     assert client.post(address, key()).status_code == 409
     assert not Visit.objects.exists()
+    family = rows.household(together=True)
+    other = rows.patron(place.library, household=family)
+    Patron.objects.filter(pk=patron.pk).update(household=family)
+    steps.asked(other, place, now=now)
+    assert "The books come from another library" not in client.get(address).content.decode()
+    assert client.post(address, key()).status_code == 303
+    assert Visit.objects.get().orders.count() == 2
 
 
 @pytest.mark.parametrize("wrong", [{"last_four": "9999"}, {"number": "00-00"}, {"number": "x"}, {"number": ""}])
