@@ -101,6 +101,12 @@ class Desk:
                 return found
         raise AssertionError(f"the sample has no {count} such books any more")
 
+    def call_off(self, card: str) -> None:
+        """Cancel what a reader has open, from an earlier try."""
+        for row in self.program.get("orders", card_number=card)["results"]:
+            if row["state"] in {"picking", "ready"}:
+                self.program.post(f"orders/{row['id']}/cancel")
+
     def make_ready(self, order: int) -> str:
         """Fetch, pack and shelve a bag; its number."""
         row = self.program.get(f"orders/{order}")
