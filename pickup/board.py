@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from core import live
-from pickup import point_queries, queries, texts, waits
+from pickup import handovers, point_queries, queries, texts, waits
 from pickup.errors import PointNotFound
 from pickup.models import Lane, Order, Visit
 from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState, VisitState
@@ -57,7 +57,11 @@ class Bag:
 
 @dataclass(frozen=True, slots=True)
 class Car:
-    """One visit: since when it is here, where it stands, who serves it, what it comes for."""
+    """One visit: since when it is here, where it stands, who serves it, what it comes for.
+
+    `undoable`: whether one that has ended can wait again, as far as that is known here: not if nothing is left to wait
+    for, its bags having been called off or gone out too long ago.
+    """
 
     visit_id: int
     state: str
@@ -75,16 +79,12 @@ class Car:
     appointment_at: datetime | None
     bags: list[Bag]
     can_be_called: bool
+    undoable: bool
 
     @property
     def ready(self) -> list[Bag]:
         """The bags that can be handed over."""
         return [bag for bag in self.bags if bag.ready]
-
-    @property
-    def undoable(self) -> bool:
-        """Whether it can wait again, as far as that is known here: not a car that left whose bags are called off."""
-        return self.state != VisitState.LEFT or self.purpose != Visit.Purpose.COLLECT or bool(self.bags or self.plate)
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +188,8 @@ def car_of(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
     """A visit with its orders as the board shows them."""
     bags = [bag_of(order) for order in orders]
     slots = [order.appointment.slot.starts_at for order in orders if order.appointment is not None]
-    waiting = visit.state == VisitState.WAITING
+    waiting, collects = visit.state == VisitState.WAITING, visit.purpose == Visit.Purpose.COLLECT
+    back = handovers.lately(orders, now=now) or any(order.state in OPEN_ORDER for order in orders)
     return Car(
         visit_id=visit.pk,
         state=visit.state,
@@ -205,7 +206,8 @@ def car_of(visit: Visit, orders: list[Order], *, now: datetime) -> Car:
         ended_at=visit.ended_at,
         appointment_at=min(slots, default=None),
         bags=bags,
-        can_be_called=waiting and (visit.purpose != Visit.Purpose.COLLECT or any(bag.ready for bag in bags)),
+        can_be_called=waiting and (not collects or any(bag.ready for bag in bags)),
+        undoable=bool(not collects or back or (visit.state == VisitState.LEFT and visit.plate and not orders)),
     )
 
 

@@ -128,6 +128,11 @@ def _give_one(order: Order, line: OrderLine, reason: str, *, by: Actor, now: dat
     return Given(line, line.copy, reason=reason)
 
 
+def lately(orders: Iterable[Order], *, now: datetime) -> list[Order]:
+    """Those of some bags that went out so short a time ago that it can be undone."""
+    return [order for order in orders if order.handed_over_at and now - order.handed_over_at <= texts.UNDO]
+
+
 def is_out(order: Order) -> bool:
     """Whether any book that was given with a bag has not come back."""
     given = queries.lines_of_bag(order.pk, [LineState.GIVEN])

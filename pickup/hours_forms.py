@@ -244,7 +244,9 @@ class PointRulesForm(HoursForm):
     lead_minutes = number("lead_minutes", least=0, most=hours.LONGEST["lead_minutes"])
     horizon_days = number("horizon_days", least=1, most=hours.LONGEST["horizon_days"])
     grace_minutes = number("grace_minutes", least=0, most=hours.LONGEST["grace_minutes"])
-    keep_days = number("keep_days", least=0, most=hours.LONGEST["keep_days"], help_text=_("0: until that evening."))
+    keep_days = number(
+        "keep_days", least=0, most=hours.LONGEST["keep_days"], help_text=_("0: until the evening of its time.")
+    )
     keep_counts = forms.ChoiceField(
         label=LABELS["keep_counts"],
         choices=PointRules.KeepCounts.choices,

@@ -279,13 +279,14 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER))
     if visit.state in HERE and not given:
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
-    nameless = visit.state == VisitState.LEFT and visit.purpose == Visit.Purpose.COLLECT and not visit.plate
-    if nameless and not given and not visit.orders.filter(state__in=OPEN_ORDER).exists():
+    can_wait = visit.purpose != Visit.Purpose.COLLECT or visit.orders.filter(state__in=OPEN_ORDER).exists()
+    if visit.state == VisitState.LEFT and not (given or can_wait or visit.plate):
         raise NoOpenOrder  # nobody could tell whose car that is
-    ended_at = visit.ended_at or max(order.handed_over_at for order in given if order.handed_over_at)
-    if now - ended_at > texts.UNDO:
-        raise UndoTooLate(at=ended_at.isoformat(timespec="seconds"))
-    given = [order for order in given if order.handed_over_at and now - order.handed_over_at <= texts.UNDO]
+    handed = [order.handed_over_at for order in given if order.handed_over_at]
+    last = visit.ended_at if visit.ended_at and (can_wait or not handed) else max(handed)
+    if now - last > texts.UNDO:
+        raise UndoTooLate(at=last.isoformat(timespec="seconds"))
+    given = handovers.lately(given, now=now)
     given = [order for order in given if handovers.is_out(order)] or given
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
@@ -320,16 +321,27 @@ def close_lane(*, lane_id: int, by: Actor, now: datetime) -> Lane:
 
 @transaction.atomic
 def forget_stale(*, now: datetime) -> int:
-    """End visits that nobody ended, hours after they began; gives back how many."""
+    """End visits that nobody ended, hours after they began; gives back how many.
+
+    One that was given a bag ends with the last thing that became of its bags: what a car takes is worked out from that.
+    """
     old = Visit.objects.filter(state__in=HERE, arrived_at__lt=now - STALE)
     visits = list(old.select_for_update(skip_locked=True, no_key=True).order_by("pk")[:BATCH])
-    ended = []
-    for to in (VisitState.LEFT, VisitState.SERVED):
-        alike = [visit for visit in visits if queries.ends_as(visit) == to]
-        ended += Visit.move_many(alike, to, at=now, by=RULE, ended_at=now)
-    if ended:
-        live.publish({f"point:{visit.point_id}" for visit in ended}, now=now)
-    return len(ended)
+    left = [visit for visit in visits if queries.ends_as(visit) == VisitState.LEFT]
+    Visit.move_many(left, VisitState.LEFT, at=now, by=RULE, ended_at=now)
+    for visit in visits:
+        if visit not in left:
+            visit.move(VisitState.SERVED, at=now, by=RULE, ended_at=_last_act(visit))
+    if visits:
+        live.publish({f"point:{visit.point_id}" for visit in visits}, now=now)
+    return len(visits)
+
+
+def _last_act(visit: Visit) -> datetime:
+    """When a bag of a visit was handed over or became ready last."""
+    bags = queries.orders(visit=visit, state__in=[OrderState.READY, OrderState.HANDED_OVER])
+    moments = [bag.handed_over_at or bag.ready_at for bag in bags]
+    return max([visit.arrived_at, *(moment for moment in moments if moment is not None)])
 
 
 _NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": None, "recalled_at": None, "recalls": 0}

@@ -14,11 +14,10 @@ from core.once import once
 from core.refusal import BadInput, NotFound
 from lending import circulation
 from lending.pages import key_of, show
-from pickup import arrivals, board, closing, figures, findings, lane, queries, queue, scans, today
+from pickup import arrivals, board, closing, figures, findings, handovers, lane, queries, queue, scans, today
 from pickup.desk_forms import FindForm
 from pickup.errors import NoBagChosen, VisitNotFound
 from pickup.forms import HereForm
-from pickup.handovers import NOT_GIVEN
 from pickup.models import Order
 from pickup.names import whole_number
 from pickup.staff_pages import Desk, at_desk, order_here, show_desk, undo_return_here
@@ -320,13 +319,15 @@ def bag(request: HttpRequest, desk: Desk, order_id: int) -> HttpResponse:
     promise = queries.live_appointment(order)
     if promise is not None:
         promise.slot.point = order.point
-    given = scans.given(point_id=order.point_id, visit_id=order.visit_id, now=desk.now) if order.visit_id else None
+    given = None
+    if order.visit_id and handovers.lately([order], now=desk.now):
+        given = scans.given(point_id=order.point_id, visit_id=order.visit_id, now=desk.now)
     context = {
         "order": order,
         "bags": seen,
         "party": car,
         "here": here,
-        "reasons": NOT_GIVEN,
+        "reasons": handovers.NOT_GIVEN,
         "given": given,
         "promise": promise,
         "open_states": OPEN_ORDER,

@@ -58,7 +58,8 @@ def offer_ready(
     """Promise a time to ready orders that have none, one for each party, and tell them; gives back how many promises.
 
     Workers may run this side by side: one plans a point, the others leave it alone, and each takes only orders that
-    nobody else has in hand. Who finds no free slot before the bag's keep day stays in the queue and is tried again.
+    nobody else has in hand. Who finds no free slot before the bag's keep day stays in the queue and is tried again;
+    where bags are kept for no day, any free slot does.
     """
     found = queries.to_offer(point_ids=point_ids, order_ids=order_ids).order_by("point_id")
     points = list(found.values_list("point_id", flat=True).distinct())
@@ -149,13 +150,14 @@ def _plan(
     asked = {}
     for key, party in seeking.items():
         liked = next((likes[order.patron_id] for order in party if order.patron_id in likes), None)
+        kept = [order.keep_until for order in party if order.keep_until is not None]
         asked[key] = scheduling.Party(
             key=str(key),
             not_before=earliest,
             waiting_since=min(order.ready_at or now for order in party),
             accessible=bookings.needs_accessible(party),
             not_slots=frozenset(order.appointment.slot_id for order in party if order.appointment is not None),
-            keep_until=min((order.keep_until for order in party if order.keep_until is not None), default=None),
+            keep_until=min(kept, default=None) if rules.keep_days else None,  # else the time itself says how long
             wished=() if liked is None else wishes[liked],
         )
     rooms = {

@@ -405,7 +405,7 @@ def _let_go(visit: Visit | None, *, by: Actor, now: datetime) -> None:
 
 
 def expire_due(*, now: datetime) -> int:
-    """Close bags whose keep day is over, unless somebody is here for them."""
+    """Close bags whose keep day is over, unless somebody is here for them; no strike for who was to be given a time."""
     keys = to_expire(now=now).order_by("id").values_list("pk", flat=True)
     return sum(sweeps.each("bags to expire", keys, lambda pk: _expire(pk, now=now)))
 
@@ -420,8 +420,9 @@ def _expire(order_id: int, *, now: datetime) -> int:
     order = locked(order_id)
     if order.state != OrderState.READY or order.keep_until is None or order.keep_until > now or queries.is_here(order):
         return 0
+    could_come = not queries.to_offer(order_ids=[order.pk]).exists()  # else we owe them a time, and none was free
     _close(order, OrderState.EXPIRED, why="not_collected", by=RULE, now=now)
-    if texts.was_reached(order):
+    if could_come and texts.was_reached(order):
         strikes.note(patron_id=order.patron_id, library_id=order.library_id, kind=StrikeKind.UNCOLLECTED, now=now)
     texts.about_order("expired", order, now=now)
     return 1

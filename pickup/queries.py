@@ -354,9 +354,8 @@ def given_to(visit: Visit) -> QuerySet[Order]:
 
 
 def ends_as(visit: Visit) -> VisitState:
-    """How a visit ends that is not served to its end: it was, if it was given a bag since it was called."""
-    given = visit.state == VisitState.CALLED and given_to(visit).filter(handed_over_at__gte=visit.called_at).exists()
-    return VisitState.SERVED if given else VisitState.LEFT
+    """How a visit ends that is not served to its end: it was, if it was given a bag and has it still."""
+    return VisitState.SERVED if given_to(visit).exists() else VisitState.LEFT
 
 
 def cars_here(point_id: int) -> QuerySet[Visit]:

@@ -45,9 +45,9 @@ def _at_point(request: HttpRequest, desk: Desk) -> HttpResponse:
         "cast": cast.CAST,
         "paces": rehearsals.PACES,
     }
-    if request.headers.get("X-Part", "") == "rehearsal":
-        return show(request, "pickup/staff/_rehearsal.html", {**desk.context, **context})
-    return show_desk(request, desk, "pickup/staff/rehearsal.html", context)
+    part = request.headers.get("X-Part", "") == "rehearsal"
+    template = "pickup/staff/_rehearsal.html" if part else "pickup/staff/rehearsal.html"
+    return show_desk(request, desk, template, {**context, "renew": part})
 
 
 @at_desk

@@ -204,8 +204,8 @@ def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime
 
 
 def other_times(order: Order, *, by: Actor, now: datetime) -> list[Slot]:
-    """A few other times that `by` can choose for an order, soonest first, all before the bag goes back; none where no
-    time is promised.
+    """A few other times that `by` can choose for an order, soonest first, all before the bag goes back unless bags are
+    kept for no day; none where no time is promised.
     """
     rules = point_queries.rules_of(order.point_id)
     if not rules.by_appointment:
@@ -220,9 +220,11 @@ def other_times(order: Order, *, by: Actor, now: datetime) -> list[Slot]:
         ready=needed.ready,
         limit=TIMES_OFFERED + 1,
     )
-    kept_until = order.keep_until or datetime.max.replace(tzinfo=now.tzinfo)
+    kept_until = order.keep_until if rules.keep_days else None  # else the time itself says how long
     return [
-        slot for slot in rooms if slot.starts_at < kept_until and (promised is None or slot.pk != promised.slot_id)
+        slot
+        for slot in rooms
+        if (kept_until is None or slot.starts_at < kept_until) and (promised is None or slot.pk != promised.slot_id)
     ][:TIMES_OFFERED]
 
 

@@ -19,7 +19,7 @@ from lending import circulation, copies, patrons, postings
 from lending import queries as lending_queries
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.states import HOLDING, ON_HAND, CopyState, LoanState
-from pickup import arrivals, board, parties, plates, queries, texts, waits
+from pickup import arrivals, board, handovers, parties, plates, queries, texts, waits
 from pickup.findings import (
     Away,
     Back,
@@ -115,18 +115,18 @@ def _with_families(point_id: int, bags: dict[int, Order], visit: Visit | None) -
 
 
 def given(*, point_id: int, visit_id: int, now: datetime) -> Given | None:
-    """What a visit of the last minutes was given; None when it was given nothing, or when that was undone."""
+    """What a visit was given in the last minutes; None when it was given nothing, or when that was undone."""
     visit = Visit.objects.filter(pk=visit_id, point_id=point_id).first()
     if visit is None:
         return None
     orders = list(queries.given_to(visit))
     if not orders and visit.state != VisitState.SERVED:
         return None
-    bags = [_given_bag(order) for order in orders]
-    at = visit.ended_at or max((order.handed_over_at for order in orders if order.handed_over_at), default=None)
-    if at is None or now - at > texts.UNDO:
+    lately = handovers.lately(orders, now=now)
+    at = visit.ended_at or max((order.handed_over_at for order in lately if order.handed_over_at), default=None)
+    if at is None or now - at > texts.UNDO or (orders and not lately):
         return None
-    return Given(visit.pk, at, bags)
+    return Given(visit.pk, at, [_given_bag(order) for order in lately])
 
 
 def name_of_return(back: circulation.Returned) -> str:

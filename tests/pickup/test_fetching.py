@@ -112,6 +112,8 @@ def test_the_part_that_follows_brings_its_counts_and_stays_on_what_was_asked_for
     for over in ("&mine=1", "&for=2020-01-01T10:00"):
         assert ("0 books to fetch" in part(over), "Nothing to fetch" in part(over)) == (True, True), over
     assert "Show all" in part("&mine=1")
+    to_packing = f'href="/staff/packing/?point={place.pk}"'
+    assert (to_packing in part(""), to_packing in part("&mine=1")) == (True, False)
     assert 'id="count-pull-list" class="count" hx-swap-oob="true" >5<' in part("")
     assert "5 books to fetch" in part("")
 
@@ -182,6 +184,20 @@ def test_who_misses_a_book_of_mine_stays_on_that_list(place):
     (to, *_others) = re.findall(r'action="(/staff/lines/\d+/not-on-shelf/[^"]+)"', page)
     answer = desk.post(unescape(to), {"key": uuid4().hex})
     assert desk.get(answer["location"]).context["mine"] is True
+
+
+def test_the_part_that_follows_brings_the_sessions_with_their_counts(timed):
+    point, (soon, _later) = timed
+    desk = Client()
+    desk.force_login(rows.staff(point.library))
+
+    def counts():
+        part = desk.get(f"/staff/pull-list/?point={point.pk}", headers={"x-part": "pull"}).content.decode()
+        return re.findall(r'<span class="count">(\d+)</span></a>', part)
+
+    assert counts() == ["5", "2", "3"]
+    packing.pack(order_id=soon.pk, barcode=soon.lines.all()[0].copy.barcode, by=DESK, now=clock.now())
+    assert counts() == ["4", "1", "3"]
 
 
 def test_who_chose_a_session_fetches_for_that_session(timed):

@@ -13,7 +13,7 @@ from core.refusal import BadInput
 from lending import loans
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.models import Copy, Loan, Reservation
-from pickup import appointments, arrivals, errors, lane, orders, packing, scans, waits
+from pickup import appointments, arrivals, board, errors, lane, orders, packing, scans, waits
 from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
@@ -411,6 +411,40 @@ def test_who_drives_away_with_one_bag_of_two_was_served_and_it_can_be_undone(poi
 
 
 @pytest.mark.parametrize("aside", [lane.put_back, lane.skip])
+def test_who_waits_again_after_one_bag_of_two_was_served_however_the_visit_ends(point, one_lane, now, aside):
+    visit, *_bags = one_of_two_given(point, now)
+    aside(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
+    assert lane.leave(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=2)).state == "served"
+    lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=3))
+    assert lane.leave(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=4)).state == "left"
+
+
+def test_where_the_bag_went_out_too_long_ago_only_the_leaving_is_undone(point, one_lane, now):
+    visit, first, second = one_of_two_given(point, now)
+    lane.leave(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=12))
+    later = now + timedelta(minutes=13)
+    assert scans.given(point_id=point.pk, visit_id=visit.pk, now=later) is None
+    assert board.snapshot(point_id=point.pk, now=later).ended[0].undoable
+    assert lane.undo(visit_id=visit.pk, by=DESK, now=later).state == "waiting"
+    assert [steps.again(bag).state for bag in (first, second)] == ["handed_over", "ready"]
+    lane.leave(visit_id=visit.pk, by=DESK, now=later)
+    orders.cancel(order_id=second.pk, by=DESK, now=later)
+    assert not board.snapshot(point_id=point.pk, now=later).ended[0].undoable
+    with pytest.raises(errors.UndoTooLate):
+        lane.undo(visit_id=visit.pk, by=DESK, now=later)
+
+
+def test_of_two_bags_given_at_different_times_only_the_newer_one_is_shown_and_taken_back(point, one_lane, now):
+    visit, first, second = one_of_two_given(point, now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=8))
+    later = now + timedelta(minutes=12)
+    shown = scans.given(point_id=point.pk, visit_id=visit.pk, now=later)
+    assert [bag.shown for bag in shown.bags] == [second.shown]
+    lane.undo(visit_id=visit.pk, by=DESK, now=later)
+    assert [steps.again(bag).state for bag in (first, second)] == ["handed_over", "ready"]
+
+
+@pytest.mark.parametrize("aside", [lane.put_back, lane.skip])
 def test_the_bag_given_first_can_be_taken_back_while_the_car_waits_for_the_other(point, one_lane, now, aside):
     visit, first, _second = one_of_two_given(point, now)
     aside(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=1))
@@ -421,11 +455,14 @@ def test_the_bag_given_first_can_be_taken_back_while_the_car_waits_for_the_other
         lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=3))
 
 
-def test_a_visit_that_nobody_ended_was_served_if_it_was_given_a_bag(point, one_lane, now):
-    visit, *_bags = one_of_two_given(point, now)
-    assert lane.forget_stale(now=now + timedelta(hours=5)) == 1
-    visit.refresh_from_db()
-    assert visit.state == "served"
+def test_a_visit_that_nobody_ended_was_served_when_it_was_given_a_bag(point, one_lane, now):
+    given_at, forgotten_at = now + timedelta(minutes=3), now + timedelta(hours=5)
+    visit, *_bags = one_of_two_given(point, given_at)
+    forgotten = here(ready(point), now)
+    assert lane.forget_stale(now=forgotten_at) == 2
+    ends = dict(Visit.objects.values_list("pk", "ended_at"))
+    assert ends == {visit.pk: given_at, forgotten.pk: forgotten_at}
+    assert dict(Visit.objects.values_list("pk", "state")) == {visit.pk: "served", forgotten.pk: "left"}
 
 
 def test_a_car_whose_only_book_is_not_found_waits_no_longer(point, one_lane, reader, now):

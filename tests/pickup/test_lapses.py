@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
+from django.db.models import F
 
 from core.models import Journal
 from lending.models import Patron, Strike
@@ -189,6 +190,38 @@ def test_a_miss_ends_no_bag_that_was_kept_for_this_time_alone(by_time):
     assert (lapses.misses_due(now=over), orders.expire_due(now=over)) == (1, 0)
     assert (steps.again(order).state, Strike.objects.count()) == ("ready", 1)
     assert offers.offer_ready(now=over) == 1
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.parametrize(("moved", "allowed"), [(True, 1), (False, 2)])
+def test_where_bags_are_kept_for_no_day_another_time_is_offered_however_far_off(moved, allowed):
+    point = rows.point(rules={"promise": "at_order", "keep_days": 0, "offers": allowed})
+    for hours in (6, 7, 78) if moved else (6, 78):
+        rows.slot(point, rows.NOW + timedelta(hours=hours))
+    order = moved_by_us(point) if moved else steps.ready(chosen(point))
+    Message.objects.update(state="delivered")
+    over = promised(order).miss_after
+    assert (lapses.misses_due(now=over), offers.offer_ready(now=over)) == (1, 1)
+    assert promised(order).slot.starts_at == rows.NOW + timedelta(hours=78)
+    assert orders.expire_due(now=promised(order).slot.starts_at) == 0
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.lawless("I1", why="slots are filled by hand")
+@pytest.mark.parametrize(("booked", "strikes"), [(True, 0), (False, 1)])
+def test_no_strike_for_a_bag_that_goes_back_before_a_time_could_be_offered(by_time, booked, strikes):
+    order = moved_by_us(by_time)
+    lapses.misses_due(now=promised(order).miss_after)
+    if booked:
+        Slot.objects.filter(point=by_time).update(booked=F("capacity"))
+    else:
+        by_time.rules.by_appointment = False
+        by_time.rules.save()
+    over = steps.again(order).keep_until or rows.NOW
+    assert offers.offer_ready(now=over - timedelta(hours=1)) == 0
+    Message.objects.update(state="delivered")
+    assert orders.expire_due(now=over) == 1
+    assert Strike.objects.count() == strikes
 
 
 # Whom we moved, and who never said yes to it, is not missed

@@ -307,6 +307,17 @@ def test_where_bags_are_kept_for_no_day_one_without_a_time_is_kept_for_the_first
     assert orders.expire_due(now=midnight - timedelta(days=1)) == 0
 
 
+def test_where_bags_are_kept_for_no_day_who_finds_the_first_day_full_is_offered_the_next(now):
+    point = rows.point(rules={"keep_days": 0})
+    for days in (2, 4):
+        rows.slot(point, now + timedelta(days=days), **ONE_PLACE)
+    bags = [bag(point), bag(point)]
+    assert offers.offer_ready(now=now) == 2
+    assert [promised(one).slot.starts_at for one in bags] == [now + timedelta(days=2), now + timedelta(days=4)]
+    orders.expire_due(now=now + timedelta(days=4))
+    assert steps.again(bags[1]).state == "ready"
+
+
 def test_a_bag_that_is_kept_for_no_day_is_kept_for_an_open_one(now):
     library = rows.library()
     SpecialDay.objects.create(library=library, day=rows.day("2026-11-24"))

@@ -68,6 +68,7 @@ def test_it_starts_goes_on_and_ends_on_one_page(window, librarian, desk):
     fragment = desk.get(f"/staff/rehearsal/?point={window.pk}", headers={"X-Part": "rehearsal"}).content.decode()
     assert "data-version" in fragment
     assert "<html" not in fragment
+    assert 'id="count-lane" class="count" hx-swap-oob="true" >1<' in " ".join(fragment.split())
 
     costs = []
     for minutes in (1, 60):

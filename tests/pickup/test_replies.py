@@ -153,6 +153,15 @@ def test_two_offers_other_times_and_keeps_the_old_one_until_one_is_chosen(point,
     assert sorted(point.slots.values_list("booked", flat=True)) == [0, 0, 0, 0, 0, 1]
 
 
+def test_where_bags_are_kept_for_no_day_times_of_later_days_are_named_too(point, reader, phone, now):
+    point.rules.keep_days = 0
+    point.rules.save()
+    for days in (1, 3):
+        rows.slot(point, now + timedelta(days=days))
+    offered(point, reader, now)
+    assert "5=11/27" in texted(point, phone, "2", now)[1]
+
+
 @pytest.mark.lawless("I1", why="a slot is filled by hand")
 def test_a_time_that_has_gone_meanwhile_is_answered_with_others(point, reader, phone, now):
     offered(point, reader, now, capacity=1)

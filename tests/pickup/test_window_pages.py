@@ -114,6 +114,24 @@ def test_with_the_board_come_all_counts_of_which_more_is_the_sum(point, desk):
     for name, waits in (("more", 1), ("unpack", 1)):
         assert f'id="count-{name}" class="count" hx-swap-oob="true" >{waits}<' in board
     assert ('id="count-inbox"' in board, 'id="count-postings"' in board) == (True, False)
+    point.library.circulation = "beside"
+    point.library.save()
+    assert 'id="count-postings"' in page(desk, point, "board").content.decode()
+
+
+def test_a_bag_that_went_out_too_long_ago_offers_no_undo_of_the_newer_one(point, desk, monkeypatch):
+    family, now = rows.household(together=True), clock.now()
+    first, second = (ready(point, household=family) for _ in range(2))
+    called = here(first)
+    lane.call_next(point_id=point.pk, by=DESK, now=now)
+    lane.hand_over(visit_id=called.pk, by=DESK, now=now, orders=[lane.HandOver(first.number)])
+    lane.hand_over(visit_id=called.pk, by=DESK, now=now + timedelta(minutes=8))
+    monkeypatch.setattr(clock, "now", lambda: now + timedelta(minutes=12))
+    offers = [
+        "Yes, undo" in desk.get(f"/staff/lane/bag/{bag.pk}/?point={point.pk}").content.decode()
+        for bag in (first, second)
+    ]
+    assert offers == [False, True]
 
 
 def test_pressing_twice_hands_over_once(point, desk):
