@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 from django.db import IntegrityError, transaction
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q
 
 from core import live
 from core.actor import RULE, Actor
@@ -44,7 +44,7 @@ from pickup.errors import (
 from pickup.models import Lane, Order, Visit
 from pickup.names import digits
 from pickup.order_of_service import STEP
-from pickup.states import HERE, OPEN_ORDER, LineState, OrderState, VisitState
+from pickup.states import HERE, OPEN_ORDER, PROMISED, LineState, OrderState, VisitState
 
 if TYPE_CHECKING:
     from lending.models import PickupPoint
@@ -271,15 +271,17 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
 
     After an undone hand-over they are first in line, the loans are void and the books lie in the bag; a visit of
     several bags of which only some were given is undone alike, also once it waits again for the others. A bag of which
-    nothing is out, kept back or come back, stays handed over beside others. Refuses after ten minutes
+    nothing is out, kept back or come back, stays handed over beside others, as one that went out too long ago does
+    while others of its car still wait: those get their old place in the line. Refuses after ten minutes
     (`undo_too_late`), when the same person has a newer order or is here again (`newer_order`), when nothing of any bag
     is out (as `handovers.take_again`), and a car that left whose bags are called off since (`no_open_order`).
     """
     visit = _locked(visit_id)
-    given = _lock(Q(visit=visit, state=OrderState.HANDED_OVER))
+    bags = _lock(Q(visit=visit, state__in=[*OPEN_ORDER, OrderState.HANDED_OVER]))
+    given = [order for order in bags if order.state == OrderState.HANDED_OVER]
     if visit.state in HERE and not given:
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
-    can_wait = visit.purpose != Visit.Purpose.COLLECT or visit.orders.filter(state__in=OPEN_ORDER).exists()
+    can_wait = visit.purpose != Visit.Purpose.COLLECT or any(order.state in OPEN_ORDER for order in bags)
     if visit.state == VisitState.LEFT and not (given or can_wait or visit.plate):
         raise NoOpenOrder  # nobody could tell whose car that is
     handed = [order.handed_over_at for order in given if order.handed_over_at]
@@ -290,7 +292,7 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     given = [order for order in given if handovers.is_out(order)] or given
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
-    first = visit.first or bool(given) or visit.state != VisitState.LEFT
+    first = visit.first or bool(given) or (visit.state == VisitState.SERVED and not handed)
     try:
         with transaction.atomic():
             for order in given:
@@ -321,27 +323,23 @@ def close_lane(*, lane_id: int, by: Actor, now: datetime) -> Lane:
 
 @transaction.atomic
 def forget_stale(*, now: datetime) -> int:
-    """End visits that nobody ended, hours after they began; gives back how many.
+    """End visits that nobody ended, hours after they came, were called or put back; gives back how many.
 
-    One that was given a bag ends with the last thing that became of its bags: what a car takes is worked out from that.
+    Not whoever has a time that is not over yet. When one that was given a bag really ended nobody knows: it tells
+    nothing of how long a car takes, as if it had not been called.
     """
-    old = Visit.objects.filter(state__in=HERE, arrived_at__lt=now - STALE)
-    visits = list(old.select_for_update(skip_locked=True, no_key=True).order_by("pk")[:BATCH])
-    left = [visit for visit in visits if queries.ends_as(visit) == VisitState.LEFT]
-    Visit.move_many(left, VisitState.LEFT, at=now, by=RULE, ended_at=now)
-    for visit in visits:
-        if visit not in left:
-            visit.move(VisitState.SERVED, at=now, by=RULE, ended_at=_last_act(visit))
-    if visits:
-        live.publish({f"point:{visit.point_id}" for visit in visits}, now=now)
-    return len(visits)
-
-
-def _last_act(visit: Visit) -> datetime:
-    """When a bag of a visit was handed over or became ready last."""
-    bags = queries.orders(visit=visit, state__in=[OrderState.READY, OrderState.HANDED_OVER])
-    moments = [bag.handed_over_at or bag.ready_at for bag in bags]
-    return max([visit.arrived_at, *(moment for moment in moments if moment is not None)])
+    promised = Order.objects.filter(visit=OuterRef("pk"), appointment__state__in=PROMISED, state__in=OPEN_ORDER)
+    old = Visit.objects.filter(
+        ~Exists(promised.filter(appointment__miss_after__gt=now)), state__in=HERE, moved_at__lt=now - STALE
+    )
+    visits = list(old.select_for_update(of=("self",), skip_locked=True, no_key=True).order_by("pk")[:BATCH])
+    ended = []
+    for to, known in ((VisitState.LEFT, {}), (VisitState.SERVED, _NOT_CALLED)):
+        alike = [visit for visit in visits if queries.ends_as(visit) == to]
+        ended += Visit.move_many(alike, to, at=now, by=RULE, ended_at=now, **known)
+    if ended:
+        live.publish({f"point:{visit.point_id}" for visit in ended}, now=now)
+    return len(ended)
 
 
 _NOT_CALLED: Mapping[str, Any] = {"called_at": None, "called_by": "", "lane": None, "recalled_at": None, "recalls": 0}
@@ -389,7 +387,10 @@ def _lock_bags(visit: Visit) -> list[Order]:
     family = parties.bags_of_family(point_id=visit.point_id, patron_ids=people)
     found = _lock(Q(visit=visit) | Q(pk__in=[order.pk for order in family]))
     bags = [
-        order for order in found if order.visit_id == visit.pk or order.visit is None or order.visit.state not in HERE
+        order
+        for order in found
+        if order.visit_id == visit.pk
+        or (order.state in OPEN_ORDER and (order.visit is None or order.visit.state not in HERE))
     ]
     newcomers = [order.pk for order in bags if order.visit_id != visit.pk]
     Order.objects.filter(pk__in=newcomers).update(visit=visit)

@@ -60,10 +60,12 @@ def _are_here(orders: Sequence[Order]) -> bool:
 
 
 def _came(orders: Sequence[Order], appointment: Appointment) -> bool:
-    """Whether somebody of a party came for this time and left again: then it was the line that was too long."""
+    """Whether somebody of a party was here at this time and left again: then it was the line that was too long."""
     first = appointment.slot.starts_at - waits.OPENS_SOON
+    visits = [order.visit for order in orders if order.visit is not None]
     return any(
-        order.visit is not None and first <= order.visit.arrived_at <= appointment.miss_after for order in orders
+        visit.arrived_at <= appointment.miss_after and (visit.ended_at is None or visit.ended_at >= first)
+        for visit in visits
     )
 
 
@@ -77,12 +79,21 @@ def _lapse(appointment: Appointment, ready: Sequence[Order], *, now: datetime) -
 
 def _offer_again(ready: Sequence[Order], missed: Sequence[Order], *, now: datetime) -> None:
     """Ring for another offer, which says all there is to say; after the last one say until when bags are kept."""
-    keys = [order.pk for order in ready]
-    if queries.to_offer(order_ids=keys).exists():
-        nudge.ring("order ready", keys)
-        return
+    again = set(queries.to_offer(order_ids=[order.pk for order in ready]).values_list("pk", flat=True))
+    if again:
+        nudge.ring("order ready", sorted(again))
     for order in ready:
-        texts.about_order("missed" if order in missed else "kept", order, now=now, not_after=order.keep_until)
+        if order.pk not in again:
+            texts.about_order("missed" if order in missed else "kept", order, now=now, not_after=order.keep_until)
+
+
+def _without_it(orders: Sequence[Order], *, now: datetime) -> None:
+    """Let bags that were late go out of a promise that ends for the others: they are offered a time of their own."""
+    Order.objects.filter(pk__in=[order.pk for order in orders]).update(appointment=None)
+    for order in orders:
+        order.appointment = None
+        if order.state == OrderState.PICKING:
+            texts.about_order("late", order, now=now)
 
 
 def misses_due(*, now: datetime) -> int:
@@ -119,6 +130,7 @@ def _miss(appointment_id: int, *, now: datetime) -> int:
     in_time = [order for order in orders if _was_ready(order, appointment)]
     if not in_time:
         return 0
+    _without_it([order for order in orders if order not in in_time], now=now)
     ready = [order for order in orders if order.state == OrderState.READY]
     not_agreed = appointment.moved_by_us and not queries.was_agreed(appointment)
     if not_agreed or _came(orders, appointment):
@@ -167,6 +179,7 @@ def _move_on(appointment_id: int, *, now: datetime) -> int:
     if packing and (awaited.coming(packing) or awaited.more_to_come(whole)):
         after = _another_day(packing[0], now=now)
     if _next_free(appointment, orders, after=after, template="moved", by=RULE, now=now) is None:
+        _keep_longer([order for order in orders if order.state == OrderState.READY], now=now)
         for order in orders:
             if order.state == OrderState.PICKING:
                 texts.about_order("late", order, now=now)

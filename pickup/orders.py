@@ -31,7 +31,7 @@ from pickup import (
 )
 from pickup.errors import NoNumberFree, OrderNotFound
 from pickup.models import Order, OrderLine, PointRules, Visit
-from pickup.states import HERE, IN_BAG, OPEN_ORDER, LineState, OrderState
+from pickup.states import HERE, IN_BAG, OPEN_ORDER, PROMISED, LineState, OrderState
 
 if TYPE_CHECKING:
     from lending.models import Reservation
@@ -411,14 +411,17 @@ def expire_due(*, now: datetime) -> int:
 
 
 def to_expire(*, now: datetime) -> QuerySet[Order]:
-    """Packed bags whose keep day is over and for which nobody is here."""
-    return Order.objects.filter(state=OrderState.READY, keep_until__lte=now).exclude(visit__state__in=HERE)
+    """Packed bags whose keep day is over, for which nobody is here and nothing is promised: that is settled first."""
+    over = Order.objects.filter(state=OrderState.READY, keep_until__lte=now)
+    return over.exclude(visit__state__in=HERE).exclude(appointment__state__in=PROMISED)
 
 
 @transaction.atomic
 def _expire(order_id: int, *, now: datetime) -> int:
     order = locked(order_id)
     if order.state != OrderState.READY or order.keep_until is None or order.keep_until > now or queries.is_here(order):
+        return 0
+    if queries.live_appointment(order) is not None:
         return 0
     could_come = not queries.to_offer(order_ids=[order.pk]).exists()  # else we owe them a time, and none was free
     _close(order, OrderState.EXPIRED, why="not_collected", by=RULE, now=now)

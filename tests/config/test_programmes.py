@@ -14,7 +14,7 @@ from lending.models import Copy, Grant, Library, Loan, Programme, ProgrammeChang
 from lending.reservations import Item
 from lending.states import StrikeKind
 from pickup import errors as pickup_errors
-from pickup import lane, orders, packing, slots, surge
+from pickup import lane, lapses, orders, packing, slots, surge
 from pickup.models import PointRules, Slot, Window
 from tests import rows
 from tests.pickup import steps
@@ -216,6 +216,7 @@ def test_geochang_lent_when_packed_given_back_that_evening_and_refused_for_seven
     assert (loan.copy.state, loan.copy.title) == ("bag", title)
     order = steps.ready(order, now=at(days(1), 11, 30))
     assert order.keep_until == at(days(2), 0)  # midnight of the same day
+    assert lapses.misses_due(now=at(days(1), 23, 59)) == 1
     assert orders.expire_due(now=at(days(1), 23, 59)) == 0
     assert orders.expire_due(now=at(days(2), 0)) == 1
     loan.refresh_from_db()

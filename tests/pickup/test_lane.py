@@ -13,7 +13,7 @@ from core.refusal import BadInput
 from lending import loans
 from lending.errors import UnknownBarcode, UnknownCard
 from lending.models import Copy, Loan, Reservation
-from pickup import appointments, arrivals, board, errors, lane, orders, packing, scans, waits
+from pickup import appointments, arrivals, board, errors, lane, orders, packing, parties, scans, waits
 from pickup.models import Order, PointRules, Visit
 from tests import rows
 from tests.pickup import steps
@@ -425,7 +425,8 @@ def test_where_the_bag_went_out_too_long_ago_only_the_leaving_is_undone(point, o
     later = now + timedelta(minutes=13)
     assert scans.given(point_id=point.pk, visit_id=visit.pk, now=later) is None
     assert board.snapshot(point_id=point.pk, now=later).ended[0].undoable
-    assert lane.undo(visit_id=visit.pk, by=DESK, now=later).state == "waiting"
+    undone = lane.undo(visit_id=visit.pk, by=DESK, now=later)
+    assert (undone.state, undone.first) == ("waiting", False)
     assert [steps.again(bag).state for bag in (first, second)] == ["handed_over", "ready"]
     lane.leave(visit_id=visit.pk, by=DESK, now=later)
     orders.cancel(order_id=second.pk, by=DESK, now=later)
@@ -455,14 +456,34 @@ def test_the_bag_given_first_can_be_taken_back_while_the_car_waits_for_the_other
         lane.undo(visit_id=visit.pk, by=DESK, now=now + timedelta(minutes=3))
 
 
-def test_a_visit_that_nobody_ended_was_served_when_it_was_given_a_bag(point, one_lane, now):
-    given_at, forgotten_at = now + timedelta(minutes=3), now + timedelta(hours=5)
-    visit, *_bags = one_of_two_given(point, given_at)
+def test_a_visit_that_nobody_ended_was_served_if_it_was_given_a_bag_and_tells_no_service_time(point, one_lane, now):
+    visit, *_bags = one_of_two_given(point, now)
     forgotten = here(ready(point), now)
-    assert lane.forget_stale(now=forgotten_at) == 2
-    ends = dict(Visit.objects.values_list("pk", "ended_at"))
-    assert ends == {visit.pk: given_at, forgotten.pk: forgotten_at}
-    assert dict(Visit.objects.values_list("pk", "state")) == {visit.pk: "served", forgotten.pk: "left"}
+    assert lane.forget_stale(now=now + timedelta(hours=5)) == 2
+    ends = {pk: (state, called_at) for pk, state, called_at in Visit.objects.values_list("pk", "state", "called_at")}
+    assert ends == {visit.pk: ("served", None), forgotten.pk: ("left", None)}
+
+
+def test_who_was_called_or_put_back_lately_or_has_a_time_to_come_is_not_forgotten(one_lane, now):
+    timed = rows.point(rules={"promise": "at_order"})
+    slot = rows.slot(timed, now + timedelta(hours=5))
+    waits_for = here(steps.ready(steps.asked(rows.patron(timed.library), timed, slot_id=slot.pk)), now)
+    put_back = called(ready(one_lane.point), now)
+    lane.put_back(visit_id=put_back.pk, by=DESK, now=now + timedelta(hours=4))
+    assert lane.forget_stale(now=now + timedelta(hours=5)) == 0
+    over = waits_for.orders.get().appointment.miss_after
+    assert lane.forget_stale(now=over + timedelta(hours=4)) == 2
+
+
+def test_a_bag_that_another_window_handed_over_meanwhile_stays_with_its_own_car(point, one_lane, now, monkeypatch):
+    """Who was seen open before the lock, and is handed over once the lock is there."""
+    gone = ready(point)
+    car = lane.serve(point_id=point.pk, order_number=gone.number, by=DESK, now=now).visit
+    visit = arrivals.arrive(point_id=point.pk, by=DESK, now=now, purpose="return", plate="12가3456")
+    monkeypatch.setattr(parties, "bags_of_family", lambda **_: [gone])
+    lane.call_next(point_id=point.pk, by=DESK, now=now)
+    lane.hand_over(visit_id=visit.pk, by=DESK, now=now)
+    assert steps.again(gone).visit_id == car.pk
 
 
 def test_a_car_whose_only_book_is_not_found_waits_no_longer(point, one_lane, reader, now):

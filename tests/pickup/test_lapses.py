@@ -161,7 +161,7 @@ def test_who_needs_room_since_the_promise_is_moved_to_a_time_with_room(by_time):
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
-def test_of_a_family_only_those_whose_bag_was_ready_are_told_that_they_missed_it(by_time, now):
+def test_of_a_family_only_those_whose_bag_was_ready_have_missed_it_and_the_others_get_another_time(by_time, now):
     by_time.rules.offers = 1
     by_time.rules.save()
     household = rows.household(together=True)
@@ -174,7 +174,37 @@ def test_of_a_family_only_those_whose_bag_was_ready_are_told_that_they_missed_it
     assert promised(early).state == "missed"
     assert list(Strike.objects.values_list("patron", flat=True)) == [early.patron_id]
     about = dict(Message.objects.filter(template__in=["missed", "kept"]).values_list("about", "template"))
-    assert about == {f"order:{early.pk}": "missed", f"order:{late.pk}": "kept"}
+    assert about == {f"order:{early.pk}": "missed"}
+    assert offers.offer_ready(now=now + timedelta(hours=7)) == 1
+    assert (promised(late).state, promised(early).state) == ("offered", "missed")
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+def test_of_a_family_whose_bag_is_still_packed_when_the_others_miss_it_gets_a_time_once_it_is_ready(by_time):
+    by_time.rules.offers = 1
+    by_time.rules.save()
+    household = rows.household(together=True)
+    early, late = [chosen(by_time, household=household) for _ in range(2)]
+    steps.ready(early)
+    Message.objects.update(state="delivered")
+    over = promised(early).miss_after
+    assert lapses.misses_due(now=over) == 1
+    assert Message.objects.filter(about=f"order:{late.pk}", template="late").count() == 1
+    steps.ready(late, now=over + timedelta(hours=1))
+    assert offers.offer_ready(now=over + timedelta(hours=1)) == 1
+    assert promised(late).state == "offered"
+
+
+def test_a_bag_does_not_expire_while_its_time_is_not_settled(by_time):
+    """Somebody of its party is here, or the sweep that settles it was held up."""
+    order = steps.ready(chosen(by_time))
+    over = promised(order).miss_after
+    Order.objects.filter(pk=order.pk).update(keep_until=over)
+    assert orders.expire_due(now=over) == 0
+    assert lapses.misses_due(now=over) == 1
+    kept_until = steps.again(order).keep_until
+    assert kept_until is not None
+    assert (orders.expire_due(now=over), orders.expire_due(now=kept_until)) == (0, 1)
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")
@@ -278,6 +308,17 @@ def test_who_came_and_left_without_the_bag_is_not_missed(by_time, allowed, then)
     assert (promised(order).state, Strike.objects.count()) == ("lapsed", 0)
     assert offers.offer_ready(now=over) == allowed - 1
     assert templates()[-1] == then
+
+
+@pytest.mark.lawless("I3", why="texts are delivered by hand")
+@pytest.mark.parametrize(("hours", "until", "state"), [(2, 0.2, "lapsed"), (5, -0.5, "lapsed"), (5, -4.5, "missed")])
+def test_who_waited_for_hours_and_gave_up_at_the_time_is_not_missed(by_time, hours, until, state):
+    order = steps.ready(chosen(by_time))
+    Message.objects.update(state="delivered")
+    visit = come(order, now=BEGINS - timedelta(hours=hours))
+    lane.leave(visit_id=visit.pk, by=DESK, now=BEGINS + timedelta(hours=until))
+    assert lapses.misses_due(now=promised(order).miss_after) == 1
+    assert promised(order).state == state
 
 
 @pytest.mark.lawless("I3", why="texts are delivered by hand")

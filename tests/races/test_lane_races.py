@@ -13,7 +13,7 @@ from core.models import Journal
 from core.moves import Moving
 from core.refusal import Refusal
 from lending.models import Copy, Loan
-from pickup import arrivals, calling, handovers, lane
+from pickup import arrivals, calling, handovers, lane, orders
 from pickup.models import Lane, Order, PointRules, Visit
 from pickup.states import VisitState
 from tests import rows
@@ -356,6 +356,32 @@ def test_without_locks_and_compare_and_swap_a_hand_over_is_undone_twice(called, 
     outcome = undo_at_two_windows(called, now)
     assert len(outcome.answers) == 2
     assert times_it_became("lending.loan", "voided") == [2, 2, 2]
+
+
+def undo_against_expiry(now, monkeypatch):
+    """Who left without the bag is put back into the line in the moment in which its keep day ends."""
+    point = rows.point(rules={"by_appointment": False})
+    order = steps.ready(steps.asked(rows.patron(point.library), point))
+    over = order.keep_until or now
+    visit = arrivals.arrive(point_id=point.pk, order_id=order.pk, by=DESK, now=over)
+    lane.leave(visit_id=visit.pk, by=DESK, now=over)
+    slowly(monkeypatch, orders, "_close")
+    slowly(monkeypatch, lane, "_let_the_next_come")
+    steps_of = [lambda: lane.undo(visit_id=visit.pk, by=DESK, now=over), lambda: orders.expire_due(now=over)]
+    together(2, lambda n: steps_of[n]())
+    visit.refresh_from_db()
+    return visit.state, steps.again(order).state
+
+
+def test_an_undo_and_the_end_of_the_keep_day_go_one_after_the_other(now, monkeypatch):
+    assert undo_against_expiry(now, monkeypatch) in {("waiting", "ready"), ("left", "expired")}
+
+
+@pytest.mark.control
+def test_without_locks_a_car_waits_for_a_bag_that_went_back(now, monkeypatch):
+    """The control."""
+    without_locks(monkeypatch)
+    assert undo_against_expiry(now, monkeypatch) == ("waiting", "expired")
 
 
 def test_something_is_undone_while_it_is_handed_over_again(called, now, monkeypatch):
