@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
-EVENT = b"event: version\ndata: %d\n\n"
+EVENT = b"event: version\ndata: %d\nid: %d\n\n"
 
 
 async def main(port: int) -> None:
@@ -17,7 +17,7 @@ async def main(port: int) -> None:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.readuntil(b"\r\n\r\n")
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + EVENT % 0)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n" + EVENT % (0, 0))
         writers.add(writer)
         await reader.read()
         writers.discard(writer)
@@ -28,7 +28,7 @@ async def main(port: int) -> None:
         def datagram_received(self, data: bytes, addr: object) -> None:
             self.rung += 1
             for writer in writers:
-                writer.write(EVENT % self.rung)
+                writer.write(EVENT % (self.rung, self.rung))
 
     await asyncio.get_running_loop().create_datagram_endpoint(Bell, local_addr=("127.0.0.1", port))
     async with await asyncio.start_server(serve, "127.0.0.1", port, backlog=500) as server:

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from lending import queries as lending_queries
 from lending.forms import Refusable
 from notifications import senders, words
-from pickup.forms import ANYBODY_ELSE, BIGGEST_ID, four_digits
+from pickup.forms import ANYBODY_ELSE, BIGGEST_ID, GatheringForm, four_digits
 
 if TYPE_CHECKING:
     from lending.models import Allowance, Contact, PickupPoint
@@ -241,7 +241,7 @@ class TimesForm(Refusable):
         return told
 
 
-class PhoneOrderForm(Refusable):
+class PhoneOrderForm(GatheringForm):
     """The order of a caller: a time, who collects, on which number, what to do at the car."""
 
     slot = forms.IntegerField(required=False, min_value=1, max_value=BIGGEST_ID)

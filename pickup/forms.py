@@ -46,7 +46,17 @@ class DayForm(Refusable):
     )
 
 
-class AskForm(Refusable):
+class GatheringForm(Refusable):
+    """Whether the bag waits for all of the books that are asked for together, or takes what is here."""
+
+    whole = forms.BooleanField(required=False)
+
+    def together(self, request: HttpRequest) -> bool:
+        """As it was sent, else as the address says."""
+        return bool(self["whole"].value()) if self.is_bound else "together" in request.GET
+
+
+class AskForm(GatheringForm):
     """Where, when and who, for the books on somebody's list."""
 
     point = forms.IntegerField(min_value=1, max_value=BIGGEST_ID)
@@ -58,7 +68,6 @@ class AskForm(Refusable):
         help_text=_("If you like: we find your car sooner."),
         widget=forms.TextInput(attrs={"autocomplete": "off", "autocapitalize": "characters"}),
     )
-    whole = forms.BooleanField(required=False)
     needed_until = forms.DateField(
         label=_("Needed until"),
         required=False,
@@ -86,10 +95,6 @@ class AskForm(Refusable):
                 if not cleaned.get(field):
                     self.add_error(field, _("Please fill this in, or choose to come yourself."))
         return cleaned
-
-    def together(self, request: HttpRequest) -> bool:
-        """Whether the bag waits for all books: as it was sent, else as the address says."""
-        return bool(self["whole"].value()) if self.is_bound else "together" in request.GET
 
     @property
     def somebody_else(self) -> bool:

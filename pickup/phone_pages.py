@@ -115,10 +115,11 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
     if point is not None and rules is not None and rules.by_appointment and rules.promise == AT_ORDER:
         at_point = forecast.at_points(wishes=items, points=[point], now=desk.now).values()
         hopes = [hope for of_wish in at_point for hope in of_wish]
-        accessible, after = patron.accessible_place, forecast.not_before(hopes)
+        accessible, after = patron.accessible_place, forecast.not_before(hopes, whole=form.together(request))
         waits = bool(hopes) and forecast.promises_nothing(hopes)
         if not waits:
             free = slots.free(point_id=point.pk, now=desk.now, limit=TIMES, accessible=accessible, after=after)
+    books = _books(items, wrong, point)
     standing = bags.of(queries.bags(patron_id=patron.pk, state__in=OPEN_ORDER), now=desk.now)
     sender = desk.point.library.sender
     context = {
@@ -138,7 +139,10 @@ def phone_order(request: HttpRequest, desk: Desk, patron_id: int) -> HttpRespons
         "place": point.place_in(get_language() or "ko") if point is not None else "",
         "rules": rules,
         "days": _by_day(free),
-        "books": _books(items, wrong, point),
+        "books": books,
+        "here_count": sum(book["here"] for book in books),
+        "together": form.together(request),
+        "more": "&together=1" if form.together(request) else "",
         **_searched(request, items, point),
     }
     return show_desk(request, desk, "pickup/staff/phone_order.html", context, status=status)
@@ -169,6 +173,7 @@ def _ask(
         slot_id=told["slot"],
         collector_id=collector,
         needed_until=told["needed_until"],
+        whole=told["whole"],
         by=by,
         now=now,
     )

@@ -48,6 +48,8 @@ def sentences(
             said.append(_travelling(travelling))
         if waiting:
             said.append(_waiting(waiting, bool(said)))
+        if order is not None and order.whole_until is not None and (waiting or travelling):
+            said.append(_("The bag waits until all are here, a week at most."))
         said.append(_told(contact, own=own, sender=sender))
         said.append(_coming(order))
     return [sentence for sentence in said if sentence]

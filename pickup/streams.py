@@ -137,7 +137,8 @@ async def _nothing() -> AsyncIterator[str]:
 async def _events(names: list[str], gone: asyncio.Future[Message] | None = None) -> AsyncGenerator[str, None]:
     """Server-sent events: `version` with the version, `stale` while it cannot be read, `here` when nothing happens.
 
-    They end when the browser has `gone`.
+    The version is the event's id as well. Whichever one a browser names as its last, the newest comes first: there is
+    nothing to send again. They end when the browser has `gone`.
     """
     yield f"retry: {RETRY}\n\n"
     async with aclosing(watch.versions(names, until=gone)) as versions:
@@ -145,4 +146,4 @@ async def _events(names: list[str], gone: asyncio.Future[Message] | None = None)
             if version == watch.STALE:
                 yield "event: stale\ndata: old\n\n"
             else:
-                yield f"event: version\ndata: {version}\n\n" if version else "event: here\ndata: -\n\n"
+                yield f"event: version\ndata: {version}\nid: {version}\n\n" if version else "event: here\ndata: -\n\n"

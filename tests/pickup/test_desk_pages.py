@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from datetime import time, timedelta
 from uuid import uuid4
@@ -412,6 +413,27 @@ def test_a_caller_hears_of_a_book_that_travels_beside_one_that_is_here(desk, pla
     [(_language, said)] = page.context["said"]
     assert said[0].endswith("1 book.")
     assert "1 book comes from another library; you are told when it is here." in said
+
+
+def test_a_caller_may_have_all_books_together(desk, place):
+    programme = place.library.programme
+    programme.transfer_days = 2
+    programme.save(update_fields=["transfer_days"])
+    for days in (1, 5):
+        rows.slot(place, clock.now() + timedelta(days=days))
+    here, away = rows.copy(at=place.library).title, rows.copy(at=rows.library(programme=programme)).title
+    patron = rows.patron(place.library, language="en")
+    items = f"&item={here.pk}%3A&item={away.pk}%3A"
+    address = f"/staff/phone-orders/{patron.pk}/?point={place.pk}&place={place.pk}{items}"
+    both = html.unescape(desk.get(address).content.decode())
+    [together] = re.findall(r'href="(\?[^"#]*&together=1)#when"', both)
+    assert 'name="whole"' not in both
+    page = desk.get(f"/staff/phone-orders/{patron.pk}/{together}")
+    assert len(page.context["days"]) == len(desk.get(address).context["days"]) - 1
+    assert 'name="whole" value="on"' in page.content.decode()
+    said = order_for(desk, place, patron, here, away, whole="on").context["said"][0][1]
+    assert Order.objects.get().whole_until is not None
+    assert "The bag waits until all are here, a week at most." in said
 
 
 def test_no_time_is_offered_for_books_of_which_none_can_be_had_now(desk, place):

@@ -55,7 +55,8 @@ async def next_event(parts, seconds=10.0):
         async for part in parts:
             text = part.decode() if isinstance(part, bytes) else part
             if text.startswith("event:") and not text.startswith("event: here"):
-                name, carried = text.strip().split("\n")
+                name, carried, *ids = text.strip().split("\n")
+                assert ids in ([], [f"id: {carried.removeprefix('data: ')}"])
                 return name.removeprefix("event: "), carried.removeprefix("data: ")
         return None
 
@@ -309,7 +310,7 @@ def test_the_server_streams_and_stops_when_told_with_a_stream_open(server, point
         seen = [answer.readline().decode() for _ in range(4)]
         assert (seen[0], seen[2]) == ("retry: 2000\n", "event: version\n")
         change(point.pk, now)
-        later = [answer.readline().decode() for _ in range(3)]
+        later = [answer.readline().decode() for _ in range(4)]
         assert "event: version\n" in later
         process.send_signal(signal.SIGTERM)
         process.wait(timeout=15)  # without the hub's word it waits for ever

@@ -10,8 +10,9 @@ from django.db import connection
 from django.db.models import F
 
 from notifications.models import Message
-from pickup import appointments, offers, slots
+from pickup import appointments, offers, queries, slots
 from pickup.models import Appointment, Slot
+from pickup.states import COUNTED
 from tests import rows
 from tests.pickup import steps
 from tests.races.guards import law_dropped, slowly
@@ -98,6 +99,77 @@ def test_without_the_guard_in_the_update_and_the_law_a_slot_is_oversold(crowd, n
         Slot.objects.update(booked=0)
         with connection.schema_editor() as editor:
             editor.add_constraint(Slot, law)
+
+
+# Some choose, some change, some are offered the same places
+
+
+EACH = 3
+
+
+@pytest.fixture
+def wanted(now):
+    """A slot with four places, wanted by nine: three who change, three who choose, three who are to be offered one."""
+    lane = rows.point()
+    first, second = rows.slot(lane, capacity=4), rows.slot(lane, now + timedelta(hours=9), capacity=9)
+    changing = [steps.ready(steps.asked(rows.patron(lane.library), lane)) for _ in range(EACH)]
+    for order in changing:
+        appointments.promise(order_id=order.pk, slot_id=second.pk, by=steps.DESK, now=now)
+    for _ in range(EACH):
+        steps.ready(steps.asked(rows.patron(lane.library), lane))
+    choosing = [steps.asked(rows.patron(lane.library), lane) for _ in range(EACH)]
+    return first, second, changing, choosing
+
+
+def all_at_once(wanted, now, monkeypatch):
+    first, second, changing, choosing = wanted
+    slowly(monkeypatch, offers, "_plan", before=False)
+
+    def choose_change_or_offer(n):
+        order = (changing + choosing)[n] if n < 2 * EACH else None
+        if order is None:
+            return offers.offer_ready(now=now)
+        if n >= EACH:
+            return appointments.promise(order_id=order.pk, slot_id=first.pk, by=steps.DESK, now=now).pk
+        promise = steps.again(order).appointment_id or 0
+        return appointments.change(appointment_id=promise, slot_id=first.pk, by=steps.DESK, now=now).pk
+
+    outcome = together(2 * EACH + 2, choose_change_or_offer, durable=False)
+    for slot in (first, second):
+        slot.refresh_from_db()
+    return outcome, first, second
+
+
+def test_who_chooses_who_changes_and_who_is_offered_a_time_do_not_oversell_it(wanted, now, monkeypatch):
+    outcome, first, second = all_at_once(wanted, now, monkeypatch)
+    offers.offer_ready(now=now)
+    assert set(outcome.codes()) <= {"slot_unavailable"}
+    for slot in (first, second):
+        slot.refresh_from_db()
+        counted = Appointment.objects.filter(slot=slot, state__in=COUNTED).count()
+        assert slot.booked == counted <= slot.capacity
+    assert first.booked == first.capacity
+    changing = wanted[2]
+    assert all(queries.live_appointment(steps.again(order)) for order in changing)
+
+
+@pytest.mark.lawless("I1", "I3", why="does without two guards")
+@pytest.mark.control
+def test_with_places_counted_before_they_are_taken_the_three_oversell_it(wanted, now, monkeypatch):
+    """The control."""
+
+    def count_one_then_write(*, slot_id, accessible):
+        room = Slot.objects.get(pk=slot_id)
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_sleep(0.3)")
+        free = room.booked < room.capacity
+        return "UPDATE pickup_slot SET booked = booked + 1 WHERE id = %s AND %s RETURNING id", [slot_id, free]
+
+    monkeypatch.setattr(slots, "taking", count_one_then_write)
+    monkeypatch.setattr(slots, "take_many", count_then_write)
+    with law_dropped(Slot, "pickup_slot_never_oversold"):
+        _outcome, first, _second = all_at_once(wanted, now, monkeypatch)
+        assert first.booked > first.capacity
 
 
 def choose_what_a_worker_has_just_given(now, monkeypatch):
