@@ -201,7 +201,37 @@ def running(
 def product() -> Iterator[Running]:
     """The whole service with the sample library, started once for this test process."""
     with running(shared=True) as made:
+        _resting.product = made
         yield made
+        _resting.product = None
+
+
+@dataclass
+class _Resting:
+    """The product of this test process, and how many tests in a row have not asked for it."""
+
+    product: Running | None = None
+    unasked: int = 0
+
+
+_resting = _Resting()
+PATIENCE = 20
+"""After so many tests without the product its processes rest: they sweep and look about as long as they run."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Let the product rest while nobody asks for it, and wake it for the next test that does."""
+    if _resting.product is None:
+        return
+    if "product" in getattr(item, "fixturenames", ()):
+        if _resting.unasked >= PATIENCE:
+            _resting.product.start("worker", "beat", "web")
+        _resting.unasked = 0
+        return
+    _resting.unasked += 1
+    if _resting.unasked == PATIENCE:
+        _resting.product.stop("beat", "worker", "web")
 
 
 def until(condition: Callable[[], Found], *, within: float = 20.0, every: float = 0.05, what: str = "") -> Found:
