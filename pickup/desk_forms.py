@@ -65,7 +65,7 @@ class SignSheetForm(Refusable):
     paper = forms.ChoiceField(label=_("Paper"), choices=[("a4", "A4"), ("a3", "A3")], required=False)
     places = forms.CharField(
         label=_("Numbers of the parking places"),
-        help_text=_("Such as 1-8, or A1 A2 A3. Each gets a sheet; empty: one sheet for all."),
+        help_text=_("Such as 1-8, or A1 A2 A3. Each gets a sheet; empty: one for each lane."),
         max_length=200,
         required=False,
     )

@@ -198,14 +198,16 @@ def _rings(point: PickupPoint) -> str:
 @at_desk
 @require_safe
 def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
-    """The signs to print: for the place, or one for each parking place. Made from the settings, in both languages."""
+    """The signs to print: for the place, for each of its lanes if it has several, or for each parking place that was
+    named. Made from the settings, in both languages.
+    """
     form = SignSheetForm(request.GET if "paper" in request.GET else None)
     told = form.cleaned_data if form.is_bound and form.is_valid() else {"paper": "a4", "places": []}
     address = settings.PUBLIC_BASE_URL + reverse("here", args=[desk.point.code])
-    sheets = [
-        {"bay": bay, "qr": barcodes.qr(f"{address}?{urlencode({'bay': bay})}" if bay else address)}
-        for bay in told["places"] or [""]
-    ]
+    qr = barcodes.qr(address)
+    lanes = list(desk.point.lanes.order_by("name", "pk").values_list("name", flat=True))
+    sheets = [{"bay": bay, "qr": barcodes.qr(f"{address}?{urlencode({'bay': bay})}")} for bay in told["places"]]
+    sheets = sheets or [{"lane": name, "qr": qr} for name in lanes if len(lanes) > 1] or [{"qr": qr}]
     context = {
         "form": form,
         "sheets": sheets,

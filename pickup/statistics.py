@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from statistics import median
@@ -79,7 +79,8 @@ class Figures:
 
     `cars` were served and `left` went without; `doors` tells by which channel they said that they are here. `waited`
     runs from the arrival to the call, `taken` from the call to the end; a car that one tap noted, called and served
-    tells neither. `early`, `on_time`, `late` are kept promises whose car is known.
+    tells neither. `waited_at` and `taken_at` are their middle seconds by the local hour of the arrival. `early`,
+    `on_time`, `late` are kept promises whose car is known.
     """
 
     point: PickupPoint
@@ -90,6 +91,8 @@ class Figures:
     doors: dict[str, int]
     waited: Spread | None
     taken: Spread | None
+    waited_at: dict[int, int]
+    taken_at: dict[int, int]
     told: Told | None
     kept: int
     missed: int
@@ -117,6 +120,8 @@ class Figures:
         for name, spread in (("waited", self.waited), ("taken", self.taken)):
             if spread is not None:
                 yield from ((f"{name}_seconds", what, getattr(spread, what)) for what in ("count", "middle", "most"))
+        for name, hours in (("waited", self.waited_at), ("taken", self.taken_at)):
+            yield from ((f"{name}_seconds_by_hour", f"{hour:02}", middle) for hour, middle in hours.items())
         if self.told is not None:
             yield from (("estimate", what, getattr(self.told, what)) for what in ("count", "off", "near"))
         for hour in self.hours:
@@ -229,8 +234,17 @@ def _of_point(point: PickupPoint, begin: datetime, end: datetime, zone: ZoneInfo
             "door", "arrived_at", "called_at", "ended_at", "expected_seconds"
         )
     )
-    waits = [(called - arrived, told) for _door, arrived, called, _end, told in served if called and called > arrived]
-    told = [abs(wait.total_seconds() - seconds) for wait, seconds in waits if seconds is not None]
+    waited = [
+        (arrived, (called - arrived).total_seconds(), told)
+        for _door, arrived, called, _end, told in served
+        if called and called > arrived
+    ]
+    taken = [
+        (arrived, (ended_at - called).total_seconds())
+        for _door, arrived, called, ended_at, _told in served
+        if called and ended_at and ended_at > called
+    ]
+    told = [abs(wait - seconds) for _arrived, wait, seconds in waited if seconds is not None]
     given = Order.objects.filter(
         point=point, state=OrderState.HANDED_OVER, handed_over_at__gte=begin, handed_over_at__lt=end
     )
@@ -244,14 +258,10 @@ def _of_point(point: PickupPoint, begin: datetime, end: datetime, zone: ZoneInfo
         bags=given.count(),
         books=OrderLine.objects.filter(order__in=given, state=LineState.GIVEN).count(),
         doors=dict(Counter(door for door, *_rest in served).most_common()),
-        waited=Spread.of([wait.total_seconds() for wait, _told in waits]),
-        taken=Spread.of(
-            [
-                (ended_at - called).total_seconds()
-                for _door, _arrived, called, ended_at, _told in served
-                if called and ended_at and ended_at > called
-            ]
-        ),
+        waited=Spread.of([wait for _arrived, wait, _told in waited]),
+        taken=Spread.of([took for _arrived, took in taken]),
+        waited_at=_middles(((arrived, wait) for arrived, wait, _told in waited), zone),
+        taken_at=_middles(taken, zone),
         told=Told(len(told), round(median(told)), sum(off <= NEAR for off in told)) if told else None,
         kept=ended[AppointmentState.KEPT],
         missed=ended[AppointmentState.MISSED],
@@ -288,6 +298,14 @@ def _hours(point: PickupPoint, begin: datetime, end: datetime, zone: ZoneInfo) -
         before = places.get(hour, (0, 0))
         places[hour] = (before[0] + booked, before[1] + capacity)
     return [Hour(hour, *places[hour]) for hour in sorted(places)]
+
+
+def _middles(measured: Iterable[tuple[datetime, float]], zone: ZoneInfo) -> dict[int, int]:
+    """The middle one of some seconds for each local hour of which there are any, in the order of the day."""
+    of_hour: dict[int, list[float]] = {}
+    for moment, seconds in measured:
+        of_hour.setdefault(moment.astimezone(zone).hour, []).append(seconds)
+    return {hour: round(median(of_hour[hour])) for hour in sorted(of_hour)}
 
 
 def _share(part: int, whole: int) -> int | None:

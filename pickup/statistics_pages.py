@@ -15,9 +15,10 @@ from django.views.decorators.http import require_safe
 from core.refusal import NotFound
 from pickup import statistics
 from pickup.staff_pages import Desk, at_desk, show_desk
+from pickup.templatetags.desk import seconds
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
     from django_stubs_ext import StrOrPromise
 
@@ -40,11 +41,19 @@ DOORS: Mapping[str, StrOrPromise] = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A line of a chart: what, how many, and its length of a hundred."""
+    """A line of a chart: what, how much, and its length of a hundred."""
 
     label: StrOrPromise
-    count: int
+    count: str
     length: int
+
+
+@dataclass(frozen=True, slots=True)
+class Chart:
+    """Lines of one measure under their title."""
+
+    title: StrOrPromise
+    bars: list[Bar]
 
 
 @at_desk
@@ -61,7 +70,7 @@ def month(request: HttpRequest, desk: Desk) -> HttpResponse:
         "months": months[:24],
         "month": chosen,
         "figures": [
-            (one, _doors(one), _hours(one), year[one.point.pk]) for one in figures if one.cars or one.kept or one.missed
+            (one, list(_charts(one)), year[one.point.pk]) for one in figures if one.cars or one.kept or one.missed
         ],
         "minutes": statistics.NEAR // 60,
     }
@@ -101,10 +110,22 @@ def _file(library: str, name: str, told: Iterable[tuple[date, PickupPoint, Figur
     return response
 
 
-def _doors(one: Figures) -> list[Bar]:
-    most = max(one.doors.values(), default=0)
-    return [Bar(DOORS.get(door, door), count, round(100 * count / most)) for door, count in one.doors.items()]
+def _charts(one: Figures) -> Iterator[Chart]:
+    """The charts of a month of a place, without those that have nothing to show."""
+    came = {_("early"): one.early, _("on time"): one.on_time, _("late"): one.late, _("did not come"): one.missed}
+    given = {f"{hour.hour:02}:00": hour.share for hour in one.hours}
+    found = (
+        (_("Wait until called, by the hour"), _by_hour(one.waited_at), seconds),
+        (_("Time at the window, by the hour"), _by_hour(one.taken_at), seconds),
+        (_("When people came for their time"), came if any(came.values()) else {}, str),
+        (_("How people said that they are here"), {DOORS.get(door, door): n for door, n in one.doors.items()}, str),
+        (_("Places taken, by the hour"), given, "{}%".format),
+    )
+    for title, measured, shown in found:
+        longest = 100 if measured is given else max(measured.values(), default=0)
+        if measured:
+            yield Chart(title, [Bar(what, shown(n), round(100 * n / (longest or 1))) for what, n in measured.items()])
 
 
-def _hours(one: Figures) -> list[Bar]:
-    return [Bar(f"{hour.hour:02}:00", hour.share, hour.share) for hour in one.hours]
+def _by_hour(middles: Mapping[int, int]) -> dict[str, int]:
+    return {f"{hour:02}:00": middle for hour, middle in middles.items()}

@@ -135,12 +135,15 @@ def test_who_is_here_is_neither_missed_nor_expired() -> None:
     slot = rows.slot(point, now + timedelta(hours=1))
     order = steps.asked(rows.patron(point.library), point, now=now)
     appointments.promise(order_id=order.pk, slot_id=slot.pk, by=RULE, now=now)
-    steps.ready(order, now=now)
+    untimed = steps.asked(rows.patron(point.library), point, now=now)
+    for bag in (order, untimed):
+        steps.ready(bag, now=now)
     over = now - timedelta(minutes=1)
     Appointment.objects.update(miss_after=over)
     Order.objects.update(keep_until=over)
     told = health.waiting(clock.now())
     assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (1, 1)
-    arrivals.arrive(order_id=order.pk, point_id=point.pk, by=RULE, now=now)
+    for bag in (order, untimed):
+        arrivals.arrive(order_id=bag.pk, point_id=point.pk, by=RULE, now=now)
     told = health.waiting(clock.now())
     assert (told["appointment_to_miss"][1], told["order_to_expire"][1]) == (0, 0)

@@ -237,6 +237,20 @@ def test_signs_are_printed_from_the_settings(place, settings):
     assert desk.get(f"/staff/signs/?point={place.pk}&paper=a5").status_code == 400
 
 
+def test_each_of_several_lanes_gets_a_sign_with_its_name(place):
+    desk = Client()
+    desk.force_login(rows.staff(place.library))
+
+    def named():
+        page = " ".join(desk.get(f"/staff/signs/?point={place.pk}").content.decode().split())
+        return re.findall(r'<span class="stand">([^<]*)</span>', page), page.count("· lane")
+
+    rows.lane(place, name="1")
+    assert named() == ([], 0)
+    rows.lane(place, name="2")
+    assert named() == (["1", "2"], 2)
+
+
 def test_a_parking_place_with_any_name_arrives_with_its_sign(place, monkeypatch):
     drawn = barcodes.qr
     addresses: list[str] = []

@@ -65,6 +65,19 @@ def test_waits_times_and_doors(point):
     assert told.doors == {"web": 1, "sign": 1}
 
 
+def test_waits_and_times_at_the_window_by_the_local_hour(point):
+    for arrived, waits, takes in ((at(16), 4, 2), (at(16, 8), 2, 1), (at(17, 5), 9, 3)):
+        comes(point, arrived, waits=waits, takes=takes)
+    told = of(point)
+    assert (told.waited_at, told.taken_at) == ({16: 180, 17: 540}, {16: 90, 17: 180})
+    assert ("waited_seconds_by_hour", "17", 540) in told.rows()
+    desk = Client(headers={"accept-language": "en"})
+    desk.force_login(rows.staff(point.library))
+    page = " ".join(desk.get(f"/staff/statistics/?point={point.pk}&month=2026-11").content.decode().split())
+    assert "<h3>Wait until called, by the hour</h3>" in page
+    assert "<td>9 min</td>" in page
+
+
 def test_a_car_noted_called_and_served_by_one_tap_tells_no_wait(point):
     comes(point, at(16))
     told = of(point)

@@ -10,7 +10,7 @@ from core.models import Counter
 from lending.models import Contact, SpecialDay
 from notifications import voice
 from notifications.models import Call, Sender
-from pickup import elsewhere, lane, offers, orders, packing
+from pickup import elsewhere, lane, lapses, offers, orders, packing
 from pickup.models import Appointment, PointRules, Visit
 from pickup.voice import COUNTED
 from tests import rows
@@ -239,7 +239,8 @@ def test_of_an_order_that_has_ended_no_call_says_that_it_is_packed(point, reader
     if state == "cancelled":
         orders.cancel(order_id=order.pk, by=steps.DESK, now=now)
     else:
-        orders.expire_due(now=order.keep_until + HOUR)
+        for settle in (lapses.answers_due, lapses.misses_due, orders.expire_due):
+            settle(now=order.keep_until + HOUR)
     line.press(order.number).press(reader.contacts.get().number[-4:])
     assert line.said == f"신청번호 {' '.join(order.number)}, {said} 사서 연결은 0번을 눌러 주세요."
     assert line.heard.step == "person"
