@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import BrowserContext, Page, expect
 
 from config import sample
 from tests.journeys.people import Program
@@ -31,6 +31,15 @@ from core import clock
 from pickup import links
 from pickup.models import Order
 print(links.address_of(Order.objects.get(pk={order}), now=clock.now()))
+"""
+
+
+SESSION = """
+from django.test import Client
+from lending.models import Account
+client = Client()
+client.force_login(Account.objects.get(username="{username}"))
+print(client.cookies["session"].value)
 """
 
 
@@ -61,6 +70,12 @@ def sign_in(page: Page, card: str) -> None:
     page.fill("#id_pin", sample.PIN)
     page.locator("form:has(#id_pin) button.primary").click()
     expect(page).not_to_have_url(re.compile("sign-in"))
+
+
+def let_in(product: Running, context: BrowserContext, username: str) -> None:
+    """Let this librarian be signed in already, for tests that are not about the door."""
+    session = product.shell(SESSION.format(username=username)).split()[-1]
+    context.add_cookies([{"name": "session", "value": session, "url": product.base_url}])
 
 
 def link_of(product: Running, order: int) -> str:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Callable, Iterator
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from config import sample
-from tests.browser.doors import violations
+from tests.browser.doors import let_in, violations
 from tests.browser.test_pages import LANGUAGES
 from tests.journeys.people import Program
 from tests.product import Running
@@ -53,24 +52,21 @@ def cards(product: Running) -> Iterator[str]:
 
 
 @pytest.fixture
-def desk(browser: Browser, base_url: str) -> Iterator[Window]:
+def desk(browser: Browser, product: Running) -> Iterator[Window]:
     """A librarian's browser: of which language and width, with or without scripts."""
     opened: list[BrowserContext] = []
 
     def make(language: str = "ko", width: int = 1024, *, scripts: bool = True) -> Page:
         context = browser.new_context(
-            base_url=base_url,
+            base_url=product.base_url,
             locale=LANGUAGES[language],
             viewport={"width": width, "height": 768},
             java_script_enabled=scripts,
         )
         opened.append(context)
+        let_in(product, context, "librarian")
         page = context.new_page()
-        page.goto("/staff/sign-in/")
-        page.fill("#id_username", "librarian")
-        page.fill("#id_password", sample.PASSWORD)
-        page.press("#id_password", "Enter")
-        expect(page).to_have_url(re.compile("/staff/$"))
+        page.goto("/staff/")
         return page
 
     yield make

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from tests.browser import cars
 from tests.browser.cars import PASSWORD, Place
-from tests.browser.doors import SUNLIGHT, violations
+from tests.browser.doors import SUNLIGHT, let_in, violations
 from tests.journeys.people import Program
 from tests.product import Running, running
 
@@ -42,21 +42,17 @@ def desks(browser: Browser) -> Iterator[Desk]:
     """Open the window of a place as one who works there, in a browser of its own."""
     opened: list[BrowserContext] = []
 
-    def make(base_url: str, place: Place, *, scripts: bool = True, **more: Any) -> Page:
+    def make(at: Running, place: Place, *, scripts: bool = True, **more: Any) -> Page:
         context = browser.new_context(
-            base_url=base_url,
+            base_url=at.base_url,
             locale="ko-KR",
             timezone_id="Asia/Seoul",
             java_script_enabled=scripts,
             **{"viewport": TABLET, **more},
         )
         opened.append(context)
+        let_in(at, context, place.username)
         page = context.new_page()
-        page.goto("/staff/sign-in/")
-        page.fill("#id_username", place.username)
-        page.fill("#id_password", PASSWORD)
-        page.click("main button")
-        expect(page).to_have_url(re.compile("/staff/$"))
         page.goto(f"/staff/lane/?point={place.point}")
         if scripts:
             expect(page.locator("[data-live-said]")).to_have_text(LIVE, timeout=15_000)
@@ -102,7 +98,7 @@ def lent_before(product: Running, desks: Desk) -> tuple[Page, cars.Car]:
     car = place.cars[0]
     program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": car.shown})
     days_pass(product)
-    return desks(product.base_url, place), car
+    return desks(product, place), car
 
 
 def standing(page: Page) -> list[str]:
@@ -114,7 +110,7 @@ def standing(page: Page) -> list[str]:
 
 def test_five_cars_take_one_scan_and_one_tap_each(product, desks):
     place = cars.place(product, cars=5)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     for car in place.cars:
         has_focus(page, "#id_number")
         scan(page, car.shown)
@@ -134,7 +130,7 @@ def test_five_cars_take_one_scan_and_one_tap_each(product, desks):
 
 def test_a_scanner_that_ends_its_lines_twice_hands_nothing_over(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     page.keyboard.type(place.cars[0].shown)
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
@@ -148,7 +144,7 @@ def test_a_scanner_that_ends_its_lines_twice_hands_nothing_over(product, desks):
 
 def test_a_second_scan_while_the_button_has_the_focus_shows_the_other_car(product, desks):
     place = cars.place(product, cars=2)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     first, second = place.cars
     scan(page, first.shown)
     has_focus(page, "[data-big]")
@@ -160,7 +156,7 @@ def test_a_second_scan_while_the_button_has_the_focus_shows_the_other_car(produc
 
 def test_it_works_without_scripts_as_forms(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place, scripts=False)
+    page = desks(product, place, scripts=False)
     page.locator("#id_number").fill(place.cars[0].shown)
     page.locator("#id_number").press("Enter")
     expect(page.locator(".car .spot")).to_contain_text(place.cars[0].place)
@@ -173,7 +169,7 @@ def test_it_works_without_scripts_as_forms(product, desks):
 
 def test_the_hand_over_is_undone_in_two_taps(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     scan(page, place.cars[0].shown)
     big(page).click()
     ended = page.locator(".ended li", has_text=place.cars[0].shown)
@@ -189,7 +185,7 @@ def test_books_come_back_in_the_same_breath_and_the_car_stays(product, desks):
     api = program(product, place)
     api.post(f"pickup-points/{place.point}/serve", {"order_number": out.shown})
     days_pass(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     scan(page, coming.shown)
     has_focus(page, "[data-big]")
     for number, barcode in enumerate(out.barcodes, start=1):
@@ -233,7 +229,7 @@ def test_a_take_back_that_fails_waits_for_a_hand(product, desks):
 
 def test_one_after_another_comes_without_a_number(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     for count in (1, 2):
         page.click("#walk-up summary")
         page.fill("#walk-up [name=plate]", f"{count}가1234")
@@ -244,7 +240,7 @@ def test_one_after_another_comes_without_a_number(product, desks):
 
 def test_a_book_stays_here_and_it_is_said_which(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     car = place.cars[0]
     scan(page, car.shown)
     page.click("a.quiet[href*='/lane/bag/']")
@@ -257,7 +253,7 @@ def test_a_book_stays_here_and_it_is_said_which(product, desks):
 
 def test_a_refusal_is_said_above_what_is_shown(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     scan(page, place.cars[0].shown)
     expect(big(page)).to_be_visible()
     program(product, place).post(f"pickup-points/{place.point}/serve", {"order_number": place.cars[0].shown})
@@ -268,7 +264,7 @@ def test_a_refusal_is_said_above_what_is_shown(product, desks):
 
 def test_without_a_network_nothing_is_lost_and_it_can_be_tried_again(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     page.context.set_offline(True)
     scan(page, place.cars[0].shown)
     expect(page.locator("[data-problem]")).to_contain_text("연결")
@@ -286,7 +282,7 @@ def test_without_a_network_nothing_is_lost_and_it_can_be_tried_again(product, de
 
 def test_the_number_pad_types_and_finds(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     page.click("[data-keypad-switch]")
     expect(page.locator("#id_number")).to_have_attribute("inputmode", "none")
     for digit in place.cars[0].shown.replace("-", "") + "0":
@@ -303,7 +299,7 @@ def test_the_number_pad_types_and_finds(product, desks):
 
 def test_a_shift_sounds_when_somebody_arrives_and_is_remembered(product, desks):
     place = cars.place(product, cars=3)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     page.context.add_init_script(
         "window.tones = 0; const make = AudioContext.prototype.createOscillator;"
         "AudioContext.prototype.createOscillator = function () { window.tones += 1; return make.call(this); };"
@@ -327,7 +323,7 @@ def test_a_shift_sounds_when_somebody_arrives_and_is_remembered(product, desks):
 
 def test_cars_are_moved_by_keyboard_and_the_focus_stays_on_the_button(product, desks):
     place = cars.place(product, cars=4, here=4)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     first, second, third, last = (car.shown for car in place.cars)
     assert standing(page) == [first, second, third, last]
     button = f"#up-{place.cars[3].visit}"
@@ -345,7 +341,7 @@ def test_cars_are_moved_by_keyboard_and_the_focus_stays_on_the_button(product, d
 
 def test_bays_show_their_numbers_and_several_cars_are_called_at_once(product, desks):
     place = cars.place(product, layout="bays", cars=3, here=3)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     for called in (1, 2):
         page.click("form[action*='/lane/call/'] button")
         expect(big(page)).to_be_visible()
@@ -356,7 +352,7 @@ def test_bays_show_their_numbers_and_several_cars_are_called_at_once(product, de
 
 def test_closed_for_today_is_on_every_screen_in_two_taps_and_gone_in_one(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     public, wall = page.context.new_page(), page.context.new_page()
     public.goto(f"/now/{place.library}/")
     wall.goto(f"/now/{place.library}/lanes/")
@@ -374,7 +370,7 @@ def test_closed_for_today_is_on_every_screen_in_two_taps_and_gone_in_one(product
 
 def test_the_lane_display_shows_numbers_and_where_to_go_and_no_name(product, desks):
     place = cars.place(product, cars=3, here=3)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     wall = page.context.new_page()
     wall.goto(f"/now/{place.library}/lanes/?point={place.code}")
     expect(wall.locator(".queue li")).to_have_count(3)
@@ -396,7 +392,7 @@ def test_the_lane_display_shows_numbers_and_where_to_go_and_no_name(product, des
 
 def test_an_arrival_is_on_two_boards_within_a_second_of_its_commit(product, desks):
     place = cars.place(product, cars=4)
-    boards = [desks(product.base_url, place) for _ in range(2)]
+    boards = [desks(product, place) for _ in range(2)]
     api = program(product, place)
     took = []
     for car in place.cars:
@@ -428,7 +424,7 @@ def arrive_without_the_web(town: Running, car: cars.Car, place: Place) -> None:
 
 def test_a_server_that_is_gone_is_said_and_nothing_is_missed_when_it_is_back(town, desks):
     place = cars.place(town, cars=2)
-    boards = [desks(town.base_url, place) for _ in range(2)]
+    boards = [desks(town, place) for _ in range(2)]
     town.stop("web")
     for board in boards:
         expect(board.locator("body")).to_have_class(re.compile("stale"), timeout=15_000)
@@ -444,7 +440,7 @@ def test_a_server_that_is_gone_is_said_and_nothing_is_missed_when_it_is_back(tow
 @pytest.mark.long
 def test_without_redis_an_arrival_is_at_most_three_seconds_late(town, desks):
     place = cars.place(town, cars=3)
-    board = desks(town.base_url, place)
+    board = desks(town, place)
     api = program(town, place)
     town.stop_redis()
     took = []
@@ -474,7 +470,7 @@ HOW_A_STREAM_IS_LOST: dict[str, Callable[[Route], object]] = {
 )
 def test_where_no_stream_comes_through_the_board_follows_by_looking_and_says_so(product, desks, how):
     place = cars.place(product)
-    board = desks(product.base_url, place)
+    board = desks(product, place)
     board.route("**/live/points/**", HOW_A_STREAM_IS_LOST[how])
     board.reload()
     expect(board.locator("[data-live-said]")).to_have_text(POLLED, timeout=10_000)
@@ -498,7 +494,7 @@ KEEP_STREAMS = """
 
 def test_a_board_that_wakes_looks_at_once_whatever_it_missed(product, desks):
     place = cars.place(product, cars=3)
-    board = desks(product.base_url, place)
+    board = desks(product, place)
     board.add_init_script(KEEP_STREAMS)
     board.reload()
     api = program(product, place)
@@ -520,7 +516,7 @@ def test_a_board_that_wakes_looks_at_once_whatever_it_missed(product, desks):
 
 def test_of_several_cars_that_come_between_two_looks_each_is_told(product, desks):
     place = cars.place(product, cars=2)
-    board = desks(product.base_url, place)
+    board = desks(product, place)
     board.add_init_script(KEEP_STREAMS)
     board.reload()
     expect(board.locator("[data-live-said]")).to_have_text(LIVE, timeout=10_000)
@@ -537,7 +533,7 @@ def test_of_several_cars_that_come_between_two_looks_each_is_told(product, desks
 
 def test_what_was_typed_while_the_network_was_gone_is_kept_and_noted_later(product, desks):
     place = cars.place(product, cars=2)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     address = f"/staff/catch-up/?point={place.point}"
     page.goto(address)
     first = page.locator(f"input[name=bag][value='{place.cars[0].order}']")
@@ -563,7 +559,7 @@ def test_what_was_typed_while_the_network_was_gone_is_kept_and_noted_later(produ
 @pytest.mark.parametrize("scripts", [True, False])
 def test_the_show_card_fills_the_screen_in_the_drivers_language(product, desks, scripts):
     place = cars.place(product)
-    page = desks(product.base_url, place, scripts=scripts)
+    page = desks(product, place, scripts=scripts)
     page.goto(f"/staff/show-card/?point={place.point}&language=vi")
     page.click("a[href='#say-engine']")
     said = page.locator("#say-engine .says .in:visible")
@@ -587,7 +583,7 @@ def test_the_show_card_fills_the_screen_in_the_drivers_language(product, desks, 
 
 def test_the_show_card_is_used_by_keyboard_and_takes_free_words(product, desks):
     place = cars.place(product)
-    page = desks(product.base_url, place)
+    page = desks(product, place)
     page.goto(f"/staff/show-card/?point={place.point}")
     page.focus("a[href='#say-anything']")
     page.keyboard.press("Enter")
@@ -608,7 +604,7 @@ def test_the_show_card_is_used_by_keyboard_and_takes_free_words(product, desks):
 def test_everything_that_the_window_can_show_is_read_in_sunlight_and_by_everyone(product, desks, scheme):
     place = cars.place(product, cars=3, here=2)
     # A button that changes its colour within 0.15 s must not be measured half way.
-    page = desks(product.base_url, place, color_scheme=scheme, reduced_motion="reduce")
+    page = desks(product, place, color_scheme=scheme, reduced_motion="reduce")
     first, second, third = place.cars
 
     def look(what: str) -> None:
