@@ -204,10 +204,11 @@ def signs(request: HttpRequest, desk: Desk) -> HttpResponse:
     form = SignSheetForm(request.GET if "paper" in request.GET else None)
     told = form.cleaned_data if form.is_bound and form.is_valid() else {"paper": "a4", "places": []}
     address = settings.PUBLIC_BASE_URL + reverse("here", args=[desk.point.code])
-    qr = barcodes.qr(address)
     lanes = list(desk.point.lanes.order_by("name", "pk").values_list("name", flat=True))
     sheets = [{"bay": bay, "qr": barcodes.qr(f"{address}?{urlencode({'bay': bay})}")} for bay in told["places"]]
-    sheets = sheets or [{"lane": name, "qr": qr} for name in lanes if len(lanes) > 1] or [{"qr": qr}]
+    if not sheets:
+        qr = barcodes.qr(address)
+        sheets = [{"lane": name, "qr": qr} for name in lanes] if len(lanes) > 1 else [{"qr": qr}]
     context = {
         "form": form,
         "sheets": sheets,
