@@ -15,7 +15,6 @@ from django.views.decorators.http import require_safe
 from core.refusal import NotFound
 from pickup import statistics
 from pickup.staff_pages import Desk, at_desk, show_desk
-from pickup.templatetags.desk import seconds
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -41,19 +40,20 @@ DOORS: Mapping[str, StrOrPromise] = {
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A line of a chart: what, how much, and its length of a hundred."""
+    """A line of a chart: what, how many, and its length of a hundred."""
 
     label: StrOrPromise
-    count: str
+    count: int
     length: int
 
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """Lines of one measure under their title."""
+    """Lines of one measure under their title; counted in `unit`: `seconds`, `%`, or empty for what is just counted."""
 
     title: StrOrPromise
     bars: list[Bar]
+    unit: str = ""
 
 
 @at_desk
@@ -115,16 +115,17 @@ def _charts(one: Figures) -> Iterator[Chart]:
     came = {_("early"): one.early, _("on time"): one.on_time, _("late"): one.late, _("did not come"): one.missed}
     given = {f"{hour.hour:02}:00": hour.share for hour in one.hours}
     found = (
-        (_("Wait until called, by the hour"), _by_hour(one.waited_at), seconds),
-        (_("Time at the window, by the hour"), _by_hour(one.taken_at), seconds),
-        (_("When people came for their time"), came if any(came.values()) else {}, str),
-        (_("How people said that they are here"), {DOORS.get(door, door): n for door, n in one.doors.items()}, str),
-        (_("Places taken, by the hour"), given, "{}%".format),
+        (_("Wait until called, by the hour"), _by_hour(one.waited_at), "seconds"),
+        (_("Time at the window, by the hour"), _by_hour(one.taken_at), "seconds"),
+        (_("When people came for their time"), came if any(came.values()) else {}, ""),
+        (_("How people said that they are here"), {DOORS.get(door, door): n for door, n in one.doors.items()}, ""),
+        (_("Places taken, by the hour"), given, "%"),
     )
-    for title, measured, shown in found:
-        longest = 100 if measured is given else max(measured.values(), default=0)
+    for title, measured, unit in found:
+        longest = 100 if unit == "%" else max(measured.values(), default=0)
         if measured:
-            yield Chart(title, [Bar(what, shown(n), round(100 * n / (longest or 1))) for what, n in measured.items()])
+            bars = [Bar(what, count, round(100 * count / (longest or 1))) for what, count in measured.items()]
+            yield Chart(title, bars, unit)
 
 
 def _by_hour(middles: Mapping[int, int]) -> dict[str, int]:
