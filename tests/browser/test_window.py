@@ -128,14 +128,29 @@ def test_five_cars_take_one_scan_and_one_tap_each(product, desks):
     assert states == [("handed_over", 5)]
 
 
+SECOND_KEY = """() => {
+  window.kept = new Promise((done) => {
+    const watch = new MutationObserver(() => {
+      const button = document.querySelector("[data-big]");
+      if (!button) return;
+      watch.disconnect();
+      const key = new KeyboardEvent("keydown", {key: "Enter", bubbles: true, cancelable: true});
+      setTimeout(() => { button.dispatchEvent(key); done(key.defaultPrevented); });
+    });
+    watch.observe(document.body, {childList: true, subtree: true});
+  });
+}"""
+
+
 def test_a_scanner_that_ends_its_lines_twice_hands_nothing_over(product, desks):
+    """Its second key comes from within the page, at once: from here it is late on a busy machine, and a person's."""
     place = cars.place(product)
     page = desks(product, place)
+    page.evaluate(SECOND_KEY)
     page.keyboard.type(place.cars[0].shown)
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")
-    expect(big(page)).to_be_visible()
-    page.keyboard.press("Enter")
+    assert page.evaluate("window.kept") is True
     page.wait_for_timeout(500)
     expect(page.locator("[data-kind=given]")).to_have_count(0)
     page.keyboard.press("Enter")  # a person's

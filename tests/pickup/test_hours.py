@@ -456,9 +456,10 @@ def typed(step, **values):
 
 
 def soon(point):
-    """The first slot after the real now, booked twice."""
+    """The first slot for which one may still order now, by the real clock, booked twice."""
     slots.make(now=clock.now())
-    slot = Slot.objects.filter(point=point, starts_at__gt=clock.now()).earliest("starts_at")
+    later = clock.now() + timedelta(minutes=5)
+    slot = Slot.objects.filter(point=point, starts_at__gt=later, orders_until__gt=later).earliest("starts_at")
     for _ in range(2):
         steps.asked(rows.patron(point.library), point, slot_id=slot.pk, now=clock.now())
     return slot
