@@ -277,35 +277,33 @@ def undo(*, visit_id: int, by: Actor, now: datetime) -> Visit:
     is out (as `handovers.take_again`), and a car that left whose bags are called off since (`no_open_order`).
     """
     visit = _locked(visit_id)
+    was, ended_at = visit.state, visit.ended_at
+    _wait_again(visit, by=by, now=now)
     bags = _lock(Q(visit=visit, state__in=[*OPEN_ORDER, OrderState.HANDED_OVER]))
     given = [order for order in bags if order.state == OrderState.HANDED_OVER]
-    if visit.state in HERE and not given:
-        raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(VisitState.WAITING))
+    if was in HERE and not given:
+        raise MoveRefused(noun=Visit.noun(), state=was, asked=str(VisitState.WAITING))
     can_wait = visit.purpose != Visit.Purpose.COLLECT or any(order.state in OPEN_ORDER for order in bags)
-    if visit.state == VisitState.LEFT and not (given or can_wait or visit.plate):
+    if was == VisitState.LEFT and not (given or can_wait or visit.plate):
         raise NoOpenOrder  # nobody could tell whose car that is
     handed = [order.handed_over_at for order in given if order.handed_over_at]
-    last = visit.ended_at if visit.ended_at and (can_wait or not handed) else max(handed)
+    last = ended_at if ended_at and (can_wait or not handed) else max(handed)
     if now - last > texts.UNDO:
         raise UndoTooLate(at=last.isoformat(timespec="seconds"))
     given = handovers.lately(given, now=now)
     given = [order for order in given if handovers.is_out(order)] or given
     if queries.here_again(visit).exists() or any(queries.newer_than(order).exists() for order in given):
         raise NewerOrder(visit=visit.pk)
-    first = visit.first or bool(given) or (visit.state == VisitState.SERVED and not handed)
+    visit.first = visit.first or bool(given) or (was == VisitState.SERVED and not handed)
+    visit.save(update_fields=["first"])
     try:
         with transaction.atomic():
             for order in given:
                 handovers.take_again(order=order, by=by, now=now)
-            if visit.state == VisitState.WAITING:  # for another bag, after the one that was given
-                visit.first = first
-                visit.save(update_fields=["first"])
-            else:
-                visit.move(VisitState.WAITING, at=now, by=by, first=first, ended_at=None, **_NOT_CALLED)
     except IntegrityError as error:
-        if "_here_once" in str(error) or "pickup_one_open_order" in str(error):
-            raise NewerOrder(visit=visit.pk) from error
-        raise
+        if "pickup_one_open_order" not in str(error):
+            raise
+        raise NewerOrder(visit=visit.pk) from error
     return _let_the_next_come(visit, now=now)
 
 
@@ -349,6 +347,23 @@ def _refuse_uncalled(visit: Visit, asked: VisitState) -> None:
     """Refuse what is not called now: the table lets who was served or left wait again too, and that is `undo`."""
     if visit.state != VisitState.CALLED:
         raise MoveRefused(noun=Visit.noun(), state=visit.state, asked=str(asked))
+
+
+def _wait_again(visit: Visit, *, by: Actor, now: datetime) -> None:
+    """Put a visit into the line again; refuses with `newer_order` when its people are here in another one.
+
+    Before any bag of it is locked: they may be saying "I am here" at this moment, and who arrives is seen by the law
+    first and asks for the bags then.
+    """
+    if visit.state == VisitState.WAITING:  # for another bag, after the one that was given
+        return
+    try:
+        with transaction.atomic():
+            visit.move(VisitState.WAITING, at=now, by=by, ended_at=None, **_NOT_CALLED)
+    except IntegrityError as error:
+        if "_here_once" not in str(error):
+            raise
+        raise NewerOrder(visit=visit.pk) from error
 
 
 def _let_the_next_come(visit: Visit, *, now: datetime) -> Visit:

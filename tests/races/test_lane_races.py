@@ -337,6 +337,7 @@ def test_an_undo_at_two_windows_is_done_once(called, now, monkeypatch):
     assert len(outcome.answers) == 1
     assert outcome.codes() == ["not_in_this_state"]
     assert times_it_became("lending.loan", "voided") == [1, 1, 1]
+    assert times_it_became("pickup.visit", "waiting") == [2]
 
 
 def test_without_the_locks_the_compare_and_swap_still_undoes_once(called, now, monkeypatch):
@@ -344,7 +345,7 @@ def test_without_the_locks_the_compare_and_swap_still_undoes_once(called, now, m
     without_locks(monkeypatch)
     outcome = undo_at_two_windows(called, now)
     assert (len(outcome.answers), outcome.codes()) == (1, ["moved_meanwhile"])
-    assert times_it_became("lending.loan", "voided") == [1, 1, 1]
+    assert times_it_became("pickup.visit", "waiting") == [2]
 
 
 @pytest.mark.control
@@ -355,7 +356,7 @@ def test_without_locks_and_compare_and_swap_a_hand_over_is_undone_twice(called, 
     without_swap(monkeypatch)
     outcome = undo_at_two_windows(called, now)
     assert len(outcome.answers) == 2
-    assert times_it_became("lending.loan", "voided") == [2, 2, 2]
+    assert times_it_became("pickup.visit", "waiting") == [3]
 
 
 def undo_against_expiry(now, monkeypatch):

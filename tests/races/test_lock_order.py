@@ -8,15 +8,16 @@ from datetime import timedelta
 
 import pytest
 from django.db import transaction
+from django.db.models import Q
 
 from core import live
 from core.actor import RULE
 from lending import allocation, loans, quota, reservations, wishes
 from lending.reservations import Item
 from lending.states import CopyState
-from pickup import bookings, elsewhere, handovers, orders, packing, queries, returns, slots
-from pickup.models import Order
-from pickup.states import IN_BAG, LineState
+from pickup import arrivals, bookings, elsewhere, handovers, lane, orders, packing, queries, returns, slots
+from pickup.models import Order, Visit
+from pickup.states import HERE, IN_BAG, LineState
 from tests import rows
 from tests.pickup import steps
 from tests.pickup.steps import DESK
@@ -209,6 +210,46 @@ def test_a_family_that_asks_for_more_while_a_bag_becomes_ready_gets_both(now, mo
 def test_with_the_younger_bag_before_the_elder_one_of_them_is_lost(now, monkeypatch):
     monkeypatch.setattr(orders, "lock_open_order", orders._open_order)
     assert deadlocks(ask_while_the_familys_bag_becomes_ready(monkeypatch, now)) == 1
+
+
+# A leaving is undone while the same people say again that they are here
+
+
+def undo_a_leaving_while_they_arrive_again(monkeypatch, now):
+    """What came of it, and how many cars of theirs are here afterwards."""
+    point = rows.point()
+    who = rows.patron(point.library)
+    bag = steps.ready(steps.asked(who, point))
+    left = arrivals.arrive(point_id=point.pk, order_id=bag.pk, by=DESK, now=now)
+    lane.leave(visit_id=left.pk, by=DESK, now=now)
+    begun = threading.Event()
+    pausing(monkeypatch, Visit, "begin", begun)
+
+    def arrive_or_undo(n):
+        if n == 0:
+            return arrivals.arrive(point_id=point.pk, order_id=bag.pk, by=rows.patron_actor(who), now=now).pk
+        assert begun.wait(20)
+        return lane.undo(visit_id=left.pk, by=DESK, now=now).pk
+
+    return together(2, arrive_or_undo), Visit.objects.filter(state__in=HERE).count()
+
+
+def test_who_arrives_again_while_their_leaving_is_undone_is_here_once(now, monkeypatch):
+    outcome, here = undo_a_leaving_while_they_arrive_again(monkeypatch, now)
+    assert (outcome.codes(), here) == (["newer_order"], 1)
+
+
+@pytest.mark.control
+def test_with_the_bag_before_the_visit_of_its_people_one_of_them_is_lost(now, monkeypatch):
+    waits_again = lane._wait_again
+
+    def bags_first(visit, *, by, now):
+        lane._lock(Q(visit=visit))
+        waits_again(visit, by=by, now=now)
+
+    monkeypatch.setattr(lane, "_wait_again", bags_first)
+    outcome, _here = undo_a_leaving_while_they_arrive_again(monkeypatch, now)
+    assert deadlocks(outcome) == 1
 
 
 # Two change places: each leaves the time that the other one gets
