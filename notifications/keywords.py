@@ -42,7 +42,7 @@ class Meaning(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A meaning; `choice` is 5 to 9 for CHOICE, else None.
+    """A meaning; `choice` is 5 to 9 for CHOICE, else None; `bay` is the parking place that HERE named, else "".
 
     `also_opt_in`: the text was exactly YES, which at Twilio lifts an opt-out; whoever had opted out is back in.
     """
@@ -50,6 +50,7 @@ class Answer:
     meaning: Meaning
     choice: int | None = None
     also_opt_in: bool = False
+    bay: str = ""
 
 
 STOP_WORDS: Final = frozenset(
@@ -84,6 +85,11 @@ _POLITE = (
     "please pls plz thanks thankyou thx",
 )
 _ENDINGS = ["", "번", "이요", "요", "입니다", "이에요", "예요", "번이요", "번요", "번입니다", "번으로", "번이에요"]
+_BAYS = (
+    "주차자리 주차면 주차칸 주차구역 주차장 자리 구역",
+    "parkingplace parkingbay parkingspot parkingspace place bay spot space stall",
+)
+_STANDS = ("로 에 에요 에있어요 에있습니다 에주차했어요 에주차했습니다",)
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _GAPS = re.compile(r"[\W_]+")
 
@@ -107,6 +113,24 @@ _WORDS: Final = {_fold(word): meaning for meaning, words in _WORDS_OF.items() fo
 _ENDS_POLITELY: Final = tuple(map(_fold, " ".join(_POLITE).split()))
 
 
+def _any_of(*words: str) -> str:
+    return f"(?:{'|'.join(' '.join(words).split())})"
+
+
+_BAY: Final = _any_of(*_BAYS)
+_HERE: Final = _any_of(*_WORDS_OF[Meaning.HERE])
+_NUMBER: Final = "([a-z]?[0-9]{1,3})"
+_END: Final = f"(?:{'|'.join(_ENDINGS)})"
+_BAY_ALONE: Final = re.compile(_NUMBER + _END)
+_BAY_NAMED: Final = (
+    re.compile(
+        f"(?:4|{_HERE})?(?:iam|im)?(?:at|in)?{_BAY}(?:은|는|no|number)?{_NUMBER}{_END}"
+    ),  # "자리 12", "4, bay 12"
+    re.compile(f"{_HERE}?{_NUMBER}번?{_BAY}(?:{_END}|{_any_of(*_STANDS)})"),  # "12번 자리에 있어요"
+    re.compile(f"{_HERE}{_NUMBER}{_END}"),  # "도착 12"
+)
+
+
 def parse(body: str) -> Answer:
     """What the text means. Never refuses; what it cannot read is UNKNOWN.
 
@@ -125,10 +149,14 @@ def parse(body: str) -> Answer:
         return Answer(Meaning.OPT_IN)
     if bare in HELP_WORDS:
         return Answer(Meaning.HELP)
-    said = _known(_without_politeness(_GAPS.sub("", bare)))
+    key = _without_politeness(_GAPS.sub("", bare))
+    said = _known(key)
     if said.meaning is Meaning.UNKNOWN:  # "네 알겠습니다": several words that all mean one thing
         each = {_WORDS.get(word) for word in _GAPS.split(bare)}
         said = Answer(each.pop() or Meaning.UNKNOWN) if len(each) == 1 else said
+    if said.meaning is Meaning.UNKNOWN:
+        bay = next((found[1] for form in _BAY_NAMED if (found := form.fullmatch(key))), "")
+        return Answer(Meaning.HERE, bay=bay.upper()) if bay else said
     return Answer(said.meaning, said.choice, also_opt_in=bare == "yes")
 
 
@@ -136,6 +164,15 @@ def order_number(body: str) -> str | None:
     """The four digits of an order number when the text is nothing else: "4721", "47-21", "４７２１번"; else None."""
     found = re.fullmatch(r"\W*([0-9]{2})[\s.-]?([0-9]{2})(?:\s?번)?\W*", _fold(body))
     return found[1] + found[2] if found else None
+
+
+def bay_alone(body: str) -> str:
+    """The number of a parking place when the text is nothing else: "12", "12번이요", "B3"; else "".
+
+    For who was asked for one: from anybody else "3" gives books back. A 4 is none, it says again "I am here".
+    """
+    found = _BAY_ALONE.fullmatch(_without_politeness(_GAPS.sub("", _fold(body))))
+    return "" if found is None or found[1] == "4" else found[1].upper()
 
 
 def _without_politeness(key: str) -> str:

@@ -7,7 +7,6 @@ number. Names are never told: several people may share a telephone. Whatever can
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -27,6 +26,7 @@ from pickup import (
     appointments,
     arrivals,
     awaited,
+    check_ins,
     known_by,
     orders,
     parties,
@@ -34,33 +34,16 @@ from pickup import (
     queries,
     slots,
     texts,
-    waits,
     wordings,
 )
 from pickup.errors import BooksTravel, SlotUnavailable
 from pickup.models import Appointment, Order, Question, Slot
-from pickup.states import AppointmentState, OrderState, VisitState
+from pickup.states import AppointmentState, OrderState
 
 FIRST_CHOICE = 5
 TIMES_OFFERED = 3  # that many fit into a short text
 MOST_CHOICES = 5  # 5 to 9
 _DO = (Meaning.CONFIRM, Meaning.CHANGE, Meaning.GIVE_BACK, Meaning.HERE)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckedIn:
-    """Somebody is here: how many cars are called before theirs, about how many minutes they wait, whether a bag of
-    theirs is packed; whether they are called already, and to which lane, "" for none.
-
-    `minutes` is None where nothing can honestly be said.
-    """
-
-    visit_id: int
-    ahead: int
-    minutes: int | None
-    packed: bool
-    called: bool
-    lane: str
 
 
 def answer(*, inbound: Inbound, now: datetime) -> Reply:
@@ -85,6 +68,9 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
     asked = [one for one in asked if one.kind != Question.Kind.TIMES or one.order_id in theirs]
     meaning, number = inbound.meaning.meaning, keywords.order_number(inbound.body)
     named = [order for order in mine if order.number == number]
+    unplaced, bay = check_ins.in_unknown_bay(mine), keywords.bay_alone(inbound.body)
+    if unplaced is not None and bay:
+        return _arrive(inbound, unplaced, bay=bay, now=now)
     if meaning is Meaning.CHOICE or named:
         chosen = _chosen(asked, inbound.meaning.choice, named)
         if chosen is not None:
@@ -94,12 +80,17 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
             order = next((order for order in mine if order.pk == option["order"]), None)
             if order is not None:
                 _close([question], now=now)
-                return _do(Meaning(option["do"]), inbound, order, now=now)
+                return _do(Meaning(option["do"]), inbound, order, bay=option.get("bay", ""), now=now)
         if named:
             return _tell(inbound, named[0], "order_number", now=now)
+    bay = inbound.meaning.bay
+    if bay and not any(map(check_ins.has_bays, mine)):
+        return _for_staff(inbound, mine, now=now)
     if meaning in _DO and mine:
         order = meant(meaning, asked, mine)
-        return _ask_which(meaning, inbound, mine, now=now) if order is None else _do(meaning, inbound, order, now=now)
+        if order is None:
+            return _ask_which(meaning, inbound, mine, now=now)
+        return _do(meaning, inbound, order, bay=bay, now=now)
     if meaning in _DO and known_by.is_known_number(inbound.from_number):
         return _nothing_open(inbound, now=now)
     return _for_staff(inbound, mine, now=now)
@@ -137,7 +128,7 @@ def meant(meaning: Meaning, asked: Sequence[Question], mine: Sequence[Order]) ->
     return first if all(order.pk in together for order in mine) else None
 
 
-def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> Reply:
+def _do(meaning: Meaning, inbound: Inbound, order: Order, *, bay: str, now: datetime) -> Reply:
     by = Actor("collector", order.pk, "text")
     if meaning is Meaning.CONFIRM:
         promised = queries.live_appointment(order)
@@ -155,40 +146,33 @@ def _do(meaning: Meaning, inbound: Inbound, order: Order, *, now: datetime) -> R
         _close(known_by.questions_about(order, inbound.from_number), now=now)
         rest = wordings.counted(stay, language_of(order, inbound.from_number))
         return _reply("given_back", order, _text(texts.cancelled(stay), order, inbound, count=rest))
-    return _arrive(inbound, order, by=by, now=now)
+    return _arrive(inbound, order, bay=bay, now=now)
 
 
-def _arrive(inbound: Inbound, order: Order, *, by: Actor, now: datetime) -> Reply:
+def _arrive(inbound: Inbound, order: Order, *, bay: str, now: datetime) -> Reply:
+    asked_before = check_ins.in_unknown_bay([order]) is not None
     try:
-        here = check_in(order, by=by, now=now)
+        here = check_ins.check_in(order, bay=bay, by=Actor("collector", order.pk, "text"), now=now)
     except BooksTravel as refusal:
         return _travels(inbound, order, refusal.day)
     if isinstance(here, datetime):
         opens = wordings.opening(here, ZoneInfo(order.library.zone), language_of(order, inbound.from_number))
         return _reply("closed", order, _text("answer_closed", order, inbound, when=opens))
-    template = "answer_here" if here.ahead else "answer_next"
+    example = "4" if asked_before else "12"  # a 4 alone says again "I am here", so who is in place 4 hears how
+    told = {"ahead": here.ahead, "minutes": here.minutes, "lane": here.lane, "bay": here.bay or example}
+    return Reply(True, "here", f"visit:{here.visit_id}", _text(_arrived(here), order, inbound, **told))
+
+
+def _arrived(here: check_ins.CheckedIn) -> str:
+    """The sentence that says how it stands with a car; one that stands in a place without a known number is asked."""
+    if here.bay is not None:
+        tail = "" if here.called else "_packing" if not here.packed else "_minutes" if here.minutes else ""
+        return f"answer_bay{tail}" if here.bay else "answer_which_bay"
     if here.called:
-        template = "answer_called_to" if here.lane else "answer_called"
-    elif not here.packed:
-        template = "answer_here_packing"
-    elif here.minutes:
-        template += "_minutes"
-    told = {"ahead": here.ahead, "minutes": here.minutes, "lane": here.lane}
-    return Reply(True, "here", f"visit:{here.visit_id}", _text(template, order, inbound, **told))
-
-
-def check_in(order: Order, *, by: Actor, now: datetime) -> CheckedIn | datetime:
-    """Note that somebody has come for an order; where they are turned away, as it is closed, say when it opens."""
-    load = waits.now_at(point_id=order.point_id, now=now)
-    if load.next_open is not None and waits.is_turned_away(order, load, now=now):
-        return load.next_open
-    visit = arrivals.arrive(point_id=order.point_id, order_id=order.pk, by=by, now=now)
-    packed = queries.orders(visit=visit, state=OrderState.READY).exists()
-    called = visit.state == VisitState.CALLED
-    lane = visit.lane.name if visit.lane is not None else ""
-    ahead = waits.ahead_of(visit)
-    minutes = load.minutes(ahead) if packed and not called else None
-    return CheckedIn(visit.pk, ahead, minutes, packed, called, lane)
+        return "answer_called_to" if here.lane else "answer_called"
+    if not here.packed:
+        return "answer_here_packing"
+    return f"answer_{'here' if here.ahead else 'next'}{'_minutes' if here.minutes else ''}"
 
 
 def _offer_times(inbound: Inbound, order: Order, template: str, *, now: datetime) -> Reply:
@@ -253,7 +237,8 @@ def choose(order: Order, slot_id: int, *, by: Actor, now: datetime) -> Appointme
 
 
 def _ask_which(meaning: Meaning, inbound: Inbound, mine: Sequence[Order], *, now: datetime) -> Reply:
-    options = [{"order": order.pk, "do": meaning.value} for order in mine[:MOST_CHOICES]]
+    said = {"do": meaning.value, "bay": inbound.meaning.bay}
+    options = [{"order": order.pk, **said} for order in mine[:MOST_CHOICES]]
     _ask(Question.Kind.ORDERS, inbound, mine[0], options, now=now)
     listed = " ".join(f"{choice}={order.shown}" for choice, order in enumerate(mine[:MOST_CHOICES], FIRST_CHOICE))
     return Reply(True, "asked_which", "", _text("answer_which", mine[0], inbound, options=listed))

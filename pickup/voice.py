@@ -8,11 +8,11 @@ given back only when the same key is pressed again.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from core.actor import Actor
@@ -25,6 +25,7 @@ from pickup import (
     appointments,
     arrivals,
     awaited,
+    check_ins,
     known_by,
     lane,
     links,
@@ -33,6 +34,7 @@ from pickup import (
     progress,
     queries,
     replies,
+    spoken,
     wordings,
 )
 from pickup.errors import BooksTravel, OrderNotFound, SlotUnavailable
@@ -45,7 +47,8 @@ EARLY: Final = timedelta(minutes=30)
 FIRST_CHOICE: Final = 5
 PERSON: Final = "0"
 NOT_HERE: Final = "9"
-COUNTED: Final = ("", "한", "두", "세", "네", "다섯", "여섯", "일곱", "여덟", "아홉", "열")
+IN_BAY: Final = "5"
+LONGEST_BAY: Final = 3  # digits; a place that is named by a letter is said to a person
 
 
 def answer(*, ringing: Ringing, now: datetime) -> Talk:
@@ -64,7 +67,7 @@ def answer(*, ringing: Ringing, now: datetime) -> Talk:
                 return _numbered(ringing, now=now)
             case "phone":
                 return _proved(ringing, rest, now=now)
-            case "menu" | "times" | "back" | "here":
+            case "menu" | "times" | "back" | "here" | "bay":
                 return _pressed(ringing, step, rest.split("-"), now=now)
     except TooMany:
         return Talk((), person=True)
@@ -130,12 +133,14 @@ def _pressed(ringing: Ringing, step: str, rest: Sequence[str], *, now: datetime)
         return _take_time(order, ringing, rest[1:], by=by, now=now)
     if step == "here":
         return _here_after_all(order, ringing, by=by, now=now)
+    if step == "bay":
+        return _arrive(order, ringing, bay=ringing.keys, now=now)
     if step == "back":
         if ringing.keys != "3":
             return _menu(order, ringing, now=now)
         stay = awaited.staying(order)
         orders.cancel(order_id=order.pk, by=by, now=now)
-        return Talk(_say(_language(order, ringing), lambda: _cancelled(stay)))
+        return Talk(_say(_language(order, ringing), lambda: spoken.cancelled(stay)))
     match ringing.keys:
         case "1":
             return _confirm(order, ringing, by=by, now=now)
@@ -157,50 +162,34 @@ def _is_due(order: Order, *, now: datetime) -> bool:
     return promised is not None and promised.slot.starts_at - EARLY <= now <= promised.miss_after
 
 
-def _arrive(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
+def _arrive(order: Order, ringing: Ringing, *, now: datetime, bay: str = "") -> Talk:
     language, zone = _language(order, ringing), ZoneInfo(order.library.zone)
     try:
-        here = replies.check_in(order, by=Actor("collector", order.pk, "call"), now=now)
+        here = check_ins.check_in(order, bay=bay, by=Actor("collector", order.pk, "call"), now=now)
     except BooksTravel:
         return _menu(order, ringing, now=now)
     if isinstance(here, datetime):
-        opens = (_day if wordings.is_whole_day(here, zone) else _when)(here, zone, language)
+        opens = (spoken.day if wordings.is_whole_day(here, zone) else spoken.when)(here, zone, language)
         return Talk(_say(language, lambda: _("We are closed now and open on %(when)s.") % {"when": opens}))
-    ahead, minutes, packed = here.ahead, here.minutes, here.packed
 
     def told() -> str:
-        return " ".join([stands(), _("If you are not here after all, press 9. For a librarian, press 0.")])
-
-    def stands() -> str:
-        said = [_("Order %(number)s, you are checked in.") % {"number": _spelled(order)}]
-        if here.called:
-            said.append(_("It is your turn now."))
-            if here.lane:
-                said.append(_("Please come to lane %(lane)s.") % {"lane": here.lane})
-            return " ".join(said)
-        if not packed:
-            return " ".join([*said, _("Your books are being packed. Please wait a moment.")])
-        if ahead:
-            counted = COUNTED[ahead] if language == "ko" and ahead < len(COUNTED) else str(ahead)
-            if order.point.by_car:
-                before = ngettext("%(count)s car is ahead of you.", "%(count)s cars are ahead of you.", ahead)
-            else:
-                before = ngettext("%(count)s person is ahead of you.", "%(count)s people are ahead of you.", ahead)
-            said.append(before % {"count": counted})
-        else:
-            said.append(_("You are next."))
-        if minutes:
-            wait = ngettext("About %(n)s minute to wait.", "About %(n)s minutes to wait.", minutes)
-            said.append(wait % {"n": minutes})
+        said = list(spoken.stands(order, here, language))
+        if here.bay == "":
+            said.append(_("To tell us the number of your parking place, press 5."))
+        if not here.called:
+            said.append(_("If you are not here after all, press 9. For a librarian, press 0."))
         return " ".join(said)
 
-    if here.called:
-        return Talk(_say(language, stands))
+    if here.called and here.bay != "":
+        return Talk(_say(language, told))
     return Talk(_say(language, told), step=f"here-{order.pk}", keys=1)
 
 
 def _here_after_all(order: Order, ringing: Ringing, *, by: Actor, now: datetime) -> Talk:
-    """A key after the arrival: it is taken back, or said again how it stands."""
+    """A key after the arrival: the parking place is said, the arrival is taken back, or said again how it stands."""
+    if ringing.keys == IN_BAY and check_ins.has_bays(order):
+        said = _say(_language(order, ringing), lambda: _("Key in the number of your parking place, then the hash key."))
+        return Talk(said, step=f"bay-{order.pk}", keys=LONGEST_BAY)
     if ringing.keys == NOT_HERE and order.visit is not None and order.visit.state in HERE:
         lane.leave(visit_id=order.visit.pk, by=by, now=now)
         return _menu(
@@ -220,13 +209,13 @@ def _menu(order: Order, ringing: Ringing, *, now: datetime, before: Callable[[],
     in_vain = comes_on is not None and arrivals.comes_in_vain(order, by=Actor("collector", order.pk, "call"), now=now)
 
     def stands() -> str:
-        words = {"number": _spelled(order)}
+        words = {"number": spoken.spelled(order)}
         if promised is not None:
-            words["when"] = _when(promised.arrives, zone, language)
+            words["when"] = spoken.when(promised.arrives, zone, language)
             return _("Order %(number)s. Your time is %(when)s.") % words
         if order.state == OrderState.READY and order.keep_until is not None:
             last = order.keep_until - timedelta(microseconds=1)
-            words["day"] = _day(last, zone, language)
+            words["day"] = spoken.day(last, zone, language)
             return _("Order %(number)s is ready. Please collect it by %(day)s.") % words
         if comes_on is not None:
             return _("Order %(number)s.") % words
@@ -235,7 +224,7 @@ def _menu(order: Order, ringing: Ringing, *, now: datetime, before: Callable[[],
     def told() -> str:
         parts = [*([before()] if before else []), stands()]
         if comes_on is not None:
-            day = _day_of(comes_on, language)
+            day = spoken.day_of(comes_on, language)
             parts.append(_("The books come from another library and are expected by %(day)s.") % {"day": day})
         if promised is not None and promised.state == AppointmentState.OFFERED:
             parts.append(_("To confirm, press 1."))
@@ -269,24 +258,13 @@ def _offer_times(order: Order, ringing: Ringing, *, by: Actor, now: datetime) ->
 
     def told() -> str:
         listed = [
-            _("For %(when)s, press %(key)s.") % {"when": _when(slot.starts_at, zone, language), "key": key}
+            _("For %(when)s, press %(key)s.") % {"when": spoken.when(slot.starts_at, zone, language), "key": key}
             for key, slot in enumerate(other, FIRST_CHOICE)
         ]
         return " ".join([*listed, _("To keep your time, just hang up.")] if promised is not None else listed)
 
     ids = "-".join(str(slot.pk) for slot in other)
     return Talk(_say(language, told), step=f"times-{order.pk}-{ids}", keys=1)
-
-
-def _cancelled(stay: int) -> str:
-    """That an order is called off, and how many books of it stay on order."""
-    if not stay:
-        return _("The order is cancelled. Thank you.")
-    return ngettext(
-        "The order is cancelled. %(n)s book that was still to come stays on order. Thank you.",
-        "The order is cancelled. %(n)s books that were still to come stay on order. Thank you.",
-        stay,
-    ) % {"n": stay}
 
 
 def _take_time(order: Order, ringing: Ringing, ids: Sequence[str], *, by: Actor, now: datetime) -> Talk:
@@ -302,7 +280,7 @@ def _take_time(order: Order, ringing: Ringing, ids: Sequence[str], *, by: Actor,
 
 def _agreed(order: Order, promised: Appointment, ringing: Ringing) -> Talk:
     language = _language(order, ringing)
-    when = _when(promised.arrives, ZoneInfo(order.library.zone), language)
+    when = spoken.when(promised.arrives, ZoneInfo(order.library.zone), language)
     return Talk(_say(language, lambda: _("Thank you. We expect you on %(when)s.") % {"when": when}))
 
 
@@ -329,7 +307,7 @@ def _over(order: Order, ringing: Ringing, *, now: datetime) -> Talk:
         return _nothing(ringing, now=now, last=order)
 
     def told() -> str:
-        words = {"number": _spelled(order)}
+        words = {"number": spoken.spelled(order)}
         if order.state == OrderState.EXPIRED:
             became = _("Order %(number)s was not collected in time; it is closed.") % words
         elif progress.waits_on(order):
@@ -375,26 +353,3 @@ def _languages(ringing: Ringing) -> tuple[str, ...]:
 
 def _spoken(language: str) -> str:
     return "ko" if language.lower().startswith("ko") else "en"
-
-
-def _spelled(order: Order) -> str:
-    """An order number as it is spoken, digit by digit."""
-    return " ".join(order.number)
-
-
-def _day(at: datetime, zone: ZoneInfo, language: str) -> str:
-    return _day_of(at.astimezone(zone).date(), language)
-
-
-def _day_of(local: date, language: str) -> str:
-    if language == "ko":
-        return f"{local.month}월 {local.day}일 {wordings.WEEKDAYS['ko'][local.weekday()]}요일"
-    return f"{local:%A} {local.day} {local:%B}"
-
-
-def _when(at: datetime, zone: ZoneInfo, language: str) -> str:
-    local = at.astimezone(zone)
-    if language == "en":
-        return f"{_day(at, zone, language)}, {local:%H:%M}"
-    minutes = f" {local.minute}분" if local.minute else ""
-    return f"{_day(at, zone, language)} {local.hour}시{minutes}"

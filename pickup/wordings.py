@@ -232,6 +232,22 @@ _ANSWERING = {
         "[{library}] {number} 도착 접수되었습니다. 책을 담고 있으니 기다려 주세요.",
         "[{library}] {number}: checked in. Your bag is being packed, please wait a moment.",
     ),
+    "answer_which_bay": (
+        "[{library}] {number} 도착 접수되었습니다. 주차 자리 번호를 답해 주세요. 예: 자리 {bay}",
+        "[{library}] {number}: checked in. Which parking place are you in? Reply for example: place {bay}",
+    ),
+    "answer_bay": (
+        "[{library}] {number} {bay}번 자리로 가져다드립니다. 차에서 기다려 주세요.",
+        "[{library}] {number}: we come to place {bay}. Please stay in the car.",
+    ),
+    "answer_bay_minutes": (
+        "[{library}] {number} 약 {minutes}분 뒤 {bay}번 자리로 가져다드립니다.",
+        "[{library}] {number}: we come to place {bay} in about {minutes} min. Please stay in the car.",
+    ),
+    "answer_bay_packing": (
+        "[{library}] {number} 책을 담는 대로 {bay}번 자리로 가져다드립니다.",
+        "[{library}] {number}: your bag is being packed, then we come to place {bay}.",
+    ),
     "answer_closed": (
         "[{library}] 지금은 닫혀 있습니다. {when}에 엽니다. 문의 {phone}",
         "[{library}] We are closed now and open {when}. Tel {phone}",
@@ -257,7 +273,7 @@ _ANSWERING = {
         "[{library}] That did not work. A librarian will look into it. Tel {phone}",
     ),
 }
-ANSWER_PLACES = PLACES | {"options", "ahead", "minutes", "lane", "at", "place"}
+ANSWER_PLACES = PLACES | {"options", "ahead", "minutes", "lane", "bay", "at", "place"}
 
 for _name, (_ko, _en) in _ANSWERING.items():
     wording.register(key=_name, places=ANSWER_PLACES, ko=_ko, en=_en, kind="answer")
@@ -271,6 +287,7 @@ _LONGEST = {
     "sought": ("2", "2 books"),
     "minutes": ("120", "120"),
     "lane": ("2번 창구", "Window 2"),
+    "bay": ("B 112", "B 112"),
     "at": ("14:02", "14:02"),
     "place": ("성동구립도서관 주차면", "Seongdong Library, parking bays"),
     wording.LINK: ("/o/4f9c2b7d1e8a6053/", "/o/4f9c2b7d1e8a6053/"),

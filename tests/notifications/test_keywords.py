@@ -69,6 +69,25 @@ def test_i_am_here(body):
     assert keywords.parse(body) == Answer(Meaning.HERE)
 
 
+@pytest.mark.parametrize(("body", "bay"), [
+    ("자리 12", "12"), ("12번 자리", "12"), ("12번 자리에 있어요", "12"), ("자리는 3번이요", "3"), ("주차면 B7", "B7"),
+    ("도착 12", "12"), ("도착했습니다. 12번입니다", "12"), ("4 자리 4", "4"), ("자리 １２", "12"),
+    ("4, bay 12", "12"), ("Place 12 please", "12"), ("I'm in bay b-7", "B7"), ("here, spot #3", "3"),
+])  # fmt: skip
+def test_i_am_here_in_this_parking_place(body, bay):
+    assert keywords.parse(body) == Answer(Meaning.HERE, bay=bay)
+
+
+@pytest.mark.parametrize(("body", "bay"), [("12", "12"), ("3", "3"), ("12번이요", "12"), ("b-7", "B7"), ("#5", "5")])
+def test_a_number_alone_names_the_place_of_who_was_asked_for_it(body, bay):
+    assert keywords.bay_alone(body) == bay
+
+
+@pytest.mark.parametrize("body", ["4", "4번", "4721", "3시", "12 11", "네", "", "yes", "12분", "🙏"])
+def test_no_other_text_names_a_place(body):
+    assert keywords.bay_alone(body) == ""
+
+
 @pytest.mark.parametrize("n", range(5, 10))
 def test_five_to_nine_are_choices(n):
     for body in (f"{n}", f"{n}.", f"{n}번", f"{n} please"):
@@ -111,6 +130,12 @@ def test_twilios_own_words():
             "no",
             "아니요",
             "I will be here at 5",
+            "도착 10분 전",
+            "도착 3시",
+            "4 12",
+            "412",
+            "자리 있어요?",
+            "here in 5",
             "<b>1</b>",
             "x" * 1600,
         ),

@@ -8,7 +8,7 @@ import pytest
 
 from core import clock, live
 from core.actor import Actor
-from pickup import appointments, arrivals, calling, closing, errors, lapses, links, progress, replies, waits
+from pickup import appointments, arrivals, calling, check_ins, closing, errors, lapses, links, progress, waits
 from pickup.models import PointRules
 from tests import rows
 from tests.pickup import steps
@@ -108,7 +108,7 @@ def evening():
 
 
 def checked_in(order, now):
-    return replies.check_in(steps.again(order), by=Actor("collector", order.pk, "text"), now=now)
+    return check_ins.check_in(steps.again(order), by=Actor("collector", order.pk, "text"), now=now)
 
 
 @pytest.mark.parametrize("when", [at(16, 5), at(16, 25), at(16, 35)])

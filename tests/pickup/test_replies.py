@@ -542,6 +542,61 @@ def test_what_is_refused_goes_to_the_staff_with_its_reason(point, reader, phone,
     assert "직원이 확인합니다" in said
 
 
+# The parking place
+
+
+@pytest.fixture
+def bays(point):
+    point.layout = "bays"
+    point.save()
+    return point
+
+
+def test_who_stands_in_a_numbered_place_is_asked_for_it_and_any_digit_but_four_names_it(bays, reader, phone, now):
+    order = steps.ready(steps.asked(reader, bays))
+    row, said = texted(bays, phone, "4", now)
+    visit = Visit.objects.get(orders=order)
+    assert (row.why, visit.bay) == ("here", "")
+    assert said == f"[성동도서관] {order.shown} 도착 접수되었습니다. 주차 자리 번호를 답해 주세요. 예: 자리 12"
+    assert texted(bays, phone, "4", now + timedelta(minutes=1))[1].endswith("예: 자리 4")
+    row, said = texted(bays, phone, "3", now + timedelta(minutes=2))  # and gives nothing back
+    assert (row.why, row.about, said) == (
+        "here",
+        f"visit:{visit.pk}",
+        f"[성동도서관] {order.shown} 3번 자리로 가져다드립니다. 차에서 기다려 주세요.",
+    )
+    assert (Visit.objects.get().bay, steps.again(order).state) == ("3", "ready")
+    assert "4번 자리로" in texted(bays, phone, "자리 4", now + timedelta(minutes=3))[1]  # they have driven on
+    assert Visit.objects.get().bay == "4"
+    texted(bays, phone, "3", now + timedelta(minutes=4))  # who is known to stand somewhere gives back with a 3
+    assert steps.again(order).state == "cancelled"
+
+
+def test_one_text_says_i_am_here_and_where(bays, reader, phone, now):
+    order = steps.asked(reader, bays)
+    assert "책을 담는 대로 B7번 자리로" in texted(bays, phone, "도착 b7", now)[1]
+    steps.ready(order)
+    arrive(steps.ready(steps.asked(rows.patron(bays.library), bays)), now - timedelta(minutes=1))
+    lane.call_next(point_id=bays.pk, by=DESK, now=now)
+    Contact.objects.filter(patron=reader).update(language="en")
+    assert "we come to place B7 in about" in texted(bays, phone, "4", now + timedelta(minutes=1))[1]
+    lane.call_next(point_id=bays.pk, by=DESK, now=now + timedelta(minutes=2))
+    assert "we come to place B7." in texted(bays, phone, "4", now + timedelta(minutes=3))[1]
+
+
+def test_the_place_is_not_lost_when_it_is_asked_which_order(bays, phone, now):
+    mine = [steps.ready(steps.asked(rows.patron(bays.library, number=phone), bays)) for _ in range(2)]
+    assert texted(bays, phone, "place 12", now)[0].why == "asked_which"
+    assert "12번 자리로" in texted(bays, phone, "6", now)[1]
+    assert Visit.objects.get(orders=mine[1]).bay == "12"
+
+
+def test_where_places_have_no_numbers_such_a_text_is_for_the_staff(point, reader, phone, now):
+    steps.ready(steps.asked(reader, point))
+    assert texted(point, phone, "도착 12", now)[0].why == "not_understood"
+    assert not Visit.objects.exists()
+
+
 # The sentences
 
 
@@ -552,6 +607,7 @@ LONGEST = {
     "ahead": 12,
     "minutes": 120,
     "lane": "A2",
+    "bay": "B112",
     "at": "14:02",
     "place": "Parking bays of the library",
 }

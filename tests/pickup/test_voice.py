@@ -12,7 +12,7 @@ from notifications import voice
 from notifications.models import Call, Sender
 from pickup import elsewhere, lane, lapses, offers, orders, packing
 from pickup.models import Appointment, PointRules, Visit
-from pickup.voice import COUNTED
+from pickup.spoken import COUNTED
 from tests import rows
 from tests.pickup import steps
 
@@ -150,6 +150,29 @@ def test_who_is_called_is_told_so_and_the_call_ends(point, reader, phone, now):
     lane.call_next(point_id=point.pk, by=steps.DESK, now=near)
     line = Line(point, phone, near)
     assert ("지금 차례입니다" in line.said, line.heard.keys) == (True, 0)
+
+
+def test_who_stands_in_a_numbered_place_says_it_by_keys(point, reader, phone, now):
+    point.layout = "bays"
+    point.save()
+    offered(point, reader, now)
+    near = now + HOUR - timedelta(minutes=20)
+    line = Line(point, phone, near)
+    assert "주차 자리 번호를 알려 주시려면 5번을" in line.said
+    assert line.press("5").said.startswith("주차 자리 번호를 누르고")
+    assert "12번 자리로 가져다드립니다." in line.press("12").said
+    assert "5번을" not in line.said  # it is known now
+    assert Visit.objects.get().bay == "12"
+    assert "9번 자리로" in line.press("5").press("9").said  # they have driven on; and are still here
+    assert (Visit.objects.get().state, Visit.objects.get().bay) == ("waiting", "9")
+    assert "고맙습니다" in line.press("5").press("").said
+    [car] = lane.call_next(point_id=point.pk, by=steps.DESK, now=near)
+    line = Line(point, phone, near)
+    assert ("9번 자리로" in line.said, line.heard.keys) == (True, 0)
+    Visit.objects.filter(pk=car.pk).update(bay="")
+    line = Line(point, phone, near)  # they are looked for
+    assert ("5번을" in line.said, "아직 도착하지" in line.said) == (True, False)
+    assert "12번 자리로" in line.press("5").press("12").said
 
 
 def test_who_has_no_time_for_a_ready_bag_hears_that_one_can_be_chosen(point, reader, phone, now):
