@@ -202,7 +202,7 @@ def test_every_line_is_noted_by_itself_and_what_fails_stays_with_its_reason(poin
 
 
 @committed
-@pytest.mark.parametrize("typed", ["", "25:00", "noon", "23:59:59+14:00", "\x00"])
+@pytest.mark.parametrize("typed", ["", "25:00", "noon", "00:00:00+14:00", "\x00"])
 def test_a_time_that_cannot_be_read_is_asked_for_again(point, desk, typed):
     order = ready(point, now=clock.now())
     answer = send(desk, point, bag=order.pk, **{f"at-{order.pk}": typed}, barcodes="EM1", returned_at=typed)
