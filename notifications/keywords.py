@@ -89,7 +89,7 @@ _BAYS = (
     "주차자리 주차면 주차칸 주차구역 주차장 자리 구역",
     "parkingplace parkingbay parkingspot parkingspace place bay spot space stall",
 )
-_STANDS = ("로 에 에요 에있어요 에있습니다 에주차했어요 에주차했습니다",)
+_STANDS = "로 에 에요 에있어요 에있습니다 에주차했어요 에주차했습니다"
 _EDGES = re.compile(r"^[\W_]+|[\W_]+$")
 _GAPS = re.compile(r"[\W_]+")
 
@@ -123,11 +123,10 @@ _NUMBER: Final = "([a-z]?[0-9]{1,3})"
 _END: Final = f"(?:{'|'.join(_ENDINGS)})"
 _BAY_ALONE: Final = re.compile(_NUMBER + _END)
 _BAY_NAMED: Final = (
-    re.compile(
-        f"(?:4|{_HERE})?(?:iam|im)?(?:at|in)?{_BAY}(?:은|는|no|number)?{_NUMBER}{_END}"
-    ),  # "자리 12", "4, bay 12"
-    re.compile(f"{_HERE}?{_NUMBER}번?{_BAY}(?:{_END}|{_any_of(*_STANDS)})"),  # "12번 자리에 있어요"
-    re.compile(f"{_HERE}{_NUMBER}{_END}"),  # "도착 12"
+    # "자리 12", "4, bay 12"; "12번 자리에 있어요"; "도착 12"
+    re.compile(f"(?:4|{_HERE})?(?:iam|im)?(?:at|in)?{_BAY}(?:은|는|no|number)?{_NUMBER}{_END}"),
+    re.compile(f"{_HERE}?{_NUMBER}번?{_BAY}(?:{_END}|{_any_of(_STANDS)})"),
+    re.compile(f"{_HERE}{_NUMBER}{_END}"),
 )
 
 

@@ -68,9 +68,9 @@ def _answer(inbound: Inbound, asked: Sequence[Question], mine: Sequence[Order], 
     asked = [one for one in asked if one.kind != Question.Kind.TIMES or one.order_id in theirs]
     meaning, number = inbound.meaning.meaning, keywords.order_number(inbound.body)
     named = [order for order in mine if order.number == number]
-    unplaced, bay = check_ins.in_unknown_bay(mine), keywords.bay_alone(inbound.body)
-    if unplaced is not None and bay:
-        return _arrive(inbound, unplaced, bay=bay, now=now)
+    bay_alone = keywords.bay_alone(inbound.body)
+    if bay_alone and (unplaced := check_ins.in_unknown_bay(mine)) is not None:
+        return _arrive(inbound, unplaced, bay=bay_alone, now=now)
     if meaning is Meaning.CHOICE or named:
         chosen = _chosen(asked, inbound.meaning.choice, named)
         if chosen is not None:
